@@ -1,0 +1,31 @@
+# One word per chore. Everything lives in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+
+.PHONY: help demo test check bench clean
+
+help:  ## what can be asked for
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/installed  ## load the demo world, tell the two stories, serve on 127.0.0.1:8000 (ONCE=1: stop after the stories)
+	$(BIN)/cdp demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
+
+test: .venv/installed  ## run every test
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: .venv/installed  ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed  ## measure the floor, the peers and us in one run
+	$(BIN)/cdp bench $(ARGS)
+
+clean:  ## remove what was installed (the data under .cdp stays)
+	rm -rf .venv
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
