@@ -1,0 +1,280 @@
+"""The keys of one store: wrapped at rest, unwrapped for one request, never printed.
+
+root (KMS) -> KEK[epoch] -> DEK[customer][class][generation] -> cell; beside the KEK an index root, an audit root, a log
+key and the cursor key. A process holds the keys of the stores it serves and of no other.
+"""
+
+import asyncio
+import hmac
+import secrets
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from struct import pack
+from typing import Protocol, Self, final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from privacy.blind import Index, Tagger, expand, index_key
+from privacy.encoding import framed, u32
+from privacy.errors import KeyUnavailable, TokenRefused, ValueRefused
+from privacy.hidden import Hidden
+from privacy.kms import Kms
+from privacy.vocabulary import RetentionClass
+
+__all__ = [
+    "CellCipher",
+    "DataKey",
+    "KeyRing",
+    "LogSigner",
+    "StoreKeyKind",
+    "TokenSeal",
+    "WrappedDataKey",
+    "WrappedStoreKey",
+    "create_store_keys",
+    "root_key_id",
+    "share_cursor_key",
+]
+
+DATA_KEY_BYTES = 32
+PSEUDONYM_BYTES = 16
+LONGEST_TOKEN = 8192
+
+
+class StoreKeyKind(StrEnum):
+    """The keys a store has, each wrapped by the store's root key."""
+
+    KEK = "KEK"
+    INDEX = "INDEX"
+    AUDIT = "AUDIT"
+    LOG = "LOG"
+    CURSOR = "CURSOR"
+
+
+LENGTHS = {
+    StoreKeyKind.KEK: 64,  # AES-256-SIV, two halves
+    StoreKeyKind.INDEX: 32,
+    StoreKeyKind.AUDIT: 32,
+    StoreKeyKind.LOG: 32,  # an Ed25519 seed
+    StoreKeyKind.CURSOR: 64,
+}
+
+
+class CellCipher(Protocol):
+    """What seals the cells under one data key; seal.py builds it and alone uses it."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...
+
+
+@final
+class DataKey(Hidden):
+    """The secret (32 bytes) under which one customer's cells of one retention class and generation are sealed."""
+
+    __slots__ = ("cipher", "customer_id", "generation", "retention", "secret")
+
+    def __init__(self, customer_id: UUID, retention: RetentionClass, generation: int, secret: bytes) -> None:
+        if len(secret) != DATA_KEY_BYTES or not 1 <= generation <= 0xFFFFFFFF:
+            raise ValueRefused("a data key has 32 bytes and a generation of 1 .. 2**32 - 1")
+        self.customer_id, self.retention, self.generation, self.secret = customer_id, retention, generation, secret
+        self.cipher: CellCipher | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedDataKey:
+    """A data key as a row of the key store keeps it: 48 bytes, under the KEK of `epoch`."""
+
+    customer_id: UUID
+    retention: RetentionClass
+    generation: int
+    epoch: int
+    wrapped: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedStoreKey:
+    """A key of the store as a row keeps it, under the store's root key."""
+
+    kind: StoreKeyKind
+    epoch: int
+    wrapped: bytes
+
+
+def root_key_id(tenant: str, store: str) -> str:
+    """The name of a store's root key in the KMS; raises ValueRefused for a dot in either name, which would blur it."""
+    if "." in tenant or "." in store:
+        raise ValueRefused("the names of tenants and stores hold no dot")
+    return f"{tenant}.{store}"
+
+
+def _context(tenant: str, store: str, kind: StoreKeyKind, epoch: int) -> dict[str, str]:
+    return {"tenant": tenant, "store": store, "kind": kind.value, "epoch": str(epoch)}
+
+
+async def create_store_keys(
+    kms: Kms, tenant: str, store: str, kinds: Iterable[StoreKeyKind] = tuple(StoreKeyKind)
+) -> list[WrappedStoreKey]:
+    """New random keys of epoch 1, wrapped; makes the store's root key where there is none.
+
+    The stores of one deployment share one cursor key: create it for the first and give it on with `share_cursor_key`.
+    """
+    root = root_key_id(tenant, store)
+    try:
+        await kms.current_version(root)
+    except KeyUnavailable:
+        await kms.rotate(root)
+    made = []
+    for kind in kinds:
+        wrapped = await kms.wrap(root, secrets.token_bytes(LENGTHS[kind]), _context(tenant, store, kind, 1))
+        made.append(WrappedStoreKey(kind, 1, wrapped))
+    return made
+
+
+async def share_cursor_key(kms: Kms, tenant: str, owner: str, key: WrappedStoreKey, to: str) -> WrappedStoreKey:
+    """The cursor key of store `owner`, wrapped for store `to` of the same deployment; `to` must have its root key.
+
+    Raises ValueRefused for any other kind of key: those never leave their store.
+    """
+    if key.kind is not StoreKeyKind.CURSOR:
+        raise ValueRefused("only the cursor key is shared between stores")
+    secret = await kms.unwrap(key.wrapped, _context(tenant, owner, key.kind, key.epoch))
+    context = _context(tenant, to, key.kind, key.epoch)
+    return WrappedStoreKey(key.kind, key.epoch, await kms.wrap(root_key_id(tenant, to), secret, context))
+
+
+@final
+class LogSigner(Hidden):
+    """Signs checkpoints and receipts (Ed25519); `public_key` is 32 bytes."""
+
+    __slots__ = ("_private", "public_key")
+
+    def __init__(self, seed: bytes) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public_key = self._private.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of a message."""
+        return self._private.sign(message)
+
+
+@final
+class TokenSeal(Hidden):
+    """Seals global ids and cursors (AES-SIV): the same payload gives the same text, good for its audience alone."""
+
+    __slots__ = ("_siv",)
+
+    def __init__(self, secret: bytes) -> None:
+        self._siv = AESSIV(secret)
+
+    def seal(self, kind: str, audience: str, payload: bytes) -> str:
+        """The payload as URL-safe base64 without padding, bound to its kind ("node", "cursor") and audience."""
+        sealed = self._siv.encrypt(payload, [framed("cdp.token.v1", kind, audience)])
+        return urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def open(self, kind: str, audience: str, text: str) -> bytes:
+        """The payload; raises TokenRefused for a text that is altered, too long, of another kind, audience or key."""
+        try:
+            if len(text) > LONGEST_TOKEN:
+                raise InvalidTag
+            sealed = b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            # Base64 has several spellings for the same bytes; only the one that was given out is accepted.
+            if urlsafe_b64encode(sealed).decode().rstrip("=") != text:
+                raise InvalidTag
+            return self._siv.decrypt(sealed, [framed("cdp.token.v1", kind, audience)])
+        except (InvalidTag, ValueError):
+            raise TokenRefused("the token is not one of ours") from None
+
+
+@final
+class KeyRing(Hidden):
+    """The unwrapped keys of one store, for as long as the process serves it. New data keys use the newest epoch."""
+
+    __slots__ = ("_keks", "_newest", "_prefix", "_pseudonym_keys", "_secrets", "_taggers", "store", "tenant")
+
+    def __init__(self, tenant: str, store: str, keys: Iterable[tuple[StoreKeyKind, int, bytes]]) -> None:
+        """Raises KeyUnavailable for a key of the wrong length; `unlock` makes a ring from wrapped keys."""
+        self.tenant, self.store = tenant, store
+        self._prefix = framed("cdp.dek.v1", tenant, store) + b"\x00\x10"
+        self._secrets = {(kind, epoch): secret for kind, epoch, secret in keys}
+        if any(len(secret) != LENGTHS[kind] for (kind, _), secret in self._secrets.items()):
+            raise KeyUnavailable("a store key of the wrong length")
+        self._newest = dict(sorted(self._secrets))
+        self._keks = {epoch: AESSIV(secret) for (kind, epoch), secret in self._secrets.items() if kind == "KEK"}
+        self._taggers: dict[Index, Tagger] = {}
+        self._pseudonym_keys: dict[int, bytes] = {}
+
+    @classmethod
+    async def unlock(cls, kms: Kms, tenant: str, store: str, wrapped: Iterable[WrappedStoreKey]) -> Self:
+        """The ring of a store; raises KmsRefused or KeyUnavailable when a key does not unwrap for this store."""
+        rows = list(wrapped)
+        contexts = [_context(tenant, store, row.kind, row.epoch) for row in rows]
+        unwrapped = await asyncio.gather(*(kms.unwrap(row.wrapped, c) for row, c in zip(rows, contexts, strict=True)))
+        return cls(tenant, store, [(row.kind, row.epoch, key) for row, key in zip(rows, unwrapped, strict=True)])
+
+    def _newest_of(self, kind: StoreKeyKind) -> bytes:
+        epoch = self._newest.get(kind)
+        if epoch is None:
+            raise KeyUnavailable(f"this process does not hold the {kind.value} key of the store")
+        return self._secrets[kind, epoch]
+
+    def _bound(self, customer_id: UUID, retention: RetentionClass, generation: int, epoch: int) -> list[bytes]:
+        # As `framed` writes it: each part behind its length.
+        tail = pack(">HIHI", 4, generation, 4, epoch)
+        return [b"".join((self._prefix, customer_id.bytes, framed(retention.value), tail))]
+
+    def wrap(self, key: DataKey) -> WrappedDataKey:
+        """The data key under the newest KEK, bound to tenant, store, customer, class, generation and epoch."""
+        epoch = self._newest.get(StoreKeyKind.KEK)
+        if epoch is None:
+            raise KeyUnavailable("this process does not hold the KEK of the store")
+        bound = self._bound(key.customer_id, key.retention, key.generation, epoch)
+        wrapped = self._keks[epoch].encrypt(key.secret, bound)
+        return WrappedDataKey(key.customer_id, key.retention, key.generation, epoch, wrapped)
+
+    def unwrap(self, key: WrappedDataKey) -> DataKey:
+        """The data key; raises KeyUnavailable when it was altered or is of another customer, class or store."""
+        kek = self._keks.get(key.epoch)
+        if kek is None:
+            raise KeyUnavailable("this process does not hold the KEK of that epoch")
+        try:
+            secret = kek.decrypt(key.wrapped, self._bound(key.customer_id, key.retention, key.generation, key.epoch))
+        except (InvalidTag, ValueError):
+            raise KeyUnavailable("the wrapped key was altered or moved") from None
+        return DataKey(key.customer_id, key.retention, key.generation, secret)
+
+    def new_data_key(
+        self, customer_id: UUID, retention: RetentionClass, generation: int = 1
+    ) -> tuple[DataKey, WrappedDataKey]:
+        """A new random data key, and the row that keeps it."""
+        key = DataKey(customer_id, retention, generation, secrets.token_bytes(DATA_KEY_BYTES))
+        return key, self.wrap(key)
+
+    def tag(self, index: Index, normalised: str) -> bytes:
+        """The blind-index tag of a normalised value in this store; no other store or tenant has the same tag for it."""
+        tagger = self._taggers.get(index)
+        if tagger is None:
+            key = index_key(self._newest_of(StoreKeyKind.INDEX), self.tenant, index)
+            tagger = self._taggers[index] = Tagger(key, index)
+        return tagger.tag(normalised)
+
+    def pseudonym(self, customer_id: UUID, year: int) -> bytes:
+        """The name (16 bytes) of a customer in one year of the audit log; without the key, years do not join."""
+        key = self._pseudonym_keys.get(year)
+        if key is None:
+            label = framed("audit", self.tenant, self.store, u32(year))
+            key = self._pseudonym_keys[year] = expand(self._newest_of(StoreKeyKind.AUDIT), label)
+        return hmac.digest(key, customer_id.bytes, "sha256")[:PSEUDONYM_BYTES]
+
+    @property
+    def signer(self) -> LogSigner:
+        """The signer of this store's log; raises KeyUnavailable where the process does not hold the log key."""
+        return LogSigner(self._newest_of(StoreKeyKind.LOG))
+
+    @property
+    def tokens(self) -> TokenSeal:
+        """The seal of global ids and cursors, the same for all stores of a deployment."""
+        return TokenSeal(self._newest_of(StoreKeyKind.CURSOR))

@@ -1,0 +1,170 @@
+"""Sealed cells: a value that opens only in its own place, under its own key, with a permit in hand.
+
+A cell is a header (magic 0xE1, suite, type and padding, 0, generation u32), a random nonce (12), ciphertext, tag (16).
+Tenant, store, column, row and customer are not in it: they are bound in as associated data, so a cell that was moved
+does not open. No other module touches AES-GCM.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from privacy.encoding import CellType, CellValue, decode, encode, framed, pad, u32, unpad
+from privacy.errors import KeyUnavailable, PermitMissing, SealBroken, ValueRefused
+from privacy.hidden import Hidden
+from privacy.keys import CellCipher, DataKey, KeyRing, WrappedDataKey
+from privacy.policy import Permit
+from privacy.vocabulary import RetentionClass
+
+__all__ = ["CellType", "CellValue", "Opener", "Place", "Sealed", "SealedColumn", "open_bytes", "seal", "seal_bytes"]
+
+MAGIC = 0xE1  # never the first byte of UTF-8 text: a plaintext in a sealed column is refused, not passed through
+AES_256_GCM = 0x01
+PADDED = 1 << 4
+NONCE_BYTES, TAG_BYTES, HEADER_BYTES, BODY = 12, 16, 8, 20
+# The length prefixes of the header and of a UUID, as `framed` would write them.
+LENGTH_8, LENGTH_16 = b"\x00\x08", b"\x00\x10"
+
+
+def cipher_of(key: DataKey) -> CellCipher:
+    """The cipher of a data key, built on first use and kept on the key, so that it lives exactly as long as the key."""
+    if key.cipher is None:
+        key.cipher = AESGCM(key.secret)
+    return key.cipher
+
+
+def seal_bytes(key: CellCipher, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
+    """Ciphertext followed by its 16-byte tag; the nonce (12 bytes) must never be used twice with one key."""
+    if len(nonce) != NONCE_BYTES:
+        raise ValueRefused("a nonce has 12 bytes")
+    return key.encrypt(nonce, plaintext, associated_data)
+
+
+def open_bytes(key: CellCipher, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
+    """The plaintext; raises SealBroken unless key, nonce, ciphertext and associated data are those of the sealing."""
+    try:
+        return key.decrypt(nonce, ciphertext, associated_data)
+    except (InvalidTag, ValueError):
+        raise SealBroken("the cell was altered or moved") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """How one column is sealed. `uid` is never used again for another column, so a column can be renamed in place."""
+
+    uid: int
+    category: str
+    retention: RetentionClass
+    cell_type: CellType
+    padded: bool
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.uid <= 0xFFFFFFFF:
+            raise ValueRefused("a column's uid is 1 .. 2**32 - 1")
+
+
+class Place:
+    """One sealed column of one tenant's store: what is the same for all its cells, worked out once and kept."""
+
+    __slots__ = ("column", "prefix", "read_as", "store", "tenant", "write_as")
+
+    def __init__(self, tenant: str, store: str, column: SealedColumn) -> None:
+        self.tenant, self.store, self.column = tenant, store, column
+        self.prefix = framed("cdp.cell.v1", tenant, store, u32(column.uid)) + LENGTH_8
+        plain = bytes((MAGIC, AES_256_GCM, column.cell_type, 0))
+        padded = bytes((MAGIC, AES_256_GCM, column.cell_type | PADDED, 0))
+        # A column may be padded from some day on, so both kinds are read; the header is bound in and cannot be swapped.
+        self.read_as = {plain: False, padded: True}
+        self.write_as = padded if column.padded else plain
+
+    def __repr__(self) -> str:
+        return f"Place({self.tenant!r}, {self.store!r}, uid={self.column.uid})"
+
+
+@final
+class Sealed(Hidden):
+    """A cell as it lies in the database: the only thing a query returns for a sealed column.
+
+    Raises SealBroken for anything that is not a cell, such as a plaintext planted in the column.
+    """
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: bytes) -> None:
+        if type(cell) is not bytes or len(cell) < BODY + TAG_BYTES or cell[0] != MAGIC:
+            raise SealBroken("not a sealed cell")
+        self.cell = cell
+
+
+def seal(value: CellValue, key: DataKey, place: Place, row_id: UUID, customer_id: UUID) -> bytes:
+    """The cell of a value, for this row and customer alone.
+
+    Raises ValueRefused for a value the column's type cannot hold exactly (NULL is no cell, so None is refused too), and
+    KeyUnavailable for a key of another customer or retention class.
+    """
+    column = place.column
+    if key.customer_id != customer_id or key.retention != column.retention:
+        raise KeyUnavailable("the key is of another customer or retention class")
+    plaintext = encode(value, column.cell_type)
+    if column.padded:
+        plaintext = pad(plaintext)
+    header = place.write_as + key.generation.to_bytes(4, "big")
+    nonce = os.urandom(NONCE_BYTES)
+    bound = b"".join((place.prefix, header, LENGTH_16, row_id.bytes, LENGTH_16, customer_id.bytes))
+    return header + nonce + seal_bytes(cipher_of(key), nonce, plaintext, bound)
+
+
+class Opener(Hidden):
+    """Opens the cells of one customer for one request; made with a permit, dropped with the request.
+
+    `opened` counts the cells that were opened. Raises PermitMissing when `permit` is not a Permit, and KeyUnavailable
+    for a wrapped key of another customer.
+    """
+
+    __slots__ = ("_ciphers", "_customer", "_customer_id", "_permit", "_ring", "_wrapped", "opened")
+
+    def __init__(self, permit: Permit, ring: KeyRing, customer_id: UUID, wrapped: Iterable[WrappedDataKey]) -> None:
+        if not isinstance(permit, Permit):
+            raise PermitMissing("cells are opened with a permit")
+        self._permit, self._ring, self._customer_id = permit, ring, customer_id
+        self._customer = LENGTH_16 + customer_id.bytes
+        self._wrapped = {(key.retention, key.generation): key for key in wrapped}
+        if any(key.customer_id != customer_id for key in self._wrapped.values()):
+            raise KeyUnavailable("a wrapped key of another customer")
+        self._ciphers: dict[tuple[RetentionClass, bytes], CellCipher] = {}
+        self.opened = 0
+
+    def open(self, sealed: Sealed, place: Place, row_id: UUID) -> CellValue:
+        """The value in a cell.
+
+        Raises PermitMissing where the permit does not cover the customer and the column's category, KeyUnavailable
+        where the key of the cell's generation is missing, SealBroken for a cell that was not written to this place.
+        """
+        column = place.column
+        if not self._permit.covers(self._customer_id, column.category):
+            raise PermitMissing("the permit does not cover this category")
+        cell = sealed.cell
+        padded = place.read_as.get(cell[:4])
+        if padded is None:
+            raise SealBroken("the cell's header is not one of this column")
+        cipher = self._ciphers.get((column.retention, cell[4:HEADER_BYTES]))
+        if cipher is None:
+            cipher = self._unwrap(column.retention, cell[4:HEADER_BYTES])
+        bound = b"".join((place.prefix, cell[:HEADER_BYTES], LENGTH_16, row_id.bytes, self._customer))
+        plaintext = open_bytes(cipher, cell[HEADER_BYTES:BODY], cell[BODY:], bound)
+        value = decode(unpad(plaintext) if padded else plaintext, column.cell_type)
+        self.opened += 1
+        return value
+
+    def _unwrap(self, retention: RetentionClass, generation: bytes) -> CellCipher:
+        # By class and the generation in the header, never by trial: a key that is missing is not replaced by another.
+        wrapped = self._wrapped.get((retention, int.from_bytes(generation, "big")))
+        if wrapped is None:
+            raise KeyUnavailable("no key of this class and generation")
+        cipher = self._ciphers[retention, generation] = cipher_of(self._ring.unwrap(wrapped))
+        return cipher
