@@ -1,0 +1,46 @@
+"""The log that cannot be changed quietly: entries with one spelling, each link holding all before it.
+
+A leaf is an entry's canonical bytes. The three kinds of hash start with different bytes (0 a leaf, 1 a tree node, 2 a
+link of a chain), so that none can be passed off as another.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from privacy.encoding import canonical
+from privacy.errors import LogBroken, ValueRefused
+
+__all__ = ["START", "canonical", "chain", "leaf_hash", "verify_chain"]
+
+HASH_BYTES = 32
+START = bytes(HASH_BYTES)
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of an entry in a tree as RFC 6962 writes it (32 bytes)."""
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def chain(previous: bytes, leaf: bytes) -> bytes:
+    """The link (32 bytes) after `previous` for this leaf; a chain begins at START. Raises ValueRefused for no link."""
+    if len(previous) != HASH_BYTES:
+        raise ValueRefused("a link has 32 bytes")
+    return hashlib.sha256(b"\x02" + previous + leaf_hash(leaf)).digest()
+
+
+def verify_chain(entries: Iterable[tuple[bytes, bytes]], previous: bytes = START, head: bytes | None = None) -> bytes:
+    """The last link, after every (leaf, link) fitted the one before it.
+
+    `previous` is the link before the first entry, `head` the link the chain is known to end with (a chain cut short
+    still fits in itself). Raises LogBroken with the position of the first entry that does not fit.
+    """
+    position = 0
+    for leaf, link in entries:
+        following = chain(previous, leaf)
+        if following != link:
+            raise LogBroken(position)
+        previous = following
+        position += 1
+    if head is not None and previous != head:
+        raise LogBroken(position)
+    return previous
