@@ -1,0 +1,127 @@
+"""What can be set from outside: `CDP_*` in the environment, read once and passed on in parts."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from cdp.errors import RequestInvalid, SettingsInvalid
+
+PREFIX = "CDP_"
+STORE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+NOT_JSON = "must be a JSON object"
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; `CDP_` and the field's name in capitals is its name in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".cdp"), description="folder of keys, tokens and the embedded PostgreSQL")
+    stores: dict[str, str] | None = Field(
+        default=None, repr=False, description="JSON: store -> PostgreSQL URL; unset: the embedded PostgreSQL"
+    )
+    regions: dict[str, str] = Field(
+        default={"CN": "cn", "HK": "hk"}, description="JSON: region or jurisdiction -> store that keeps it"
+    )
+    tenant: str = Field(
+        default="cdp", min_length=1, description="bound into every key and sealed cell; never change it"
+    )
+    legal_entity: str = Field(default="OPERATOR", min_length=1, description="the operator itself, as recipient of data")
+    token_issuer: str = Field(default="https://cdp.local", min_length=1, description="the `iss` a token must carry")
+    token_audience: str = Field(default="cdp", min_length=1, description="the `aud` a token must carry")
+    token_keys: str | None = Field(
+        default=None, description="JWKS file or https URL; unset: tokens/jwks.json under home, made by `cdp token`"
+    )
+    environment: Literal["development", "test", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
+    pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
+    pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
+    statement_seconds: Seconds = Field(default=10.0, description="how long one reading statement may run")
+
+    @field_validator("stores")
+    @classmethod
+    def _stores_are_databases(cls, stores: dict[str, str] | None) -> dict[str, str] | None:
+        for name, url in (stores or {}).items():
+            if not STORE_NAME.fullmatch(name):
+                raise ValueError("a store's name is lower-case letters, digits and _, at most 31")
+            if not url.startswith(POSTGRES_SCHEMES):
+                raise ValueError(f"store {name} needs a URL that begins with postgresql://")
+        if stores is not None and not stores:
+            raise ValueError("at least one store is needed")
+        return stores
+
+    @field_validator("regions")
+    @classmethod
+    def _regions_are_codes(cls, regions: dict[str, str]) -> dict[str, str]:
+        for region, store in regions.items():
+            if not REGION.fullmatch(region):
+                raise ValueError("a region is an ISO 3166 code such as CN, CN-GD or HK")
+            if not STORE_NAME.fullmatch(store):
+                raise ValueError(f"region {region} needs the name of a store")
+        return regions
+
+    @model_validator(mode="after")
+    def _stores_and_regions_agree(self) -> Self:
+        by_store: dict[str, set[str]] = {}
+        for region, store in self.regions.items():
+            by_store.setdefault(store, set()).add(region[:2])
+        if mixed := sorted(store for store, found in by_store.items() if len(found) > 1):
+            raise ValueError(f"CDP_REGIONS: store {mixed[0]} would hold data of several jurisdictions")
+        for store in sorted(self.stores or {}):
+            if store not in by_store:
+                raise ValueError(f"CDP_REGIONS: no region is kept in store {store}")
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_explicit(self) -> Self:
+        missing = [name for name in ("stores", "token_keys") if getattr(self, name) is None]
+        if self.environment == "production" and missing:
+            raise ValueError(f"{PREFIX}{missing[0].upper()}: must be set when CDP_ENVIRONMENT is production")
+        return self
+
+    @property
+    def store_names(self) -> tuple[str, ...]:
+        """The stores this process serves, in the order in which they are asked."""
+        return tuple(self.stores) if self.stores else tuple(dict.fromkeys(self.regions.values()))
+
+    def store_of(self, region: str) -> str:
+        """The store that keeps `region` (`CN-GD` falls back to `CN`); REGION_UNKNOWN where none does."""
+        store = self.regions.get(region) or self.regions.get(region.partition("-")[0])
+        if store is None:
+            raise RequestInvalid("REGION_UNKNOWN", "no store keeps this region")
+        return store
+
+    def jurisdiction_of(self, store: str) -> str:
+        """The two-letter jurisdiction whose data `store` keeps; STORE_UNKNOWN for a store without regions."""
+        for region, kept_in in self.regions.items():
+            if kept_in == store:
+                return region[:2]
+        raise RequestInvalid("STORE_UNKNOWN", f"no store is called {store}")
+
+
+def read_settings() -> Settings:
+    """The settings of this process; SettingsInvalid with one line per wrong setting, never with its value."""
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        raise SettingsInvalid(list(_lines(wrong))) from None
+    except SettingsError as wrong:
+        name = re.search(r'field "(\w+)"', str(wrong))
+        raise SettingsInvalid([f"{PREFIX}{name[1].upper() if name else '*'}: {NOT_JSON}"]) from None
+
+
+def _lines(wrong: ValidationError) -> Iterable[str]:
+    for error in wrong.errors(include_url=False, include_input=False, include_context=False):
+        message = NOT_JSON if error["type"] == "dict_type" else error["msg"].removeprefix("Value error, ")
+        if error["loc"]:
+            message = f"{PREFIX}{str(error['loc'][0]).upper()}: {message}"
+        yield message

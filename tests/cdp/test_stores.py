@@ -1,0 +1,142 @@
+"""Stores: what reads cannot write, what is committed, and what happens when a database is not there."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from cdp.errors import RequestInvalid, StoreUnavailable
+from cdp.settings import Settings
+from cdp.stores import Connection, Stores, open_stores
+
+
+async def count(stores: Stores) -> int:
+    async with stores["cn"].read() as connection:
+        found: int = await connection.fetchval("SELECT count(*) FROM document")
+    return found
+
+
+async def insert(connection: Connection) -> None:
+    await connection.execute("INSERT INTO document VALUES ('\\x01', 'query { me }', 'me', now())")
+
+
+async def test_each_store_is_a_database_of_its_jurisdiction(stores: Stores) -> None:
+    assert list(stores) == ["cn", "hk"]
+    assert [store.jurisdiction for store in stores.values()] == ["CN", "HK"]
+    async with stores["cn"].transaction() as connection:
+        await insert(connection)
+    async with stores["hk"].read() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM document") == 0
+
+
+async def test_a_transaction_commits_when_its_block_ends(stores: Stores) -> None:
+    async with stores["cn"].transaction() as connection:
+        await insert(connection)
+        assert await count(stores) == 0
+    assert await count(stores) == 1
+
+
+async def test_a_transaction_that_raises_leaves_nothing(stores: Stores) -> None:
+    async def refuse() -> None:
+        async with stores["cn"].transaction() as connection:
+            await insert(connection)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await refuse()
+    assert await count(stores) == 0
+
+
+async def test_a_read_cannot_write(stores: Stores) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with stores["cn"].read() as connection:
+            await insert(connection)
+    assert await count(stores) == 0
+
+
+async def test_a_read_is_planned_once_and_never_compiled(stores: Stores) -> None:
+    async with stores["cn"].read() as connection:
+        names = ("plan_cache_mode", "jit", "TimeZone", "statement_timeout")
+        found = [await connection.fetchval(f"SHOW {name}") for name in names]
+    assert found == ["force_generic_plan", "off", "UTC", "10s"]
+
+
+async def test_one_read_is_one_statement_on_the_wire(settings: Settings, store_urls: dict[str, str]) -> None:
+    seen: list[str] = []
+
+    async def listen(connection: asyncpg.Connection) -> None:
+        connection.add_query_logger(lambda record: seen.append(record.query))
+
+    stores = await open_stores(settings, store_urls, init=listen)
+    for _ in range(3):
+        async with stores["cn"].read() as connection:
+            await connection.fetchval("SELECT 7")
+    await stores.close()
+    assert seen == ["SELECT 7"] * 3
+
+
+async def test_a_busy_pool_refuses_after_a_bounded_wait(settings: Settings, store_urls: dict[str, str]) -> None:
+    small = settings.model_copy(update={"pool_size": 1, "pool_wait_seconds": 0.05})
+    stores = await open_stores(small, store_urls)
+    async with stores["cn"].read():
+        with pytest.raises(StoreUnavailable, match=r"store cn: no connection within 0\.05 s"):
+            await stores["cn"].ping()
+    await stores["cn"].ping()
+    await stores.close()
+
+
+async def test_a_statement_that_takes_too_long_is_stopped(settings: Settings, store_urls: dict[str, str]) -> None:
+    stores = await open_stores(settings.model_copy(update={"statement_seconds": 0.05}), store_urls)
+    with pytest.raises(StoreUnavailable, match="store cn"):
+        async with stores["cn"].read() as connection:
+            await connection.execute("SELECT pg_sleep(20)")
+    await stores["cn"].ping()
+    await stores.close()
+
+
+async def test_a_store_that_is_down_does_not_take_the_other_with_it(
+    settings: Settings, store_urls: dict[str, str]
+) -> None:
+    down = "postgresql://cdp:secret@/cn?host=/nowhere"
+    stores = await open_stores(settings, store_urls | {"cn": down})
+    with pytest.raises(StoreUnavailable) as refused:
+        await stores["cn"].ping()
+    assert "secret" not in str(refused.value)
+    await stores["hk"].ping()
+    await stores.close()
+
+
+async def test_a_broken_connection_is_reported_and_then_replaced(stores: Stores) -> None:
+    async def lose() -> None:
+        async with stores["cn"].transaction() as connection:
+            await insert(connection)
+            async with stores["cn"].transaction() as other:
+                await other.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+            await connection.execute("SELECT pg_sleep(20)")
+
+    with pytest.raises(StoreUnavailable):
+        await lose()
+    assert await count(stores) == 0
+
+
+async def test_a_cancelled_read_gives_its_connection_back(settings: Settings, store_urls: dict[str, str]) -> None:
+    stores = await open_stores(settings.model_copy(update={"pool_size": 1}), store_urls)
+
+    async def wait() -> None:
+        async with stores["cn"].read() as connection:
+            await connection.execute("SELECT pg_sleep(20)")
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await stores["cn"].ping()
+    await stores.close()
+
+
+def test_an_unknown_store_is_a_coded_refusal() -> None:
+    with pytest.raises(RequestInvalid) as refused:
+        Stores({})["mo"]
+    assert refused.value.code == "STORE_UNKNOWN"
+    assert "mo" not in Stores({})

@@ -1,0 +1,48 @@
+"""Databases for tests: made in a moment as copies of a migrated template, gone with the test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+
+from cdp.migrate import upgrade
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where databases are made; `administrator` is the URL of a superuser, `template` the migrated database."""
+
+    administrator: str
+    template: str
+
+    def url(self, database: str) -> str:
+        """Where `database` is."""
+        return urlsplit(self.administrator)._replace(path=f"/{database}").geturl()
+
+    async def execute(self, statement: str) -> str:
+        """Runs one statement as the superuser, outside any transaction, and returns its tag."""
+        connection = await asyncpg.connect(self.administrator)
+        try:
+            return str(await connection.execute(statement))
+        finally:
+            await connection.close()
+
+    async def prepare_template(self) -> None:
+        """Migrates the template once; callers hold the lock of the run."""
+        if (await self.execute(f"SELECT FROM pg_database WHERE datname = '{self.template}'")) == "SELECT 0":
+            await self.execute(f"CREATE DATABASE {self.template}_unfinished")
+            await upgrade(self.url(f"{self.template}_unfinished"))
+            await self.execute(f"ALTER DATABASE {self.template}_unfinished RENAME TO {self.template}")
+
+    @asynccontextmanager
+    async def database(self, template: str) -> AsyncIterator[str]:
+        """The URL of a fresh copy of `template`, dropped at the end."""
+        name = f"t_{uuid4().hex}"
+        await self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url(name)
+        finally:
+            await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
