@@ -1,0 +1,93 @@
+"""Opening the house: settings -> databases -> keys -> audit trails, and closing it in the opposite order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from cdp.audit import AuditTrail
+from cdp.embedded import Embedded
+from cdp.errors import StoreUnavailable
+from cdp.key_store import ensure_store_keys, unlock
+from cdp.migrate import downgrade, upgrade
+from cdp.settings import Settings
+from cdp.stores import GONE, Stores, open_stores
+from privacy.keys import KeyRing, TokenSeal
+from privacy.kms import InsecureFileKms, Kms
+
+__all__ = ["House", "file_kms", "migrate_stores", "open_databases", "open_house", "store_urls"]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every journey needs: the stores, and for each its keys and its audit trail, by name."""
+
+    settings: Settings
+    stores: Stores
+    rings: Mapping[str, KeyRing]
+    kms: Kms
+    tokens: TokenSeal
+    trails: Mapping[str, AuditTrail]
+
+
+@asynccontextmanager
+async def store_urls(settings: Settings) -> AsyncIterator[Mapping[str, str]]:
+    """Store -> PostgreSQL URL: those of the settings, or the embedded server's while the block runs."""
+    if settings.stores is not None:
+        yield settings.stores
+        return
+    embedded = Embedded(settings.home)
+    try:
+        yield await asyncio.to_thread(embedded.start, settings.store_names)
+    finally:
+        await asyncio.to_thread(embedded.stop)
+
+
+@asynccontextmanager
+async def open_databases(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores without their keys; raises StoreUnavailable when one does not answer."""
+    async with store_urls(settings) as urls:
+        stores = await open_stores(settings, urls)
+        try:
+            yield stores
+        finally:
+            await stores.close()
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    """The house with its audit trails running; raises KeyUnavailable, KmsRefused or StoreUnavailable."""
+    async with AsyncExitStack() as closing:
+        stores = await closing.enter_async_context(open_databases(settings))
+        kms = file_kms(settings)
+        rings = {name: await unlock(store, kms, settings.tenant) for name, store in stores.items()}
+        trails = {name: AuditTrail(store, rings[name]) for name, store in stores.items()}
+        for trail in trails.values():
+            trail.start()
+            closing.push_async_callback(trail.close)
+        yield House(settings, stores, rings, kms, next(iter(rings.values())).tokens, trails)
+
+
+async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
+    """Brings every store to the version of this code and makes the keys it lacks; `reset` empties it first.
+
+    Raises StoreUnavailable, KmsRefused.
+    """
+    async with store_urls(settings) as urls:
+        for name, url in urls.items():
+            try:
+                if reset:
+                    await downgrade(url, "base")
+                await upgrade(url)
+            except (OSError, *GONE) as gone:
+                raise StoreUnavailable(name, f"cannot connect ({type(gone).__name__})") from None
+        stores = await open_stores(settings, urls)
+        try:
+            await ensure_store_keys(list(stores.values()), file_kms(settings), settings.tenant)
+        finally:
+            await stores.close()
+
+
+def file_kms(settings: Settings) -> Kms:
+    """The keys of a laptop, under home; raises KmsRefused in production."""
+    return InsecureFileKms(settings.home / "kms", settings.environment)

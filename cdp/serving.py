@@ -1,0 +1,78 @@
+"""Listening: an app on a socket until the process is asked to end; requests in flight are answered first."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final, TypeAlias, TypeVar
+
+import uvicorn
+
+from cdp.errors import Unavailable
+
+__all__ = ["App", "listen", "run", "serve", "url_of"]
+
+GRACE_SECONDS: Final = 10
+
+App: TypeAlias = Callable[..., Awaitable[None]]
+Result = TypeVar("Result")
+
+make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+with suppress(ImportError):  # uvloop is not made for every system
+    import uvloop
+
+    make_loop = uvloop.new_event_loop
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs to the end in an event loop of its own, the fast kind where there is one."""
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(work)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on which clients can wait already; port 0 takes a free one. Raises Unavailable."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as taken:
+        raise Unavailable(f"cannot listen on {host} port {port}: {taken.strerror}") from None
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where a client finds the socket."""
+    host, port, *_ = listening.getsockname()
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(app: App, listening: socket.socket) -> None:
+    """Serves until SIGTERM or SIGINT, then answers what is in flight and closes the socket."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    with closing(listening), _signals_kept_quiet():
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+@contextmanager
+def _signals_kept_quiet() -> Iterator[None]:
+    """uvicorn sends itself the signal again when it has ended: what was opened around it must still be closed then."""
+    before = {number: signal.signal(number, _do_nothing) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _do_nothing(*_: object) -> None:
+    return None

@@ -1,0 +1,75 @@
+"""What the command line prints: answers on standard output, troubles as one line each on standard error."""
+
+import json
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import asyncpg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cdp.errors import CdpError, SettingsInvalid
+from privacy.errors import PrivacyError
+
+__all__ = ["exit_code", "json_line", "output", "progress", "table", "troubles"]
+
+WRONG_SETTINGS, REFUSED = 2, 1
+
+NOT_MIGRATED = "the store has no tables, or older ones: run `cdp migrate`"
+
+
+def output() -> Console:
+    """Standard output; what is not a terminal gets plain text."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def progress(console: Console) -> Progress:
+    """Bars for long work: what is done, how much of it, for how long."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A table of text; numbers to the right."""
+    made = Table(title=title, title_justify="left")
+    kept = [list(row) for row in rows]
+    for number, column in enumerate(columns):
+        numeric = bool(kept) and all(isinstance(row[number], int) for row in kept)
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in kept:
+        made.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    return made
+
+
+def json_line(entry: Mapping[str, object]) -> str:
+    """One JSON object in one line."""
+    return json.dumps(entry, ensure_ascii=False, sort_keys=True)
+
+
+def exit_code(error: Exception) -> int:
+    """2 for wrong settings, 1 for everything else."""
+    return WRONG_SETTINGS if isinstance(error, SettingsInvalid) else REFUSED
+
+
+def troubles(error: Exception) -> list[str]:
+    """The lines that tell an error.
+
+    The text of an error that is not ours stays untold: it may hold a value of a customer.
+    """
+    if isinstance(error, SettingsInvalid):
+        return list(error.problems)
+    if isinstance(error, CdpError | PrivacyError):
+        return [f"{error.code}: {' '.join(str(error).split())}" if str(error) else error.code]
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
+        return [f"STORE_NOT_MIGRATED: {NOT_MIGRATED}"]
+    if isinstance(error, OSError) and error.strerror:
+        return [f"{error.strerror}: {error.filename}" if error.filename else error.strerror]
+    return [f"unexpected {type(error).__name__} at {_place(error)}; CDP_LOG_LEVEL=DEBUG shows where it came from"]
+
+
+def _place(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

@@ -1,0 +1,136 @@
+"""What happens later: small named jobs that keep every store in order.
+
+A job that fails is logged and tried again, sooner than it would be its turn; it holds up neither the other jobs nor the
+other stores. Each job may run in several processes at once and may be stopped anywhere: its steps are transactions.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from cdp.partitions import ensure_partitions
+from cdp.stores import Store
+from cdp.tables import BUCKETS, event_seen
+from cdp.usage.tables import usage_record
+
+PARTITIONED: Final = (event_seen, usage_record)
+MONTHS_AHEAD: Final = 3
+OUTBOX_DAYS: Final = 30
+DELETED_AT_ONCE: Final = 5000
+RETRY_SECONDS: Final = 5.0
+LONGEST_RETRY_SECONDS: Final = 300.0
+GRACE_SECONDS: Final = 20.0
+
+# Ids in the outbox sort by the instant they were recorded: the oldest of a bucket are the first in its index.
+DELETE_OUTBOX = """
+DELETE FROM outbox WHERE (customer_id, outbox_id) IN (
+    SELECT customer_id, outbox_id FROM outbox
+    WHERE bucket = $1 AND outbox_id < $2 AND recorded_at < $3 ORDER BY outbox_id LIMIT $4
+)
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`run` does in one store whatever is due, every `every_seconds` at most."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Store], Awaitable[None]]
+
+
+def jobs(outbox_days: int = OUTBOX_DAYS) -> tuple[Job, ...]:
+    """The jobs of a worker; `outbox_days` is how long an event stays in the outbox."""
+
+    async def sweep_outbox(store: Store) -> None:
+        await delete_outbox(store, datetime.now(UTC) - timedelta(days=outbox_days))
+
+    return (Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox))
+
+
+async def prepare_months(store: Store) -> None:
+    """Makes the partitions of this month and the coming ones, each table's in a transaction of its own."""
+    months = coming_months(datetime.now(UTC).date())
+    for table in PARTITIONED:
+        async with store.transaction() as connection:
+            await ensure_partitions(connection, table, months)
+
+
+def coming_months(today: date) -> list[date]:
+    """The first day of this month and of the MONTHS_AHEAD after it."""
+    counted = [today.year * 12 + today.month - 1 + n for n in range(MONTHS_AHEAD + 1)]
+    return [date(month // 12, month % 12 + 1, 1) for month in counted]
+
+
+async def delete_outbox(store: Store, before: datetime) -> int:
+    """Deletes what was recorded before that instant, a few thousand rows at a time, and returns how many."""
+    bound = UUID(int=int(before.timestamp() * 1000) + 1 << 80)
+    deleted = 0
+    for bucket in range(BUCKETS):
+        found = DELETED_AT_ONCE
+        while found == DELETED_AT_ONCE:
+            async with store.transaction() as connection:
+                status = await connection.execute(DELETE_OUTBOX, bucket, bound, before, DELETED_AT_ONCE)
+            found = int(status.removeprefix("DELETE "))
+            deleted += found
+    return deleted
+
+
+async def work_once(stores: Iterable[Store], todo: Sequence[Job]) -> int:
+    """Runs every job once in every store; returns how many failed."""
+    succeeded = await asyncio.gather(*(_attempt(job, store, 1) for store in stores for job in todo))
+    return succeeded.count(False)
+
+
+async def work(stores: Iterable[Store], todo: Sequence[Job], stop: asyncio.Event) -> None:
+    """Runs the jobs again and again until `stop`; what is running then may finish within GRACE_SECONDS."""
+    running = [asyncio.create_task(_repeat(job, store, stop), name=job.name) for store in stores for job in todo]
+    await stop.wait()
+    _, late = await asyncio.wait(running, timeout=GRACE_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Sets `stop` when the process is asked to end (SIGTERM, SIGINT); inside the running event loop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _repeat(job: Job, store: Store, stop: asyncio.Event) -> None:
+    failed = 0
+    while not stop.is_set():
+        failed = 0 if await _attempt(job, store, failed + 1) else failed + 1
+        await _sleep(pause_seconds(job, failed), stop)
+
+
+def pause_seconds(job: Job, failed: int) -> float:
+    """How long to wait after so many failures in a row: twice as long each time, at most until the job's own turn."""
+    if failed == 0:
+        return job.every_seconds
+    return min(job.every_seconds, LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2.0 ** min(failed - 1, 30))
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    await asyncio.wait({waiting := asyncio.create_task(stop.wait())}, timeout=seconds)
+    waiting.cancel()
+
+
+async def _attempt(job: Job, store: Store, attempt: int) -> bool:
+    try:
+        await job.run(store)
+    except Exception:
+        # Whatever a job dies of, the worker and the other jobs live on.
+        log.warning("job failed", kind=job.name, store=store.name, attempt=attempt, exc_info=True)
+        return False
+    log.debug("job done", kind=job.name, store=store.name, attempt=attempt)
+    return True
