@@ -1,0 +1,40 @@
+"""Billing as it is asked for: what follows from the rows as expressions over them."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, case, func, select
+
+from cdp.billing.tables import product_reliance
+
+
+def remaining_minor(bill: FromClause) -> ColumnElement[Any]:
+    """What is still to be paid of a bill; null where the bill itself has not been seen yet."""
+    return case((bill.c.amount_due_minor.is_not(None), func.greatest(bill.c.amount_due_minor - bill.c.paid_minor, 0)))
+
+
+def bill_state(bill: FromClause) -> ColumnElement[Any]:
+    """How far a bill is paid (TMF: sent, partiallyPaid, settled); null where only its payments were seen."""
+    return case(
+        (bill.c.amount_due_minor.is_(None), None),
+        (bill.c.paid_minor >= bill.c.amount_due_minor, "settled"),
+        (bill.c.paid_minor > 0, "partiallyPaid"),
+        else_="sent",
+    )
+
+
+def top_up_state(top_up: FromClause) -> ColumnElement[Any]:
+    """How far a top-up has come; it follows from what happened, in whatever order that arrived."""
+    return case(
+        (top_up.c.posted_at.is_not(None), "POSTED"),
+        (top_up.c.failed_at.is_not(None), "FAILED"),
+        (top_up.c.confirmed_at.is_not(None), "CONFIRMED"),
+        else_="REQUESTED",
+    )
+
+
+def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The products that a product relies on."""
+    relied = select(product_reliance.c.relies_on_id).where(
+        product_reliance.c.customer_id == key, product_reliance.c.product_id == parent.c.product_id
+    )
+    return child.c.product_id.in_(relied.correlate(parent))

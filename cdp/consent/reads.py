@@ -1,0 +1,104 @@
+"""The consent facts that travel with every read, in the same snapshot as the data."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+
+from cdp.consent.tables import consent_event, objection, policy_version
+from privacy.policy import ConsentFact, Facts, ObjectionFact
+from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
+
+CONSENT_COLUMNS = (
+    consent_event.c.type,
+    consent_event.c.kind,
+    consent_event.c.purpose,
+    consent_event.c.happened_at,
+    consent_event.c.recorded_at,
+    consent_event.c.category,
+    consent_event.c.channel,
+    consent_event.c.recipient,
+    consent_event.c.destination,
+    consent_event.c.notice,
+    consent_event.c.expires_at,
+    consent_event.c.actor,
+)
+OBJECTION_COLUMNS = (
+    objection.c.kind,
+    objection.c.scope,
+    objection.c.happened_at,
+    objection.c.recorded_at,
+    objection.c.raised,
+)
+
+
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`)."""
+    return select(func.row(*CONSENT_COLUMNS)).where(
+        consent_event.c.customer_id == key,
+        or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
+        # What was agreed to for one number alone allows nothing about the customer as a whole; a refusal is heard.
+        or_(consent_event.c.holding_id.is_(None), consent_event.c.type != ConsentType.GIVEN.value),
+    )
+
+
+def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
+    """The objections of a customer, raised and lifted."""
+    return select(func.row(*OBJECTION_COLUMNS)).where(objection.c.customer_id == key)
+
+
+def policy_version_now() -> ColumnElement[Any]:
+    """The version of the policy rows in this snapshot."""
+    return select(func.max(policy_version.c.version)).scalar_subquery()
+
+
+def facts_of(
+    customer_id: UUID,
+    state: str,
+    birth_on: date | None,
+    consents: Iterable[Sequence[Any]],
+    objections: Iterable[Sequence[Any]],
+) -> Facts:
+    """The facts of one customer from the rows of the statements above."""
+    return Facts(
+        customer_id,
+        CustomerState(state),
+        birth_on,
+        tuple(
+            ConsentFact(
+                ConsentType(said),
+                ConsentKind(form),
+                purpose,
+                at,
+                known_at,
+                category,
+                channel,
+                to,
+                abroad,
+                notice,
+                end,
+                Actor(by),
+            )
+            for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by in consents
+        ),
+        objection_facts(objections),
+    )
+
+
+def objection_facts(rows: Iterable[Sequence[Any]]) -> tuple[ObjectionFact, ...]:
+    """Raised objections, each with the instant it was lifted: the first lifting of the same kind and scope after it."""
+    every = sorted(rows, key=lambda row: row[2])
+    lifted = [(kind, scope, at) for kind, scope, at, _, raised in every if not raised]
+    return tuple(
+        ObjectionFact(
+            ObjectionKind(kind),
+            scope,
+            happened_at,
+            recorded_at,
+            next((at for k, s, at in lifted if (k, s) == (kind, scope) and at >= happened_at), None),
+        )
+        for kind, scope, happened_at, recorded_at, raised in every
+        if raised
+    )

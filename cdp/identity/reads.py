@@ -1,0 +1,40 @@
+"""How customers are found: by number as of an instant, and by the links between stores."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+
+from cdp.identity.tables import link, number_index
+from cdp.stores import Connection
+
+LINK_ACTIVE = "ACTIVE"
+LINKED_CUSTOMER = """
+SELECT l.customer_id FROM link_index i JOIN link l ON l.customer_id = i.customer_id AND l.token = i.token
+WHERE i.token = $1 AND l.state = $2
+"""
+
+
+def holder_of(tag: ColumnElement[Any], role: ColumnElement[Any], as_of: ColumnElement[Any]) -> Select[Any]:
+    """The customer who held a number in a role at an instant; the latest holding where several are recorded."""
+    held = (
+        select(number_index.c.customer_id)
+        .where(number_index.c.number_tag == tag, number_index.c.role == role, number_index.c.valid_from <= as_of)
+        .where(or_(number_index.c.valid_to.is_(None), number_index.c.valid_to > as_of))
+    )
+    return held.order_by(number_index.c.valid_from.desc(), number_index.c.holding_id).limit(1)
+
+
+def link_rows(key: ColumnElement[Any]) -> Select[Any]:
+    """The links that stand: (token, other store, whether this side leads)."""
+    return (
+        select(func.row(link.c.token, link.c.other_store, link.c.leads))
+        .where(link.c.customer_id == key, link.c.state == LINK_ACTIVE)
+        .order_by(link.c.token)
+    )
+
+
+async def linked_customer(connection: Connection, token: bytes) -> UUID | None:
+    """The customer of this store that a link is about, while it stands."""
+    found: UUID | None = await connection.fetchval(LINKED_CUSTOMER, token, LINK_ACTIVE)
+    return found

@@ -1,0 +1,46 @@
+"""What a plan hands to the read journey: statements, the keys they take, and the facts they bring along."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+
+from cdp.tables import data_key
+
+
+class KeyKind(Enum):
+    """How a root finds its customers."""
+
+    NUMBER = "number"  # a number's tag, as of an instant, in a role
+    IDENTIFIER = "identifier"  # any other identifier's tag
+    CUSTOMER = "customer"  # the customer's id in this store
+    LINK = "link"  # the token two stores share for one customer
+    ROW = "row"  # a row of a customer: customer id and row id
+    REGION = "region"  # a page of a region's customers
+
+
+# A statement's columns: root number, key number, head tuple, these arrays of tuples, then the lists of the plan.
+CONSENTS, OBJECTIONS, DATA_KEYS, LINKS, LISTS = 3, 4, 5, 6, 7
+
+# The head tuple begins with these; what the operation asked for follows.
+CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text with $1.. and the names of what is bound to them, in that order; `constants` are the same for every
+    request.
+    """
+
+    text: str
+    parameters: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+
+def data_key_rows(key: ColumnElement[Any], retentions: Sequence[str]) -> Select[Any]:
+    """The wrapped data keys of a customer for some retention classes."""
+    columns = (data_key.c.retention, data_key.c.generation, data_key.c.epoch, data_key.c.wrapped)
+    wanted = or_(*(data_key.c.retention == retention for retention in retentions))
+    return select(func.row(*columns)).where(data_key.c.customer_id == key, wanted)
