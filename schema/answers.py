@@ -1,0 +1,144 @@
+"""From a request to its answer: find the plan, bind it, run it, write it down, let it go."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from graphql import GraphQLError, OperationDefinitionNode
+from graphql.execution.values import VariableValues, get_variable_values
+
+from cdp.asked import Asked
+from cdp.auth import Caller
+from cdp.documents import find_document
+from cdp.errors import AuthError, RequestInvalid
+from cdp.exchange import Answer, GraphqlRequest
+from cdp.gate import Findings
+from cdp.ingest import Writer
+from cdp.query import Query
+from cdp.settings import Settings
+from cdp.shape import Reading
+from privacy.keys import TokenSeal
+from privacy.vocabulary import PURPOSES
+from schema.plan.document import Document, DocumentInvalid, Documents, hash_of
+from schema.plan.limits import reads_schema_only
+from schema.plan.operation import Operation
+from schema.plan.run import Run
+from schema.plan.selection import switches_of
+from schema.plan.targets import Reach
+
+MOST_LOCATIONS = 10
+"""Validation errors told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """Answers the operations of verified callers; each has its audit entry when the answer is returned."""
+
+    settings: Settings
+    query: Query
+    writer: Writer
+    tokens: TokenSeal
+    documents: Documents
+
+    async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
+        """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
+        try:
+            document = await self._document(request, caller)
+        except DocumentInvalid as invalid:
+            await self.refused(caller, invalid.code)
+            return Answer(
+                400, _json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]})
+            )
+        definition = document.definition(request.operation_name)
+        variables = self._variables(definition, request)
+        switches = {name: bool(variables.coerced.get(name)) for name in switches_of(document.ast, definition)}
+        plan = document.plan(definition, switches)
+        check_caller(plan, caller)
+        at = datetime.now(UTC)
+        asked = Asked(caller, plan, at)
+        reach = Reach(self.settings, self.query.stores, self.tokens, caller, at)
+        reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings())
+        data = await Run(document, plan, variables, reach, reading, asked, self.query, self.writer).data()
+        entry_id = await self.query.write_down(asked)
+        body: dict[str, Any] = {"data": data}
+        if plan.purpose:
+            privacy = {"purpose": plan.purpose, "auditId": str(entry_id)}
+            body["extensions"] = {"privacy": privacy | reading.findings.report(partner=caller.partner)}
+        return Answer(200, _json(body))
+
+    async def refused(self, caller: Caller, code: str) -> None:
+        """Write down that a known caller was refused. Raises AuditUnavailable."""
+        await self.query.write_down(Asked(caller, None, datetime.now(UTC)), code)
+
+    def allow_get(self, source: str) -> bool:
+        """Whether a document may come in a URL: only one that touches no customer's data."""
+        return reads_schema_only(source, self.documents.limits)
+
+    async def _document(self, request: GraphqlRequest, caller: Caller) -> Document:
+        digest = request.document_hash or hash_of(request.query or "")
+        source = request.query
+        if caller.partner or source is None:
+            source = await self._registered(digest)
+            if source is None and caller.partner:
+                raise AuthError("DOCUMENT_NOT_REGISTERED", "Partners run registered documents only.", 403)
+            if source is None:
+                raise RequestInvalid("DOCUMENT_NOT_FOUND", "No document with this hash is registered.")
+        return self.documents.get(source)
+
+    async def _registered(self, digest: str) -> str | None:
+        store = next(iter(self.query.stores.values())).store
+        async with store.read() as connection:
+            return await find_document(connection, digest)
+
+    def _variables(self, definition: OperationDefinitionNode, request: GraphqlRequest) -> VariableValues:
+        found = get_variable_values(
+            self.documents.schema, definition.variable_definitions or (), dict(request.variables), hide_suggestions=True
+        )
+        if isinstance(found, VariableValues):
+            return found
+        raise _variable_invalid(found)
+
+
+def check_caller(plan: Operation, caller: Caller) -> None:
+    """Step 0 of every decision: the purpose is the operation's own and among the caller's grants."""
+    if plan.introspects and caller.partner:
+        raise AuthError("INTROSPECTION_REFUSED", "Introspection is not open to partners.", 403)
+    if not plan.touches_customers:
+        return
+    if not plan.purpose:
+        raise RequestInvalid(
+            "PURPOSE_REQUIRED", 'expected the operation to name its purpose: @purpose(id: "service.care")'
+        )
+    if plan.purpose not in PURPOSES:
+        raise RequestInvalid("PURPOSE_UNKNOWN", "@purpose(id:): expected a purpose such as service.care")
+    if plan.purpose not in caller.purposes:
+        raise AuthError("PURPOSE_NOT_GRANTED", "the caller was not granted this purpose", 403)
+
+
+def _variable_invalid(errors: list[GraphQLError]) -> RequestInvalid:
+    """What is wrong with a variable, without what was in it."""
+    first = errors[0]
+    if isinstance(first.original_error, RequestInvalid):
+        return first.original_error
+    names = [node.variable for node in first.nodes or () if hasattr(node, "variable")]
+    name = f"${names[0].name.value}" if names else "variables"
+    return RequestInvalid("VARIABLES_INVALID", f"{name}: expected a value of the declared type")
+
+
+def _told(error: GraphQLError, code: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"message": error.message, "extensions": {"code": code}}
+    if error.locations:
+        told["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    return told
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body, default=text_of, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def text_of(value: object) -> str:
+    """How values that JSON does not know are written: instants in UTC with Z, days, and anything exact as its text."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else str(value)

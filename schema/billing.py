@@ -1,0 +1,169 @@
+"""What a customer holds, owes, pays and tops up, as it is asked for."""
+
+from enum import StrEnum
+
+import strawberry
+
+from cdp.billing.reads import bill_state, relies_on, remaining_minor, top_up_state
+from cdp.billing.tables import account, bill, bill_line, payment, product, tariff, top_up
+from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, token
+from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
+
+AMOUNT = personal("billing.amount", purposes=PROFILE)
+ACCOUNT = personal("billing.account")
+PRODUCT = personal("billing.product", purposes=PROFILE)
+TOP_UP = personal("billing.topup")
+OFFER = plain("part of the operator's catalogue, the same for everyone")
+
+
+@strawberry.enum(description="Whether use is paid before or after.")
+class RatingType(StrEnum):
+    PREPAID = "PREPAID"
+    POSTPAID = "POSTPAID"
+
+
+@strawberry.enum(description="How far a bill is paid.")
+class BillState(StrEnum):
+    sent = "sent"
+    partiallyPaid = "partiallyPaid"  # noqa: N815 - the word of TMF678
+    settled = "settled"
+
+
+@strawberry.enum(description="How far a top-up has come: asked for, confirmed to the customer, posted to an account.")
+class TopUpState(StrEnum):
+    REQUESTED = "REQUESTED"
+    CONFIRMED = "CONFIRMED"
+    POSTED = "POSTED"
+    FAILED = "FAILED"
+
+
+@strawberry.enum(description="Whether a product may be used.")
+class ProductStatus(StrEnum):
+    active = "active"
+    suspended = "suspended"
+    terminated = "terminated"
+
+
+@record(tariff, tariff.c.tariff_id, owned=False)
+class Tariff:
+    """A product offering with its fee and allowances."""
+
+    tariff_id: str = column(tariff.c.tariff_id, OFFER, "Its number in the catalogue.")
+    name: str = column(tariff.c.name, OFFER, "Its name.")
+    region: Region = column(tariff.c.region, OFFER, "Where it is sold.")
+    rating_type: RatingType = column(tariff.c.rating_type, OFFER, "Whether it is paid before or after.")
+    monthly_fee: Money = money(tariff.c.monthly_fee_minor, tariff.c.currency, OFFER, "What it costs a month.")
+    voice_minutes: int | None = column(tariff.c.voice_minutes, OFFER, "Minutes included.")
+    sms_count: int | None = column(tariff.c.sms_count, OFFER, "Messages included.")
+    data_megabytes: int | None = column(tariff.c.data_megabytes, OFFER, "Megabytes included.")
+
+
+@record(account, account.c.account_id)
+class BillingAccount:
+    """An account that is billed or topped up."""
+
+    account_no: str | None = column(account.c.account_no, ACCOUNT, "Its number.")
+    region: Region | None = column(account.c.region, ACCOUNT, "Where it is kept.")
+    rating_type: RatingType | None = column(account.c.rating_type, ACCOUNT, "Whether it is paid before or after use.")
+    balance: Money | None = money(
+        account.c.balance_minor, account.c.currency, AMOUNT, "What is left, or owed when below zero."
+    )
+    balance_at: Instant | None = column(account.c.balance_at, AMOUNT, "When the balance was that.")
+    credit_limit: Money | None = money(
+        account.c.credit_limit_minor, account.c.currency, AMOUNT, "How far it may go below zero."
+    )
+    payment_status: str | None = column(account.c.payment_status, AMOUNT, "Whether payments are in order.")
+    opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
+
+
+@record(product, product.c.product_id)
+class Product(Node):
+    """Something the customer holds: a line, a messaging service, a contract."""
+
+    id: strawberry.ID = token("Its opaque id.")
+    product_ref: str | None = column(product.c.product_ref, PRODUCT, "The operator's own reference.")
+    name: str | None = column(product.c.name, PRODUCT, "Its name.")
+    kind: str | None = column(product.c.kind, PRODUCT, "What kind of product it is.")
+    region: Region | None = column(product.c.region, PRODUCT, "Where it was sold.")
+    status: ProductStatus | None = column(product.c.status, PRODUCT, "Whether it may be used.")
+    status_reason: str | None = column(product.c.status_reason, PRODUCT, "Why it has that status.")
+    status_at: Instant | None = column(product.c.status_at, PRODUCT, "Since when it has that status.")
+    start_date: Day | None = column(product.c.start_on, PRODUCT, "Since when it is held.")
+    term_end: Day | None = column(product.c.term_end_on, PRODUCT, "Until when the contract binds.")
+    tariff: Tariff | None = one(
+        lambda child, parent, _: child.c.tariff_id == parent.c.tariff_id, PRODUCT, "What it costs and includes."
+    )
+    relies_on: list["Product"] | None = many(
+        (rising(product.c.product_ref),), PRODUCT, "The products it cannot work without.", on=relies_on, max_first=20
+    )
+
+
+@record(bill_line, bill_line.c.line_no)
+class BillLine:
+    """One line of a bill."""
+
+    line_no: int = column(bill_line.c.line_no, plain("a position on a page"), "Its position.")
+    kind: str | None = column(bill_line.c.kind, AMOUNT, "What kind of charge it is.")
+    description: str | None = column(bill_line.c.description, AMOUNT, "What it is for.")
+    amount: Money | None = money(bill_line.c.amount_minor, bill_line.c.currency, AMOUNT, "What it adds to the bill.")
+
+
+@record(bill, bill.c.bill_id)
+class CustomerBill(Node):
+    """A bill that was issued."""
+
+    id: strawberry.ID = token("Its opaque id.")
+    bill_no: str | None = column(bill.c.bill_no, AMOUNT, "The number printed on it.")
+    region: Region | None = column(bill.c.region, AMOUNT, "Where it was issued.")
+    bill_date: Day | None = column(bill.c.bill_on, AMOUNT, "The day it was issued.")
+    billing_period: DatePeriod | None = period(
+        bill.c.period_start_on, bill.c.period_end_on, AMOUNT, "The days it is for."
+    )
+    amount_due: Money | None = money(bill.c.amount_due_minor, bill.c.currency, AMOUNT, "What it asks for.")
+    remaining_amount: Money | None = money(remaining_minor, bill.c.currency, AMOUNT, "What is still to be paid.")
+    state: BillState | None = column(bill_state, AMOUNT, "How far it is paid.")
+    account: BillingAccount | None = one(
+        lambda child, parent, _: child.c.account_id == parent.c.account_id, ACCOUNT, "The account it is for."
+    )
+    lines: list[BillLine] | None = many(
+        (rising(bill_line.c.line_no),),
+        AMOUNT,
+        "What it is made of.",
+        on=lambda child, parent, _: child.c.bill_id == parent.c.bill_id,
+        default_first=20,
+        max_first=100,
+    )
+
+
+@record(payment, payment.c.payment_id)
+class Payment:
+    """Money that was received."""
+
+    amount: Money | None = money(payment.c.amount_minor, payment.c.currency, AMOUNT, "How much.")
+    method: str | None = column(payment.c.method, AMOUNT, "How it was paid.")
+    paid_at: Instant | None = column(payment.c.paid_at, AMOUNT, "When.")
+    account: BillingAccount | None = one(
+        lambda child, parent, _: child.c.account_id == parent.c.account_id, ACCOUNT, "The account it went to."
+    )
+
+
+@record(top_up, top_up.c.top_up_id)
+class TopUp:
+    """Money put onto a prepaid number."""
+
+    top_up_ref: str | None = column(top_up.c.top_up_ref, TOP_UP, "The operator's own reference.")
+    number: str | None = column(top_up.c.number, personal("contact.number"), "The number it was meant for.")
+    amount: Money | None = money(top_up.c.amount_minor, top_up.c.currency, TOP_UP, "How much.")
+    channel: str | None = column(top_up.c.channel, TOP_UP, "Where it was made.")
+    requested_at: Instant | None = column(top_up.c.requested_at, TOP_UP, "When it was asked for.")
+    confirmed_at: Instant | None = column(top_up.c.confirmed_at, TOP_UP, "When it was confirmed to the customer.")
+    posted_at: Instant | None = column(top_up.c.posted_at, TOP_UP, "When it was posted to an account.")
+    state: TopUpState | None = column(top_up_state, TOP_UP, "How far it has come.")
+    account: BillingAccount | None = one(
+        lambda child, parent, _: child.c.account_id == parent.c.posted_account_id,
+        ACCOUNT,
+        "The account it was posted to.",
+    )
+
+
+NEWEST_BILL = (newest(bill.c.bill_on),)

@@ -1,0 +1,30 @@
+"""The schema as one object."""
+
+import strawberry
+from graphql import GraphQLSchema
+from strawberry.schema.config import StrawberryConfig
+
+from schema.interaction import Case, PartyInteraction
+from schema.roots import Mutation, Query, purpose
+from schema.words import SCALARS
+
+
+def declare() -> strawberry.Schema:
+    """The schema as strawberry declares it."""
+    return strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        types=[PartyInteraction, Case],
+        directives=[purpose],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+def printed(schema: strawberry.Schema) -> str:
+    """The schema as it is kept in `schema/schema.graphql`."""
+    return schema.as_str() + "\n"
+
+
+def graphql_schema(schema: strawberry.Schema) -> GraphQLSchema:
+    """The same schema as graphql-core sees it."""
+    return schema._schema  # noqa: SLF001 - strawberry offers no other way to it

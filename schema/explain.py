@@ -1,0 +1,59 @@
+"""A plan in words: what an operation reads, by which statements, what is governed and what it may cost."""
+
+from collections.abc import Iterator
+
+from graphql import OperationDefinitionNode
+
+from cdp.statement import KeyKind
+from schema.plan.document import Documents
+from schema.plan.operation import Operation, OperationRoot, ReadRoot
+from schema.plan.selection import switches_of
+
+KINDS: dict[str, tuple[KeyKind, ...]] = {
+    "customers": (KeyKind.REGION,),
+    "customer": (KeyKind.NUMBER, KeyKind.LINK),
+    "node": (KeyKind.ROW,),
+}
+"""The kinds of key shown for a root; an order reads its customer by id."""
+
+
+def explain(documents: Documents, source: str) -> str:
+    """The plans of a document's operations, `@skip` and `@include` by variable taken as false.
+
+    Raises RequestInvalid for a document that is no GraphQL, over a limit, or does not fit the schema.
+    """
+    document = documents.get(source)
+    lines: list[str] = [f"document {document.sha256}"]
+    for definition in document.ast.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            plan = document.plan(definition, dict.fromkeys(switches_of(document.ast, definition), False))
+            lines += _operation(plan, definition.name.value if definition.name else "(unnamed)")
+    return "\n".join(lines)
+
+
+def _operation(plan: Operation, name: str) -> Iterator[str]:
+    yield f"\n{plan.kind.value} {name}, purpose {plan.purpose or '(none)'}"
+    for root in plan.roots:
+        for read in root.reads.values():
+            yield from _read(plan, root, read)
+        if not root.reads:
+            yield f"  {root.key}: at hand, no store is asked"
+    yield "  governed places (* is each row of a list):"
+    for spot in plan.spots:
+        refused = f"  refused: {spot.refused.value}" if spot.refused else ""
+        yield f"    {'.'.join(spot.path)}  [{spot.category}]{refused}"
+
+
+def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]:
+    lists = [f"{one.place}(first: 0..{one.most})" for one in read.lists]
+    path, values = ".".join(read.root.path), sum(read.values.values())
+    yield f"  {path}: {values} values where each list has one row; lists: {', '.join(lists) or 'none'}"
+    for kind in KINDS.get(root.name, (KeyKind.CUSTOMER,)):
+        statement = plan.statement(((read.root.number, kind),))
+        yield f"  statement by {kind.value}:"
+        yield from (f"    {line}" for line in statement.text.splitlines())
+        bound = (
+            f"${i} = {statement.constants[name]!r}" if name in statement.constants else f"${i} = {name}"
+            for i, name in enumerate(statement.parameters, 1)
+        )
+        yield f"    with {', '.join(bound)}"

@@ -1,0 +1,126 @@
+"""How the keys of a request find customers: one way per kind of key, all taking arrays of keys."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    Integer,
+    LargeBinary,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    or_,
+    true,
+)
+
+from cdp.identity.reads import holder_of
+from cdp.identity.tables import identifier_index, link_index
+from cdp.statement import KeyKind
+
+PAGE_FILTERS = ("kind", "status", "tier")
+"""Columns of a customer that a page may be narrowed by, besides the region."""
+
+
+class Root(Protocol):
+    """What a finder needs to know of a root: its number, its customer, its rows and what names one of them."""
+
+    number: int
+    owner: FromClause
+    main: FromClause
+    row_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a root's rows come from, which key each is for, and how a page of them is cut."""
+
+    rows: FromClause
+    key_no: ColumnElement[Any]
+    page: Callable[[Select[Any]], Select[Any]]
+
+
+def _all(rows: Select[Any]) -> Select[Any]:
+    return rows
+
+
+def _keys(number: int, **types: Any) -> Any:
+    """The keys of a request as rows (one column each, and `key_no`)."""
+    arrays = [bindparam(f"r{number}_{name}", type_=ARRAY(kind)) for name, kind in types.items()]
+    columns = [column(name, kind) for name, kind in types.items()]
+    keys = func.unnest(*arrays).table_valued(*columns, with_ordinality="key_no", joins_implicitly=True)
+    return keys.render_derived(name=f"k{number}")
+
+
+def _by_number(root: Root) -> Found:
+    number, owner = root.number, root.owner
+    keys = _keys(number, key=LargeBinary(), as_of=DateTime(timezone=True))
+    role = bindparam(f"r{number}_role", type_=Text())
+    held = holder_of(keys.c.key, role, keys.c.as_of).correlate(keys).lateral(f"n{number}")
+    rows = keys.join(held, true()).join(owner, owner.c.customer_id == held.c.customer_id)
+    return Found(rows, keys.c.key_no, _all)
+
+
+def _by_identifier(root: Root) -> Found:
+    number, owner = root.number, root.owner
+    keys = _keys(number, key=LargeBinary(), kind=Text())
+    named = identifier_index.alias(f"n{number}")
+    rows = keys.join(named, (named.c.identifier_tag == keys.c.key) & (named.c.kind == keys.c.kind))
+    return Found(rows.join(owner, owner.c.customer_id == named.c.customer_id), keys.c.key_no, _all)
+
+
+def _by_customer(root: Root) -> Found:
+    number, owner = root.number, root.owner
+    keys = _keys(number, key=Uuid())
+    return Found(keys.join(owner, owner.c.customer_id == keys.c.key), keys.c.key_no, _all)
+
+
+def _by_link(root: Root) -> Found:
+    number, owner = root.number, root.owner
+    keys = _keys(number, key=LargeBinary())
+    linked = link_index.alias(f"n{number}")
+    rows = keys.join(linked, linked.c.token == keys.c.key)
+    return Found(rows.join(owner, owner.c.customer_id == linked.c.customer_id), keys.c.key_no, _all)
+
+
+def _by_row(root: Root) -> Found:
+    number, owner, main = root.number, root.owner, root.main
+    keys = _keys(number, key=Uuid(), row=Uuid())
+    rows = keys.join(owner, owner.c.customer_id == keys.c.key)
+    mine = (main.c.customer_id == keys.c.key) & (main.c[root.row_key] == keys.c.row)
+    return Found(rows.join(main, mine), keys.c.key_no, _all)
+
+
+def _by_region(root: Root) -> Found:
+    number, owner = root.number, root.owner
+    after = bindparam(f"r{number}_after", type_=Uuid())
+    wanted = [owner.c.region == bindparam(f"r{number}_region", type_=Text())]
+    wanted.append(or_(after.is_(None), owner.c.customer_id > after))
+    for name in PAGE_FILTERS:
+        value = bindparam(f"r{number}_{name}", type_=Text())
+        wanted.append(or_(value.is_(None), owner.c[name] == value))
+    limit = bindparam(f"r{number}_limit", type_=Integer())
+
+    def page(rows: Select[Any]) -> Select[Any]:
+        return rows.where(*wanted).order_by(owner.c.customer_id).limit(limit)
+
+    return Found(owner, literal_column("1", BigInteger()), page)
+
+
+FINDERS: dict[KeyKind, Callable[[Root], Found]] = {
+    KeyKind.NUMBER: _by_number,
+    KeyKind.IDENTIFIER: _by_identifier,
+    KeyKind.CUSTOMER: _by_customer,
+    KeyKind.LINK: _by_link,
+    KeyKind.ROW: _by_row,
+    KeyKind.REGION: _by_region,
+}

@@ -1,0 +1,198 @@
+"""The plan of an operation: its roots, the statements they need, the governed places and what it may cost."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    OperationType,
+)
+
+from cdp.gate import Spot
+from cdp.query import Root
+from cdp.shape import Connection, Listing, Many, Node
+from cdp.statement import CUSTOMER_ID, KeyKind, Statement
+from privacy.vocabulary import ANY, PURPOSES
+from schema.plan.compile import Compiler, Here, selections
+from schema.plan.declared import child_type, node_type, record_of
+from schema.plan.lists import ListArguments
+from schema.plan.picks import Picks, compile_picks
+from schema.plan.selection import Selecting
+from schema.plan.statement import Level, RootSql, statement_of
+
+INTROSPECTION = ("__schema", "__type")
+PAGE_CATEGORIES = {
+    "region": "identity.region",
+    "kind": "identity.status",
+    "status": "identity.status",
+    "tier": "identity.tier",
+}
+"""What a page's filters read."""
+MOST_PER_PAGE = 100
+
+
+@dataclass(slots=True)
+class ReadRoot:
+    """One object or page that is read from stores: what runs, what it may be asked for, and what it asks for."""
+
+    root: Root
+    sql: RootSql
+    lists: list[ListArguments]
+    values: dict[str | None, int]
+
+
+@dataclass(slots=True)
+class OperationRoot:
+    """One field an operation begins with. `reads` has one entry per possible type, or per response key of a payload."""
+
+    key: str
+    name: str
+    definition: GraphQLField | None
+    nodes: list[FieldNode]
+    picks: Picks | None = None
+    reads: dict[str, ReadRoot] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Operation:
+    """A compiled operation; what `cdp.query.Plan` asks for, and the roots to be bound."""
+
+    document: str
+    purpose: str
+    kind: OperationType
+    definition: OperationDefinitionNode
+    roots: list[OperationRoot] = field(default_factory=list)
+    spots: list[Spot] = field(default_factory=list)
+    categories: tuple[str, ...] = ()
+    statements: dict[tuple[tuple[int, KeyKind], ...], Statement] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> list[ReadRoot]:
+        return [read for root in self.roots for read in root.reads.values()]
+
+    @property
+    def touches_customers(self) -> bool:
+        """Whether anything is read from a store or written to one."""
+        return self.kind is OperationType.MUTATION or any(root.reads for root in self.roots)
+
+    @property
+    def introspects(self) -> bool:
+        return any(root.name in INTROSPECTION for root in self.roots)
+
+    def statement(self, roots: tuple[tuple[int, KeyKind], ...]) -> Statement:
+        """The statement for these roots, each by its kind of key; built once."""
+        found = self.statements.get(roots)
+        if found is None:
+            by_number = {read.root.number: read.sql for read in self.reads}
+            found = self.statements[roots] = statement_of([(by_number[number], kind) for number, kind in roots])
+        return found
+
+
+def lineage(purpose: str) -> tuple[str, ...]:
+    """A purpose, its parents, and `*`."""
+    parts = purpose.split(".")
+    return (*(".".join(parts[:length]) for length in range(len(parts), 0, -1)), ANY)
+
+
+def compile_operation(
+    selecting: Selecting, definition: OperationDefinitionNode, document: str, purpose: str | None
+) -> Operation:
+    """Compile one operation of a document (known by its hash) for one setting of its switches."""
+    operation = Operation(document, purpose or "", definition.operation, definition)
+    _Builder(operation, selecting).build()
+    used = {spot.category for spot in operation.spots if spot.category and spot.refused is None}
+    if any(root.name == "customers" for root in operation.roots):
+        used |= set(PAGE_CATEGORIES.values())
+    operation.categories = tuple(sorted(used))
+    return operation
+
+
+class _Builder:
+    """Builds the roots of one operation."""
+
+    def __init__(self, operation: Operation, selecting: Selecting) -> None:
+        self.operation, self.selecting = operation, selecting
+        self.purposes = lineage(operation.purpose) if operation.purpose in PURPOSES else ()
+        self.numbers = 0
+
+    def build(self) -> None:
+        schema, definition = self.selecting.schema, self.operation.definition
+        of = schema.get_root_type(definition.operation)
+        assert of is not None, "validation has seen to it"
+        for key, nodes in self.selecting.fields(of, [definition.selection_set]).items():
+            name = nodes[0].name.value
+            root = OperationRoot(key, name, of.fields.get(name), nodes)
+            self.operation.roots.append(root)
+            if root.definition is not None:
+                self.root(root, root.definition)
+            elif name == "__typename":
+                root.picks = Picks(of.name, ())
+
+    def root(self, root: OperationRoot, definition: GraphQLField) -> None:
+        sets = selections(root.nodes)
+        if root.name == "customer":
+            root.reads["Customer"] = self.object(child_type(definition), root, (root.key,))
+        elif root.name == "customers":
+            root.reads["Customer"] = self.page(child_type(definition), root, definition)
+        elif root.name == "node":
+            node = self.selecting.schema.type_map["Node"]
+            assert isinstance(node, GraphQLInterfaceType)
+            for of in self.selecting.schema.get_implementations(node).objects:
+                root.reads[of.name] = self.object(of, root, (root.key,))
+        elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
+            self.payload(root, child_type(definition))
+        else:
+            root.picks = compile_picks(self.selecting, child_type(definition), sets)
+
+    def payload(self, root: OperationRoot, of: GraphQLObjectType) -> None:
+        """An order's payload: the outcome is at hand, the customer is read."""
+        items: list[tuple[str, str, Picks | None]] = []
+        for key, nodes in self.selecting.fields(of, selections(root.nodes)).items():
+            name = nodes[0].name.value
+            below = None
+            if name == "outcome":
+                below = compile_picks(self.selecting, child_type(of.fields[name]), selections(nodes))
+            elif name == "customer":
+                inner = OperationRoot(key, name, of.fields[name], nodes)
+                root.reads[key] = self.object(child_type(of.fields[name]), inner, (root.key, key))
+            items.append((key, name, below))
+        root.picks = Picks(of.name, tuple(items))
+
+    def compiler(self, of: GraphQLObjectType) -> Compiler:
+        self.numbers += 1
+        sql = RootSql.of(self.numbers, self.purposes, record_of(of))
+        return Compiler(
+            self.selecting, sql, lambda declared: not set(declared).isdisjoint(self.purposes), self.operation.spots
+        )
+
+    def object(self, of: GraphQLObjectType, root: OperationRoot, path: tuple[str, ...]) -> ReadRoot:
+        compiler = self.compiler(of)
+        node = compiler.root(of, selections(root.nodes), path)
+        joined = tuple(_spot(item) for item in node.items if isinstance(item, Many | Connection | Listing))
+        made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else ())
+        return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
+
+    def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:
+        compiler = self.compiler(node_type(of))
+        number = compiler.sql.number
+        first, after = f"r{number}_first", ((f"r{number}_after", UUID),)
+        arguments = ListArguments(
+            definition, root.nodes[0], first, f"r{number}_limit", MOST_PER_PAGE, "Query.customers", after, None
+        )
+        compiler.lists.append(arguments)
+        sql = compiler.sql
+        here = Here(sql.head, Level(sql.main), (root.key,), first, sql.row_key)
+        items = compiler.page(of, node_type(of), root.nodes, here)
+        found = Many(
+            root.key, Spot((root.key, "edges", "*"), None, -1), -1, None, first, ((CUSTOMER_ID, False),), Node(())
+        )
+        connection = Connection(found, arguments.place, after[0][0], items, of.name)
+        return ReadRoot(Root(number, (root.key,), connection, ()), sql, compiler.lists, compiler.values)
+
+
+def _spot(item: Many | Connection | Listing) -> Spot:
+    return item.many.spot if isinstance(item, Connection) else item.spot

@@ -1,0 +1,126 @@
+"""What a mutation does before it is read back: one event, handed to the write journey."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from cdp.errors import AuthError, RequestInvalid
+from cdp.identity.reads import linked_customer
+from cdp.ingest import Outcome, Writer, ingest
+from cdp.numbers import PhoneNumber
+from schema.plan.targets import Reach
+
+MOST_EVENTS = 500
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How an order becomes an event: the event's type and the fields taken from its input."""
+
+    event: str
+    fields: tuple[str, ...]
+    reference: str | None = None
+    """The field that names the new row, filled with the event's id."""
+
+
+CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt")
+ORDERS: dict[str, Order] = {
+    "giveConsent": Order("ConsentGiven", CONSENT),
+    "withdrawConsent": Order("ConsentWithdrawn", CONSENT),
+    "logInteraction": Order("InteractionLogged", ("channel", "direction", "reason", "note"), "interactionRef"),
+    "openCase": Order(
+        "CaseOpened", ("ticketType", "severity", "channel", "description", "productRef", "owner"), "caseRef"
+    ),
+}
+
+
+async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str, Outcome]:
+    """Make the event of an order and hand it in: its id and what became of it."""
+    _allowed(reach)
+    order, given = ORDERS[name], arguments["input"]
+    event_id = str(given.get("eventId") or uuid4())
+    subject, region = await _subject(given, reach)
+    event = {
+        "type": order.event,
+        "eventId": event_id,
+        "at": (given.get("at") or reach.at).isoformat(),
+        "region": region,
+        "subject": subject,
+        **{field: _plain(given[field]) for field in order.fields if given.get(field) is not None},
+    }
+    if order.reference is not None:
+        event[order.reference] = event_id
+    store = reach.store_of(region)
+    if store is not None and not reach.open_to(store):
+        raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
+    [outcome] = await ingest(writer, [event], f"graphql:{reach.caller.client}")
+    return event_id, outcome
+
+
+async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[dict[str, Any]]:
+    """The outcomes of events as they were given."""
+    _allowed(reach)
+    events: Sequence[Mapping[str, Any]] = arguments["events"]
+    if len(events) > MOST_EVENTS:
+        raise RequestInvalid("TOO_MANY_EVENTS", f"events: expected at most {MOST_EVENTS}")
+    for event in events:
+        store = reach.store_of(str(event.get("region")))
+        if store is not None and not reach.open_to(store):
+            raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
+    outcomes = await ingest(writer, events, f"graphql:{reach.caller.client}")
+    return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
+
+
+def shown(event_id: object, outcome: Outcome) -> dict[str, Any]:
+    """An outcome as the schema has it."""
+    return {
+        "eventId": event_id if isinstance(event_id, str) else None,
+        "status": outcome.status.value,
+        "code": outcome.code,
+        "field": outcome.field,
+        "expected": outcome.expected,
+    }
+
+
+def _allowed(reach: Reach) -> None:
+    if reach.caller.partner:
+        raise AuthError("FORBIDDEN", "orders are not open to partners", 403)
+
+
+async def _subject(given: Arguments, reach: Reach) -> tuple[dict[str, str], str]:
+    """Whom the event is about, and in which region's records."""
+    subject, region = given["subject"], given.get("region")
+    if subject.get("number") is not None:
+        number = PhoneNumber.parse(subject["number"], region)
+        return {"number": subject["number"]}, region or number.region
+    if subject.get("customerKey") is not None:
+        if region is None:
+            raise RequestInvalid("REGION_MISSING", "input.region: expected the region the customer key is of")
+        return {"customerKey": subject["customerKey"]}, region
+    return await _subject_of_id(subject["id"], region, reach)
+
+
+async def _subject_of_id(text: str, region: str | None, reach: Reach) -> tuple[dict[str, str], str]:
+    found = reach.global_id(text)
+    if found is None or found.type_name != "Customer":
+        raise RequestInvalid("ID_UNKNOWN", "input.subject.id: expected the id of a customer")
+    if found.link is None:
+        jurisdiction = reach.settings.jurisdiction_of(found.store)
+        return {"customerId": str(found.customer_id)}, region or jurisdiction
+    store = reach.store_of(region) if region is not None else reach.all_open[0]
+    if store is None or not reach.open_to(store):
+        raise RequestInvalid("REGION_UNKNOWN", "input.region: no store open to this caller keeps it")
+    async with reach.stores[store].store.read() as connection:
+        customer_id = await linked_customer(connection, found.link)
+    if customer_id is None:
+        raise RequestInvalid("ID_UNKNOWN", "input.subject.id: expected the id of a customer")
+    return {"customerId": str(customer_id)}, region or reach.settings.jurisdiction_of(store)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return getattr(value, "value", value)

@@ -1,0 +1,155 @@
+"""One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
+from graphql.execution.values import VariableValues, get_argument_values
+
+from cdp.asked import Asked
+from cdp.errors import RequestInvalid
+from cdp.ingest import Outcome, Writer
+from cdp.numbers import PhoneNumber, facts
+from cdp.query import Query, Wanted
+from cdp.shape import Reading
+from schema.plan.document import Document
+from schema.plan.lists import cost
+from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
+from schema.plan.orders import give, shown, take_in
+from schema.plan.targets import Reach, bind, bind_lists, wanted_customer
+
+MOST_COST = 20_000
+"""Values an operation may return at most."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One request's way through its plan."""
+
+    document: Document
+    plan: Operation
+    variables: VariableValues
+    reach: Reach
+    reading: Reading
+    asked: Asked
+    query: Query
+    writer: Writer
+
+    async def data(self) -> dict[str, Any]:
+        """The `data` of the answer. Everything is bound, and refused where it must be, before anything runs."""
+        arguments = {root.key: self._arguments(root) for root in self.plan.roots}
+        total = 0
+        for read in self.plan.reads:
+            self.reading.bindings |= bind_lists(read.lists, self.variables, self.reach)
+            total += cost(read.lists, read.values, self.reading.bindings)
+        if total > MOST_COST:
+            raise RequestInvalid(
+                "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
+            )
+        if self.plan.kind is OperationType.MUTATION:
+            return {root.key: await self._order(root, arguments[root.key]) for root in self.plan.roots}
+        return await self._read(arguments)
+
+    async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
+        wanted = [self._with_lists(want) for reads in bound.values() for want in reads.values()]
+        found = await self.query.read(wanted, self.asked, self.reading)
+        data: dict[str, Any] = {}
+        introspected = self._introspected() if self.plan.introspects else {}
+        for root in self.plan.roots:
+            if root.reads:
+                [want] = bound[root.key].values()
+                data[root.key] = found[want.root.number]
+            else:
+                data[root.key] = (
+                    introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root, arguments)
+                )
+        return data
+
+    def _with_lists(self, want: Wanted) -> Wanted:
+        lists = {name for read in self.plan.reads if read.root is want.root for name in _names(read.lists)}
+        values = {name: self.reading.bindings[name] for name in lists}
+        return Wanted(want.root, want.kind, want.keys, {**values, **want.parameters}, want.filters, want.unserved)
+
+    def _arguments(self, root: OperationRoot) -> dict[str, Any]:
+        if root.definition is None:
+            return {}
+        return get_argument_values(root.definition, root.nodes[0], self.variables, hide_suggestions=True)
+
+    def _at_hand(self, root: OperationRoot, arguments: dict[str, dict[str, Any]]) -> Any:
+        """The roots that need no store."""
+        assert root.picks is not None
+        if root.name == "__typename":
+            return root.picks.type_name
+        if root.name == "numberFacts":
+            given = arguments[root.key]
+            number = PhoneNumber.parse(given["number"], given.get("region"))
+            known = facts(number)
+            value = {"number": number.e164, "region": known.region, "kind": known.kind.value, "issuer": known.issuer}
+            return root.picks.of(value)
+        caller = self.reach.caller
+        return root.picks.of(
+            {
+                "client": caller.client,
+                "legalEntity": caller.legal_entity,
+                "role": caller.role,
+                "channel": caller.channel,
+                "partner": caller.partner,
+                "purposes": sorted(caller.purposes),
+                "stores": list(caller.stores),
+            }
+        )
+
+    async def _order(self, root: OperationRoot, arguments: dict[str, Any]) -> Any:
+        assert root.picks is not None
+        if root.name == "__typename":
+            return root.picks.type_name
+        if root.name == "ingest":
+            return root.picks.of(await take_in(arguments, self.reach, self.writer))
+        event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+        customers = await self._customers(root, outcome)
+        payload: dict[str, Any] = {}
+        for key, name, below in root.picks.items:
+            if name == "outcome" and below is not None:
+                payload[key] = below.of(shown(event_id, outcome))
+            else:
+                payload[key] = customers[key] if name == "customer" else root.picks.type_name
+        return payload
+
+    async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, Any]:
+        """The customer an order was about, read anew for each place that asks for them."""
+        if outcome.store is not None:
+            self.asked.stores.add(outcome.store)
+        if outcome.customer_id is None or outcome.store is None:
+            return dict.fromkeys(root.reads)
+        wanted = {
+            key: self._with_lists(wanted_customer(read, outcome.store, outcome.customer_id))
+            for key, read in root.reads.items()
+        }
+        found = await self.query.read(list(wanted.values()), self.asked, self.reading)
+        return {key: found[want.root.number] for key, want in wanted.items()}
+
+    def _introspected(self) -> dict[str, Any]:
+        """What introspection asks, answered by graphql-core from the schema alone."""
+        nodes = [node for root in self.plan.roots if root.name in INTROSPECTION for node in root.nodes]
+        operation = self.plan.definition
+        about_schema = OperationDefinitionNode(
+            operation=operation.operation,
+            name=operation.name,
+            variable_definitions=operation.variable_definitions,
+            directives=(),
+            selection_set=SelectionSetNode(selections=tuple(nodes)),
+        )
+        others = [node for node in self.document.ast.definitions if not isinstance(node, OperationDefinitionNode)]
+        result = execute_sync(
+            self.document.schema,
+            DocumentNode(definitions=(about_schema, *others)),
+            variable_values=self.variables.coerced,
+        )
+        assert result.data is not None, "introspection of a validated document does not fail"
+        return result.data
+
+
+def _names(lists: list[Any]) -> list[str]:
+    """The names of all parameters of these lists."""
+    return [name for one in lists for name in (one.first, one.limit, *(after for after, _ in one.after))]

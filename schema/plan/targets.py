@@ -1,0 +1,145 @@
+"""From the arguments of a root to what is to be read: which stores, by which keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cdp.auth import Caller
+from cdp.errors import AuthError, RequestInvalid
+from cdp.global_ids import GlobalId, read_id
+from cdp.identity.resolve import normalise
+from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
+from cdp.numbers import PhoneNumber
+from cdp.query import OpenStore, Wanted
+from cdp.settings import Settings
+from cdp.statement import KeyKind
+from privacy.keys import TokenSeal
+from schema.plan.lists import ListArguments
+from schema.plan.operation import PAGE_CATEGORIES, OperationRoot, ReadRoot
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where a caller's questions may go: the stores served here, and what is needed to find a customer in them."""
+
+    settings: Settings
+    stores: Mapping[str, OpenStore]
+    tokens: TokenSeal
+    caller: Caller
+    at: datetime
+
+    def open_to(self, store: str) -> bool:
+        return store in self.stores and store in self.caller.stores
+
+    @property
+    def all_open(self) -> list[str]:
+        """The stores the caller may read here, in the caller's order."""
+        return [store for store in self.caller.stores if store in self.stores]
+
+    def store_of(self, region: str) -> str | None:
+        """The store a region is kept in, whether served here or not; None where nobody keeps it."""
+        try:
+            return self.settings.store_of(region)
+        except RequestInvalid:
+            return None
+
+    def global_id(self, text: str) -> GlobalId | None:
+        return read_id(self.tokens, self.caller.legal_entity, text)
+
+
+def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, Wanted]:
+    """What a root reads, by the name of its read. Raises RequestInvalid for arguments that ask for nothing."""
+    if root.name == "node":
+        return _node(root, arguments["id"], reach)
+    read = root.reads["Customer"]
+    if root.name == "customers":
+        return {"Customer": _page(read, arguments["where"], reach)}
+    given = [name for name in ("id", "number", "identifier") if arguments.get(name) is not None]
+    if len(given) != 1:
+        raise RequestInvalid("ARGUMENTS_INVALID", "customer: expected exactly one of id, number, identifier")
+    if given == ["id"]:
+        return _by_id(root, arguments["id"], reach)
+    return {"Customer": (_by_number if given == ["number"] else _by_identifier)(read, arguments, reach)}
+
+
+def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
+    number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
+    at = arguments.get("asOf") or reach.at
+    parameters = {f"r{read.root.number}_role": arguments["role"].value}
+    own = reach.store_of(number.region)
+    if own is not None and not reach.open_to(own):
+        return Wanted(read.root, KeyKind.NUMBER, {}, parameters, unserved=True)
+    asked = reach.all_open if own is None else [own]
+    keys = {store: {"key": reach.stores[store].ring.tag(NUMBER_INDEX, number.e164), "as_of": at} for store in asked}
+    return Wanted(read.root, KeyKind.NUMBER, keys, parameters)
+
+
+def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
+    kind, region = arguments["identifier"]["kind"].value, arguments.get("region")
+    value = normalise(kind, arguments["identifier"]["value"], region)
+    own = None if region is None else reach.store_of(region)
+    if own is not None and not reach.open_to(own):
+        return Wanted(read.root, KeyKind.IDENTIFIER, {}, {}, unserved=True)
+    asked = reach.all_open if own is None else [own]
+    index = IDENTIFIER_INDEXES[kind]
+    keys = {store: {"key": reach.stores[store].ring.tag(index, value), "kind": kind} for store in asked}
+    return Wanted(read.root, KeyKind.IDENTIFIER, keys, {})
+
+
+def _by_id(root: OperationRoot, text: str, reach: Reach) -> dict[str, Wanted]:
+    found = reach.global_id(text)
+    if found is None or found.type_name != "Customer":
+        return {"Customer": Wanted(root.reads["Customer"].root, KeyKind.CUSTOMER, {}, {})}
+    return {"Customer": wanted_id(root.reads["Customer"], found, reach)}
+
+
+def _node(root: OperationRoot, text: str, reach: Reach) -> dict[str, Wanted]:
+    found = reach.global_id(text)
+    read = None if found is None else root.reads.get(found.type_name)
+    if found is None or read is None:
+        first = next(iter(root.reads.values()))
+        return {"Customer": Wanted(first.root, KeyKind.CUSTOMER, {}, {})}
+    return {found.type_name: wanted_id(read, found, reach)}
+
+
+def wanted_id(read: ReadRoot, found: GlobalId, reach: Reach) -> Wanted:
+    """The row or customer a global id stands for."""
+    if found.link is not None:
+        keys = {store: {"key": found.link} for store in reach.all_open}
+        return Wanted(read.root, KeyKind.LINK, keys, {}, unserved=not keys)
+    if not reach.open_to(found.store):
+        return Wanted(read.root, KeyKind.CUSTOMER, {}, {}, unserved=True)
+    if found.type_name == "Customer":
+        return wanted_customer(read, found.store, found.customer_id)
+    return Wanted(read.root, KeyKind.ROW, {found.store: {"key": found.customer_id, "row": found.row_id}}, {})
+
+
+def wanted_customer(read: ReadRoot, store: str, customer_id: UUID) -> Wanted:
+    """A customer by their id in a store."""
+    return Wanted(read.root, KeyKind.CUSTOMER, {store: {"key": customer_id}}, {})
+
+
+def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
+    if reach.caller.partner:
+        raise AuthError("FORBIDDEN", "customers: not open to partners", 403)
+    number = read.root.number
+    words = {name: where.get(name) for name in ("region", "kind", "status", "tier")}
+    parameters = {f"r{number}_{name}": getattr(value, "value", value) for name, value in words.items()}
+    filters = tuple(sorted({PAGE_CATEGORIES[name] for name, value in words.items() if value is not None}))
+    store = reach.store_of(where["region"])
+    if store is None:
+        raise RequestInvalid("REGION_UNKNOWN", "where.region: no store keeps this region")
+    keys: dict[str, dict[str, Any]] = {store: {}} if reach.open_to(store) else {}
+    return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, unserved=not keys)
+
+
+def bind_lists(lists: list[ListArguments], variables: Any, reach: Reach) -> dict[str, Any]:
+    """The values of the parameters of all lists of a read."""
+    bound: dict[str, Any] = {}
+    for arguments in lists:
+        bound |= arguments.bind(variables, reach.tokens, reach.caller.client)
+    return bound

@@ -1,0 +1,213 @@
+"""Where an operation begins: the fields of Query and Mutation, with their arguments and payloads."""
+
+from enum import StrEnum
+from typing import Any
+
+import strawberry
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.directive import DirectiveLocation
+from strawberry.types.arguments import StrawberryArgument
+
+from privacy.vocabulary import ConsentKind
+from schema.fields import Plain, word
+from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
+from schema.interaction import Direction, TicketType
+from schema.words import EventDocument, Instant, Node, Region
+
+REQUIRED = object()
+
+
+def argument(name: str, annotation: object, description: str, default: object = REQUIRED) -> StrawberryArgument:
+    """An argument of a root field; without a default it must be given."""
+    options: dict[str, Any] = {} if default is REQUIRED else {"default": default}
+    return StrawberryArgument(
+        python_name=name,
+        graphql_name=name,
+        type_annotation=StrawberryAnnotation(annotation),
+        description=description,
+        **options,
+    )
+
+
+def root(description: str, *arguments: StrawberryArgument) -> Any:
+    """A field an operation begins with; the planner knows it by its name."""
+    field = strawberry.field(
+        description=description,
+        directives=[Plain(reason="what is below it is governed field by field")],
+        metadata={"cdp": "root"},
+    )
+    field.arguments = list(arguments)
+    return field
+
+
+@strawberry.enum(description="What identifies a customer, besides a number.")
+class IdentifierKind(StrEnum):
+    CUSTOMER_KEY = "customerKey"
+    ACCOUNT_NO = "accountNo"
+    EMAIL = "email"
+    DOCUMENT = "document"
+
+
+@strawberry.input(description="An identifier other than a number.")
+class IdentifierInput:
+    kind: IdentifierKind = strawberry.field(description="What kind of identifier it is.")
+    value: str = strawberry.field(description="The identifier as it is written.")
+
+
+@strawberry.input(description="Which customers a page is of. Filtering by a field is a read of it.")
+class CustomerFilter:
+    region: Region = strawberry.field(description="The region their account lives in.")
+    kind: CustomerKind | None = strawberry.field(default=None, description="Persons or organizations only.")
+    status: str | None = strawberry.field(default=None, description="Those with this status only.")
+    tier: str | None = strawberry.field(default=None, description="Those of this tier only.")
+
+
+@strawberry.input(one_of=True, description="The customer something is about: exactly one of these.")
+class SubjectInput:
+    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The opaque id.")
+    number: str | None = strawberry.field(default=strawberry.UNSET, description="A number they hold.")
+    customer_key: str | None = strawberry.field(default=strawberry.UNSET, description="The operator's own key.")
+
+
+@strawberry.input(description="What a customer says about the use of their data.")
+class ConsentInput:
+    subject: SubjectInput = strawberry.field(description="Whose data it is.")
+    region: Region | None = strawberry.field(
+        default=None, description="The region whose records it is about; by default the number's own."
+    )
+    purpose: str = strawberry.field(description="What the data may be used for, such as `marketing.sms`.")
+    category: str = strawberry.field(default="*", description="Which data; `*` for all.")
+    channel: str = strawberry.field(default="*", description="Through which channel; `*` for all.")
+    recipient: str = strawberry.field(default="SELF", description="By whom: the operator itself, or a legal entity.")
+    destination: str = strawberry.field(
+        default="NONE", description="Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays."
+    )
+    kind: ConsentKind = strawberry.field(default=ConsentKind.GENERAL, description="How it was expressed.")
+    notice: str | None = strawberry.field(default=None, description="The text the customer was shown.")
+    expires_at: Instant | None = strawberry.field(default=None, description="Until when it holds.")
+    event_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Makes a repetition harmless; made up where absent."
+    )
+
+
+@strawberry.input(description="A contact with a customer.")
+class InteractionInput:
+    subject: SubjectInput = strawberry.field(description="Who was spoken with.")
+    region: Region | None = strawberry.field(
+        default=None, description="The region that answered; by default the number's own."
+    )
+    channel: str = strawberry.field(description="Where: SHOP, APP, HOTLINE, WECHAT ...")
+    direction: Direction = strawberry.field(description="Who spoke first.")
+    reason: str = strawberry.field(description="What it was about.")
+    note: str | None = strawberry.field(default=None, description="What was said.")
+    at: Instant | None = strawberry.field(default=None, description="When; by default now.")
+    event_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Makes a repetition harmless; made up where absent."
+    )
+
+
+@strawberry.input(description="Something the customer must have an answer for.")
+class CaseInput:
+    subject: SubjectInput = strawberry.field(description="Who must have an answer.")
+    region: Region | None = strawberry.field(
+        default=None, description="The region it is opened in; by default the number's own."
+    )
+    ticket_type: TicketType = strawberry.field(description="What it is about.")
+    severity: str = strawberry.field(default="normal", description="How much it hurts: low, normal, high, critical.")
+    channel: str = strawberry.field(description="Where it is opened.")
+    description: str | None = strawberry.field(default=None, description="What the customer said.")
+    product_ref: str | None = strawberry.field(default=None, description="The product it is about.")
+    owner: str | None = strawberry.field(default=None, description="The desk that answers for it.")
+    event_id: strawberry.ID | None = strawberry.field(
+        default=None, description="Makes a repetition harmless; made up where absent."
+    )
+
+
+@strawberry.enum(description="What became of an event.")
+class OutcomeStatus(StrEnum):
+    ACCEPTED = "ACCEPTED"
+    DUPLICATE = "DUPLICATE"
+    REJECTED = "REJECTED"
+
+
+@strawberry.type(description="What became of one event; a rejected one lies in the dead letters and can be replayed.")
+class Outcome:
+    event_id: strawberry.ID | None = word("The event's id, where it had one.")
+    status: OutcomeStatus = word("What became of it.")
+    code: str | None = word("Why it was rejected, for machines.")
+    field: str | None = word("The field that was wrong.")
+    expected: str | None = word("What was expected there.")
+
+
+@strawberry.type(description="What became of an order, and the customer afterwards.")
+class OrderPayload:
+    outcome: Outcome = word("What became of the event the order made.")
+    customer: Customer | None = word("The customer as they are now.")
+
+
+@strawberry.type(description="What a number is, whoever holds it.")
+class NumberFacts:
+    number: str = word("The number in E.164.")
+    region: str = word("The jurisdiction it belongs to.")
+    kind: str = word("Mobile, fixed, IoT ...")
+    issuer: str | None = word("Who holds the block it is from, where that is known.")
+
+
+@strawberry.type(description="Who is asking.")
+class Me:
+    client: str = word("The client the token was given to.")
+    legal_entity: str = word("The recipient of the answers; `SELF` for the operator.")
+    role: str = word("What the caller may do.")
+    channel: str = word("The channel the answers are used on.")
+    partner: bool = word("Whether the caller is another company.")
+    purposes: list[str] = word("What the caller may ask for.")
+    stores: list[str] = word("The stores the caller may read.")
+
+
+@strawberry.type(description="Questions.")
+class Query:
+    node: Node | None = root("Whatever has this id.", argument("id", strawberry.ID, "The opaque id."))
+    customer: Customer | None = root(
+        "One customer: by id, by a number they hold, or by another identifier.",
+        argument("id", strawberry.ID | None, "The opaque id.", None),
+        argument("number", str | None, "A number in any written form.", None),
+        argument("identifier", IdentifierInput | None, "Another identifier.", None),
+        argument("region", Region | None, "Where the record lives: needed for a number without its country.", None),
+        argument("role", HoldingRole, "What the customer is to the number.", HoldingRole.USER),
+        argument("asOf", Instant | None, "Whose number it was at this instant; by default now.", None),
+    )
+    customers: CustomerConnection | None = root(
+        "The customers of one region, page by page.",
+        argument("where", CustomerFilter, "Which customers."),
+        argument("first", int, "How many at most, from 0 to 100.", 20),
+        argument("after", str | None, "The cursor of the last customer already seen.", None),
+    )
+    number_facts: NumberFacts | None = root(
+        "What a number is, whoever holds it.",
+        argument("number", str, "A number in any written form."),
+        argument("region", Region | None, "Where it was written down.", None),
+    )
+    me: Me = root("Who is asking.")
+
+
+@strawberry.type(description="Orders. Each makes one event and hands it to the write journey.")
+class Mutation:
+    ingest: list[Outcome] = root(
+        "Take in events; each has its own outcome, in order.",
+        argument("events", list[EventDocument], "The events, 500 at most."),
+    )
+    give_consent: OrderPayload = root("A customer agrees.", argument("input", ConsentInput, "To what."))
+    withdraw_consent: OrderPayload = root(
+        "A customer takes back what they agreed to.", argument("input", ConsentInput, "What.")
+    )
+    log_interaction: OrderPayload = root("Something was said.", argument("input", InteractionInput, "What."))
+    open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
+
+
+@strawberry.directive(
+    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
+    description="What the answer will be used for; every operation on customer data names one.",
+    name="purpose",
+)
+def purpose(id: str) -> None:  # noqa: A002 - the argument is called `id` in every document
+    """Read by the planner; it never runs."""
