@@ -1,0 +1,297 @@
+"""The command line: `cdp COMMAND --help` tells what each command does."""
+
+import asyncio
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cdp.app import check_document, explain_document, prepare, serve_house
+from cdp.auth import SELF, Caller, Verifier, issue_token
+from cdp.documents import register_document
+from cdp.errors import RequestInvalid
+from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.jwks import IssuerKeys
+from cdp.later import load_file, run_bench, run_demo
+from cdp.logs import configure_logs
+from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
+from cdp.serving import listen, run, serve, url_of
+from cdp.settings import Settings, read_settings
+from cdp.terminal import exit_code, json_line, output, progress, table, troubles
+from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
+from privacy.vocabulary import PURPOSES
+
+FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
+
+
+class Role(StrEnum):
+    """The roles a token may carry."""
+
+    CHANNEL = "channel"
+    OFFICER = "officer"
+    STEWARD = "steward"
+
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
+
+cdp = typer.Typer(
+    name="cdp",
+    help="Customer data platform: ask by number, get one customer, each field checked against consent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="Settings are read from CDP_* in the environment.",
+)
+keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
+audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
+documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
+cdp.add_typer(keys_group, name="keys")
+cdp.add_typer(audit_group, name="audit")
+cdp.add_typer(documents_group, name="documents")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and ends the process: 0 done, 1 refused, 2 asked or set up wrongly; troubles in one line each."""
+    try:
+        cdp(args=None if arguments is None else list(arguments), prog_name="cdp")
+    except Exception as error:  # noqa: BLE001 -- the edge of the process: nobody is shown a traceback
+        for line in troubles(error):
+            typer.echo(line, err=True)
+        sys.exit(exit_code(error))
+
+
+@cdp.command("serve")
+def serve_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
+    settings = _settings(serving=True)
+
+    async def until_told() -> None:
+        async with open_house(settings) as house:
+            await _serve(house, host, port)
+
+    run(until_told())
+
+
+@cdp.command("demo")
+def demo_command(
+    customers: Annotated[int, typer.Option(min=1, help="How many customers the demo world has.")] = 2000,
+    months: Annotated[int, typer.Option(min=1, max=120, help="How many months they look back on.")] = 24,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the stories instead of serving.")] = False,
+    port: Port = 8000,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete whatever the stores hold before.")] = False,
+) -> None:
+    """Load a made-up world into the stores, tell its two stories, and serve it on 127.0.0.1."""
+    settings = _settings(serving=not once)
+    if settings.environment == "production":
+        raise RequestInvalid("DEMO_REFUSED", "made-up customers have no place in production")
+
+    async def tell() -> None:
+        await migrate_stores(settings, reset=reset)
+        async with open_house(settings) as house:
+            await prepare(house)
+            await run_demo(house, customers, months, output())
+            if not once:
+                await _serve(house, "127.0.0.1", port)
+
+    run(tell())
+
+
+@cdp.command("worker")
+def worker_command(
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
+    outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
+) -> None:
+    """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    settings = _settings(serving=True)
+
+    async def keep_in_order() -> int:
+        async with open_databases(settings) as stores:
+            if once:
+                return await work_once(stores.values(), jobs(outbox_days))
+            stop = asyncio.Event()
+            stop_on_signals(stop)
+            await work(stores.values(), jobs(outbox_days), stop)
+            return 0
+
+    if failed := run(keep_in_order()):
+        raise RequestInvalid("JOBS_FAILED", f"{failed} jobs failed; the log says why")
+
+
+@cdp.command("migrate")
+def migrate_command() -> None:
+    """Bring every store to this version: tables, missing keys, the starter policy and reference rows."""
+    settings = _settings()
+
+    async def migrate() -> None:
+        await migrate_stores(settings)
+        async with open_house(settings) as house:
+            await prepare(house)
+
+    run(migrate())
+    output().print(f"{', '.join(settings.store_names)}: up to date")
+
+
+@cdp.command("load")
+def load_command(
+    file: Annotated[Path, typer.Argument(help="CSV file with a header line.", **FILE)],
+    mapping: Annotated[Path, typer.Option(help="TOML file that says which events its columns make.", **FILE)],
+    region: Annotated[str | None, typer.Option(help="Region of records that name none, such as CN-GD or HK.")] = None,
+) -> None:
+    """Load a file through the write journey; bad records go to the dead letters, the rest goes through."""
+    settings = _settings()
+
+    async def load() -> dict[str, int]:
+        async with open_house(settings) as house:
+            with progress(output()) as bars:
+                return await load_file(house, file, mapping, bars, region)
+
+    output().print(table(f"Events of {file.name}", ("outcome", "events"), run(load()).items()))
+
+
+@cdp.command("token")
+def token_command(
+    *,
+    client: Annotated[str, typer.Option(help="Name of the client.")],
+    purpose: Annotated[list[str], typer.Option(help="A purpose it may ask for; may be repeated.")],
+    store: Annotated[list[str], typer.Option(help="A store it may read; may be repeated.")],
+    role: Annotated[Role, typer.Option(help="What its user is.")] = Role.CHANNEL,
+    partner: Annotated[bool, typer.Option("--partner", help="It belongs to another legal entity.")] = False,
+    legal_entity: Annotated[str, typer.Option(help="That entity's name; unset: the client's name.")] = SELF,
+    channel: Annotated[str, typer.Option(help="The channel it speaks for.")] = "api",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="How long it is good for.")] = 8,
+) -> None:
+    """Print a token signed with this laptop's key, made when there is none; nothing else is printed."""
+    settings = _settings()
+    _check_known("purpose", purpose, PURPOSES)
+    _check_known("store", store, settings.store_names)
+    caller = Caller(
+        client=client,
+        legal_entity=legal_entity,
+        purposes=frozenset(purpose),
+        stores=tuple(store),
+        role=role.value,
+        partner=partner,
+        channel=channel,
+    )
+    token = issue_token(settings.home, caller, settings.token_issuer, settings.token_audience, hours * 3600)
+    # A token that our own door would refuse is not given out.
+    run(_verifier(settings).verify(token))
+    typer.echo(token)
+
+
+@keys_group.command("status")
+def keys_status_command(store: StoreNames = None) -> None:
+    """Show which keys each store has, and how many data keys of customers."""
+    settings = _settings()
+    rows = run(key_rows(settings, _chosen(settings, store)))
+    output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
+
+
+@audit_group.command("tail")
+def audit_tail_command(
+    store: StoreNames = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Entries of each store.")] = 20,
+) -> None:
+    """Print the newest entries, oldest first, as one JSON object a line."""
+    settings = _settings()
+    for entry in run(audit_entries(settings, _chosen(settings, store), number)):
+        typer.echo(json_line(entry))
+
+
+@audit_group.command("verify")
+def audit_verify_command(store: StoreNames = None) -> None:
+    """Walk every chain of the trail; fails where an entry is missing, moved or changed."""
+    settings = _settings()
+    reports = run(audit_reports(settings, _chosen(settings, store)))
+    for name, report in reports.items():
+        typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
+        for found in report.breaks:
+            typer.echo(f"{name}: the chain of {found.worker} does not fit at entry {found.sequence:,}")
+    if broken := sum(len(report.breaks) for report in reports.values()):
+        raise RequestInvalid("AUDIT_BROKEN", f"{broken} chains are not as they were written")
+
+
+@documents_group.command("register")
+def documents_register_command(
+    files: Annotated[list[Path], typer.Argument(help="One operation each, as the client sends it.", **FILE)],
+) -> None:
+    """Check documents against the schema and register them in every store; prints the hash of each."""
+    settings = _settings()
+    sources = [(path, _text_of(path)) for path in files]
+    for _, source in sources:
+        check_document(source)
+
+    async def register() -> None:
+        async with open_databases(settings) as stores:
+            for path, source in sources:
+                digest = await register_document(stores.values(), path.stem, source, datetime.now(UTC))
+                output().print(f"{digest}  {path.stem}")
+
+    run(register())
+
+
+@documents_group.command("list")
+def documents_list_command(store: StoreNames = None) -> None:
+    """Show the registered documents of each store."""
+    settings = _settings()
+    rows = run(document_rows(settings, _chosen(settings, store)))
+    output().print(table("Documents", ("store", "name", "SHA-256", "registered (UTC)"), rows))
+
+
+@cdp.command("explain")
+def explain_command(file: Annotated[Path, typer.Argument(help="One GraphQL operation.", **FILE)]) -> None:
+    """Print the plan of an operation: its statements, governed places and cost. Asks no store."""
+    typer.echo(explain_document(_text_of(file)))
+
+
+@cdp.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench_command(context: typer.Context) -> None:
+    """Measure the floor, the peers and this product in one run."""
+    raise typer.Exit(run_bench(context.args))
+
+
+def _settings(*, serving: bool = False) -> Settings:
+    """The settings of this process. A command that ends logs only warnings: its output is what it was asked for."""
+    settings = read_settings()
+    configure_logs("WARNING" if not serving and settings.log_level == "INFO" else settings.log_level)
+    return settings
+
+
+def _text_of(file: Path) -> str:
+    """The text as it will be sent, line ends included."""
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise RequestInvalid("TEXT_INVALID", f"{file}: not UTF-8") from None
+
+
+async def _serve(house: House, host: str, port: int) -> None:
+    listening = listen(host, port)
+    output().print(f"serving {url_of(listening)}/graphql")
+    await serve(serve_house(house), listening)
+
+
+def _verifier(settings: Settings) -> Verifier:
+    keys = IssuerKeys(settings.token_keys or str(settings.home / "tokens" / "jwks.json"))
+    return Verifier(keys, settings.token_issuer, settings.token_audience, settings.legal_entity)
+
+
+def _chosen(settings: Settings, names: list[str] | None) -> Sequence[str]:
+    _check_known("store", names or (), settings.store_names)
+    return names or settings.store_names
+
+
+def _check_known(option: str, given: Iterable[str], known: Collection[str]) -> None:
+    if unknown := [name for name in given if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint=f"--{option}")
+
+
+if __name__ == "__main__":
+    main()

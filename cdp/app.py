@@ -1,0 +1,171 @@
+"""The only place where things are wired: what the process serves, and how HTTP reaches it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cdp.auth import Verifier
+from cdp.consent.policy_rows import write_policy
+from cdp.console import console_mount, page
+from cdp.endpoint import Door, GraphqlEndpoint
+from cdp.gate import Places
+from cdp.house import House
+from cdp.ingest import Writer
+from cdp.jwks import IssuerKeys
+from cdp.metrics import Metrics
+from cdp.query import OpenStore, Query
+from cdp.stores import Store
+from privacy.rules import starter_rows
+from schema.answers import FrontDoor
+from schema.declaration import declare, graphql_schema
+from schema.explain import explain
+from schema.plan.document import Documents
+
+KEYS_FILE: Final = Path("tokens/jwks.json")
+READY_SECONDS: Final = 2.0
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def _nothing(_: Starlette) -> AsyncIterator[None]:
+    yield
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an app is made of.
+
+    ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
+    flight have been answered.
+    """
+
+    door: Door
+    ready: Mapping[str, Callable[[], Awaitable[bool]]]
+    metrics: Metrics = field(default_factory=Metrics)
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
+
+
+def create_app(parts: Parts) -> ASGIApp:
+    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        states = await asyncio.gather(*(_is_ready(name, ask) for name, ask in parts.ready.items()))
+        stores = {name: "ready" if state else "unavailable" for name, state in zip(parts.ready, states, strict=True)}
+        return JSONResponse({"stores": stores}, 200 if all(states) else 503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
+
+    routes = [
+        Route("/graphql", GraphqlEndpoint(parts.door, page(), parts.metrics)),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+        console_mount(),
+    ]
+    return SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan))
+
+
+async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await ask()
+    except Exception:
+        # Whatever keeps a store from answering, it is not ready.
+        log.warning("store is not ready", store=store, exc_info=True)
+        return False
+
+
+def writer_of(house: House) -> Writer:
+    """The write door of a house."""
+    return Writer(house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC))
+
+
+def front_door(house: House) -> FrontDoor:
+    """The read and write journeys of a house behind its schema."""
+    stores = {
+        name: OpenStore(store, house.rings[name], house.trails[name], Places(house.settings.tenant, name))
+        for name, store in house.stores.items()
+    }
+    return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())
+
+
+def serve_house(house: House) -> ASGIApp:
+    """The app of an open house."""
+    settings, front = house.settings, front_door(house)
+    keys = IssuerKeys(settings.token_keys or str(settings.home / KEYS_FILE))
+    verifier = Verifier(keys, settings.token_issuer, settings.token_audience, settings.legal_entity)
+    door = Door(verifier.verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+
+    def ready(store: Store) -> Callable[[], Awaitable[bool]]:
+        async def answers() -> bool:
+            await store.ping()
+            return True
+
+        return answers
+
+    return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}))
+
+
+def check_document(source: str) -> None:
+    """Raises RequestInvalid for a document that is no GraphQL, over a limit, or does not fit the schema."""
+    _documents().get(source)
+
+
+def explain_document(source: str) -> str:
+    """The plans of a document in words; raises like `check_document`."""
+    return explain(_documents(), source)
+
+
+def _documents() -> Documents:
+    return Documents(graphql_schema(declare()))
+
+
+async def prepare(house: House) -> None:
+    """The starter policy in each store that has none yet."""
+    for store in house.stores.values():
+        async with store.transaction() as connection:
+            if await connection.fetchval("SELECT count(*) FROM policy_version") == 0:
+                await write_policy(connection, starter_rows(), datetime.now(UTC))
+
+
+class SecurityHeaders:
+    """Adds the headers that every response carries, unless a route has its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

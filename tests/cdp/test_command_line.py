@@ -1,0 +1,359 @@
+"""The command line: every command tells what it does, troubles are one line each, a token opens the door."""
+
+import json
+import logging
+import os
+import re
+import signal
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import asyncpg
+import pytest
+import structlog
+import typer
+from rich.console import Console
+from typer.main import get_command
+
+from cdp import __main__ as command_line
+from cdp.__main__ import Role, cdp, main
+from cdp.audit import AuditTrail
+from cdp.audited import tail
+from cdp.auth import ROLES, Caller, Verifier
+from cdp.house import House, open_house
+from cdp.jwks import IssuerKeys
+from cdp.serving import App, run
+from cdp.settings import Settings
+from privacy.vocabulary import RecipientClass
+
+COMMANDS = ["demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "bench", "explain"]
+TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """A command sends the logs of the whole process to its standard error."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CDP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CDP_STORES", json.dumps({"cn": "postgresql:///nowhere", "hk": "postgresql:///nowhere"}))
+    monkeypatch.setenv("CDP_ENVIRONMENT", "test")
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def migrated(store_urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings of a house whose stores have tables and keys."""
+    monkeypatch.setenv("CDP_STORES", json.dumps(store_urls))
+    assert exit_of("migrate") == 0
+    return Settings()
+
+
+def exit_of(*arguments: str) -> int | str | None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+def error_lines(capsys: pytest.CaptureFixture[str], *arguments: str, code: int) -> list[str]:
+    """What went to standard error; nothing may have gone to standard output."""
+    assert exit_of(*arguments) == code
+    found = capsys.readouterr()
+    assert found.out == ""
+    return found.err.splitlines()
+
+
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert exit_of(*arguments) == 0
+    found = capsys.readouterr()
+    assert found.err == ""
+    return found.out
+
+
+def command_paths() -> list[tuple[str, ...]]:
+    top = get_command(cdp)
+    assert isinstance(top, typer.core.TyperGroup)
+    nested = [(name, sub) for name, command in top.commands.items() for sub in getattr(command, "commands", ())]
+    return [(), *((name,) for name in top.commands), *nested]
+
+
+def test_the_commands_are_those_of_the_manual() -> None:
+    assert sorted(path[0] for path in command_paths() if len(path) == 1) == sorted(COMMANDS)
+    assert [path for path in command_paths() if len(path) == 2] == [
+        ("keys", "status"),
+        ("audit", "tail"),
+        ("audit", "verify"),
+        ("documents", "register"),
+        ("documents", "list"),
+    ]
+
+
+@pytest.mark.parametrize("path", command_paths(), ids=" ".join)
+def test_every_command_and_option_has_its_help(path: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command = get_command(cdp)
+    for name in path:
+        assert isinstance(command, typer.core.TyperGroup)
+        command = command.commands[name]
+    assert command.help
+    assert [each.name for each in command.params if not getattr(each, "help", None)] == []
+    shown = output_of(capsys, *path, "--help")
+    assert command.help.split()[0] in shown
+
+
+def test_wrong_settings_are_one_line_each_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDP_POOL_SIZE", "none")
+    monkeypatch.setenv("CDP_LOG_LEVEL", "LOUD")
+    for arguments in (("serve",), ("worker",), ("migrate",), ("keys", "status"), TOKEN):
+        lines = error_lines(capsys, *arguments, code=2)
+        assert sorted(line.partition(":")[0] for line in lines) == ["CDP_LOG_LEVEL", "CDP_POOL_SIZE"]
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("serve",), ("keys", "status"), ("audit", "verify")])
+def test_a_store_that_is_down_is_one_line(
+    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CDP_STORES", json.dumps({"cn": f"postgresql://cdp@/cn?host={tmp_path}"}))
+    [line] = error_lines(capsys, *arguments, code=1)
+    assert line == "STORE_UNAVAILABLE: store cn: cannot connect (FileNotFoundError)"
+
+
+def test_a_store_without_tables_says_what_to_do(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDP_STORES", json.dumps({"cn": empty_url}))
+    [line] = error_lines(capsys, "serve", code=1)
+    assert line.startswith("STORE_NOT_MIGRATED: ")
+    assert "cdp migrate" in line
+
+
+def test_an_unexpected_error_is_one_line_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise KeyError("+85291234567")
+
+    monkeypatch.setattr(command_line, "read_settings", fail)
+    [line] = error_lines(capsys, "migrate", code=1)
+    assert line.startswith("unexpected KeyError at test_command_line.py:")
+    assert "91234567" not in line
+
+
+def accepted(settings: Settings, token: str) -> Caller:
+    keys = IssuerKeys(str(settings.home / "tokens" / "jwks.json"))
+    return run(Verifier(keys, settings.token_issuer, settings.token_audience).verify(token))
+
+
+def test_a_token_is_printed_bare_and_opens_the_door(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = output_of(capsys, *TOKEN, "--role", "officer", "--channel", "hotline")
+    assert printed == printed.strip() + "\n"
+    caller = accepted(Settings(), printed.strip())
+    assert caller == Caller(
+        client="shop-app",
+        purposes=frozenset({"service.care"}),
+        stores=("cn", "hk"),
+        role="officer",
+        channel="hotline",
+        actor="shop-app",
+    )
+
+
+def test_a_partner_is_another_legal_entity(capsys: pytest.CaptureFixture[str]) -> None:
+    nameless = accepted(Settings(), output_of(capsys, *TOKEN, "--partner").strip())
+    named = accepted(Settings(), output_of(capsys, *TOKEN, "--partner", "--legal-entity", "Bank Ltd").strip())
+    assert [(one.partner, one.legal_entity) for one in (nameless, named)] == [(True, "shop-app"), (True, "Bank Ltd")]
+    assert named.recipient_class is RecipientClass.THIRD_PARTY
+
+
+def test_a_token_is_good_for_its_hours(capsys: pytest.CaptureFixture[str]) -> None:
+    body = output_of(capsys, *TOKEN, "--hours", "3").split(".")[1]
+    claims = json.loads(urlsafe_b64decode(body + "=="))
+    assert claims["exp"] - claims["iat"] == 3 * 3600
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--purpose", "everything"), ("--store", "us"), ("--role", "king"), ("--hours", "0")],
+    ids=lambda wrong: wrong[0],
+)
+def test_a_token_for_what_is_not_there_is_not_made(
+    wrong: Sequence[str], home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = error_lines(capsys, *TOKEN, *wrong, code=2)
+    assert any(wrong[0] in line for line in lines)
+    assert not (home / "tokens").exists()
+
+
+def test_a_token_that_our_door_would_refuse_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDP_TOKEN_KEYS", str(tmp_path / "issuer.json"))
+    (tmp_path / "issuer.json").write_text('{"keys": []}')
+    assert error_lines(capsys, *TOKEN, code=1) == ["TOKEN_INVALID: The token is not valid."]
+
+
+def test_the_roles_are_those_of_the_door() -> None:
+    assert tuple(role.value for role in Role) == ROLES
+
+
+def test_migrate_makes_the_keys_once(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    before = output_of(capsys, "keys", "status")
+    assert output_of(capsys, "migrate") == "cn, hk: up to date\n"
+    assert output_of(capsys, "keys", "status") == before
+    for kind in ("KEK", "INDEX", "AUDIT", "LOG", "CURSOR"):
+        assert before.count(kind) == 2
+    assert output_of(capsys, "keys", "status", "--store", "hk").count("KEK") == 1
+
+
+def test_an_unknown_store_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    lines = error_lines(capsys, "keys", "status", "--store", "us", code=2)
+    assert any("us is none of cn, hk" in line for line in lines)
+
+
+async def record(settings: Settings, trail: str, *clients: str) -> None:
+    async with open_house(settings) as house:
+        found: AuditTrail = house.trails[trail]
+        for client in clients:
+            await found.record({"client": client})
+
+
+def test_the_tail_is_json_lines_in_order(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    run(record(migrated, "cn", "one", "two"))
+    run(record(migrated, "hk", "three"))
+    run(record(migrated, "cn", "four"))
+    entries = [json.loads(line) for line in output_of(capsys, "audit", "tail", "-n", "2").splitlines()]
+    assert [(entry["store"], entry["client"]) for entry in entries] == [("cn", "two"), ("hk", "three"), ("cn", "four")]
+    assert output_of(capsys, "audit", "tail", "--store", "hk").count("\n") == 1
+
+
+def test_verify_tells_a_whole_trail_from_a_broken_one(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    run(record(migrated, "cn", "one", "two", "three"))
+    assert output_of(capsys, "audit", "verify") == "cn: 3 entries in 1 chains\nhk: 0 entries in 0 chains\n"
+
+    async def delete_second() -> None:
+        connection = await asyncpg.connect((migrated.stores or {})["cn"])
+        await connection.execute("DELETE FROM audit_entry WHERE sequence = 2")
+        await connection.close()
+
+    run(delete_second())
+    assert exit_of("audit", "verify") == 1
+    found = capsys.readouterr()
+    assert "does not fit at entry 2" in found.out
+    assert found.err == "AUDIT_BROKEN: 1 chains are not as they were written\n"
+
+
+def test_documents_are_registered_in_every_store(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "me.graphql"
+    file.write_bytes(b"query { me { client } }\r\n")
+    digest = sha256(file.read_bytes()).hexdigest()
+    for _ in range(2):
+        assert output_of(capsys, "documents", "register", str(file)) == f"{digest}  me\n"
+    assert output_of(capsys, "documents", "list").count(digest) == 2
+
+
+def test_a_document_that_is_not_text_is_not_registered(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.graphql", tmp_path / "bad.graphql"
+    good.write_text("query { me { client } }")
+    bad.write_bytes(b"\xff")
+    capsys.readouterr()
+    assert error_lines(capsys, "documents", "register", str(good), str(bad), code=1) == [
+        f"TEXT_INVALID: {bad}: not UTF-8"
+    ]
+    assert "good" not in output_of(capsys, "documents", "list")
+
+
+def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert output_of(capsys, "worker", "--once") == ""
+
+
+def test_no_made_up_customers_in_production(
+    migrated: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    monkeypatch.setenv("CDP_ENVIRONMENT", "production")
+    monkeypatch.setenv("CDP_TOKEN_KEYS", "https://issuer.example/keys")
+    [line] = error_lines(capsys, "demo", "--reset", code=1)
+    assert line.startswith("DEMO_REFUSED: ")
+    monkeypatch.setenv("CDP_ENVIRONMENT", "test")
+    assert "KEK" in output_of(capsys, "keys", "status")
+
+
+def test_serve_prints_where_and_ends_with_a_signal(
+    migrated: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[House] = []
+
+    def serve_house(house: House) -> App:
+        async def end_at_once(scope: dict[str, object], receive: App, send: App) -> None:
+            served.append(house)
+            await send({"type": "lifespan.startup.complete"})
+            os.kill(os.getpid(), signal.SIGTERM)
+            await send({"type": "lifespan.shutdown.complete"})
+
+        return end_at_once
+
+    monkeypatch.setattr(command_line, "serve_house", serve_house)
+    monkeypatch.setenv("CDP_LOG_LEVEL", "WARNING")
+    printed = output_of(capsys, "serve", "--port", "0")
+    assert re.fullmatch(r"serving http://127\.0\.0\.1:[1-9]\d*/graphql\n", printed)
+    assert [list(house.trails) for house in served] == [["cn", "hk"]]
+
+
+def test_the_demo_prepares_the_stores_first_and_can_start_anew(
+    store_urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDP_STORES", json.dumps(store_urls))
+    seen: list[object] = []
+
+    async def prepare(house: House) -> None:
+        async with house.stores["cn"].read() as connection:
+            seen.append(len(await tail(connection, 10)))
+
+    async def run_demo(house: House, customers: int, months: int, console: Console) -> None:
+        seen.append((customers, months))
+        await house.trails["cn"].record({"client": "demo"})
+        console.print("two stories")
+
+    monkeypatch.setattr(command_line, "prepare", prepare)
+    monkeypatch.setattr(command_line, "run_demo", run_demo)
+    assert output_of(capsys, "demo", "--once") == "two stories\n"
+    assert output_of(capsys, "demo", "--once", "--customers", "9", "--months", "3") == "two stories\n"
+    assert output_of(capsys, "demo", "--once", "--reset") == "two stories\n"
+    assert seen == [0, (2000, 24), 1, (9, 3), 0, (2000, 24)]
+
+
+def test_a_file_is_loaded_and_counted(
+    migrated: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, mapping = tmp_path / "churn.csv", tmp_path / "churn.toml"
+    file.write_text("id\n7\n")
+    assert exit_of("load", str(file), "--mapping", str(mapping)) == 2
+    mapping.write_text("")
+    asked: list[object] = []
+
+    async def load_file(house: House, *arguments: object) -> dict[str, int]:
+        asked.extend((*house.stores, arguments[0], arguments[1], arguments[3]))
+        return {"accepted": 7043, "rejected": 1}
+
+    monkeypatch.setattr(command_line, "load_file", load_file)
+    printed = output_of(capsys, "load", str(file), "--mapping", str(mapping), "--region", "CN-GD")
+    assert asked == ["cn", "hk", file, mapping, "CN-GD"]
+    assert "7,043" in printed
