@@ -16,16 +16,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cdp.admission import OpenStore
 from cdp.auth import Verifier
 from cdp.consent.policy_rows import write_policy
 from cdp.console import console_mount, page
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.gate import Places
+from cdp.gather import Gatherer
 from cdp.house import House
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
 from cdp.metrics import Metrics
-from cdp.query import OpenStore, Query
+from cdp.query import Query
 from cdp.stores import Store
 from privacy.rules import starter_rows
 from schema.answers import FrontDoor
@@ -109,7 +111,9 @@ def writer_of(house: House) -> Writer:
 def front_door(house: House) -> FrontDoor:
     """The read and write journeys of a house behind its schema."""
     stores = {
-        name: OpenStore(store, house.rings[name], house.trails[name], Places(house.settings.tenant, name))
+        name: OpenStore(
+            store, house.rings[name], house.trails[name], Places(house.settings.tenant, name), Gatherer(store)
+        )
         for name, store in house.stores.items()
     }
     return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())

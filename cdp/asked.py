@@ -2,7 +2,7 @@
 values.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -27,7 +27,7 @@ class Plan(Protocol):
     @property
     def categories(self) -> tuple[str, ...]: ...
     @property
-    def spots(self) -> Sequence[Spot]: ...
+    def masks(self) -> Mapping[str | None, int]: ...
     def statement(self, roots: tuple[tuple[int, KeyKind], ...]) -> Statement: ...
 
 
@@ -63,25 +63,34 @@ def entry(
     }
     if plan is not None:
         made |= {"operation": plan.kind.value, "document": plan.document, "purpose": plan.purpose}
-        made["customers"] = [_customer(part, plan.spots, asked, pseudonym) for part in parts]
+        made["customers"] = [_customer(part, plan.masks, asked, pseudonym) for part in parts]
         made["opened"] = sum(part.opener.opened for part in parts)
     if parts:
         made["policy"] = parts[0].policy_version
     return made if code is None else made | {"refused": code}
 
 
-def _customer(part: Part, spots: Sequence[Spot], asked: Asked, pseudonym: Callable[[UUID], str]) -> dict[str, Any]:
-    effects = [verdict.effect if (verdict := part.verdict(spot)) else Effect.ALLOW for spot in spots]
+def _customer(
+    part: Part, masks: Mapping[str | None, int], asked: Asked, pseudonym: Callable[[UUID], str]
+) -> dict[str, Any]:
+    """One customer's line: bitmaps over the plan's places in hex, the first place being the lowest bit."""
+    bits = {Effect.ALLOW: 0, Effect.MASK: 0, Effect.DENY: masks[None]}
+    for category, verdict in part.verdicts.items():
+        bits[verdict.effect] |= masks.get(category, 0)
     return {
         "customer": pseudonym(part.customer_id),
         "to": asked.home.get(part.customer_id, ""),
         "consents": part.consents,
-        "allowed": _bits(effect is Effect.ALLOW for effect in effects),
-        "masked": _bits(effect is Effect.MASK for effect in effects),
-        "denied": _bits(effect is Effect.DENY for effect in effects),
+        "allowed": format(bits[Effect.ALLOW], "x"),
+        "masked": format(bits[Effect.MASK], "x"),
+        "denied": format(bits[Effect.DENY], "x"),
     }
 
 
-def _bits(flags: Iterable[bool]) -> str:
-    """A bitmap over the plan's places in hex; the first place is the lowest bit."""
-    return format(sum(1 << number for number, flag in enumerate(flags) if flag), "x")
+def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:
+    """The places of each category as a bitmap; under None those that planning refused."""
+    masks: dict[str | None, int] = {None: 0}
+    for spot in spots:
+        category = None if spot.refused else spot.category
+        masks[category] = masks.get(category, 0) | 1 << spot.number
+    return masks

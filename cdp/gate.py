@@ -35,6 +35,11 @@ class Spot:
     number: int
     refused: Withheld | None = None
 
+    def refuse(self, findings: "Findings") -> None:
+        """Note that planning already denied this place."""
+        assert self.refused is not None
+        findings.withhold(self.path, self.refused)
+
 
 @dataclass(slots=True)
 class Findings:
@@ -48,6 +53,10 @@ class Findings:
     ) -> None:
         key = (path, code, kind, notice)
         self.withheld[key] = self.withheld.get(key, 0) + 1
+
+    def copy(self) -> "Findings":
+        """What was found so far."""
+        return Findings(dict(self.withheld), dict(self.masked))
 
     def forget(self, path: tuple[str, ...]) -> None:
         """Drop what was found under a path, where a coarser answer is given instead."""
@@ -107,7 +116,12 @@ class Part:
     places: Places
     policy_version: int
     consents: int
-    _grouped: dict[int, dict[Any, list[Row]]] = field(default_factory=dict)
+    _grouped: dict[int, dict[Any, dict[Row, None]]] = field(default_factory=dict)
+
+    @property
+    def clear(self) -> bool:
+        """Whether everything the plan asks for may be seen as it is."""
+        return all(verdict.effect is Effect.ALLOW for verdict in self.verdicts.values())
 
     @property
     def shows_anything(self) -> bool:
@@ -151,5 +165,6 @@ class Part:
         if groups is None:
             groups = self._grouped[array] = {}
             for row in self.arrays[array] or ():
-                groups.setdefault(row[0], []).append(row)
-        return groups.get(parent, ())
+                # Several rows may share a parent (two numbers on one SIM): its rows then come once for each of them.
+                groups.setdefault(row[0], {})[row] = None
+        return tuple(groups.get(parent, ()))

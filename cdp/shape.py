@@ -179,6 +179,18 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of a page with the parts each is made of, and whether there are more.
+
+    `ends` are its first and last row where these are not the first and last that are shown.
+    """
+
+    shown: Sequence[tuple[Row, Sequence[Part]]]
+    more: bool
+    ends: tuple[Row, Row] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PageItem:
     """One field of a connection: `edges`, `pageInfo` or `__typename`, with what is asked of it as (response key,
     field, node).
@@ -207,47 +219,40 @@ class Connection:
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> dict[str, Any] | None:
         found = self.many.rows(row, parts, reading)
-        return None if found is None else self.page(found, reading, [[part] for _, part in found])
-
-    def page(self, found: list[tuple[Row, Part]], reading: Reading, parts: Sequence[Sequence[Part]]) -> dict[str, Any]:
-        """The page of these rows; `parts` holds for each row the parts its node is made of."""
+        if found is None:
+            return None
         first = reading.bindings[self.many.first]
-        shown = found[:first]
-        page: dict[str, Any] = {}
-        for item in self.items:
-            if item.field == "edges":
-                page[item.key] = [self.edge(row, parts[i], item.items, reading) for i, (row, _) in enumerate(shown)]
-            elif item.field == "pageInfo":
-                page[item.key] = self.page_info(shown, len(found) > first, item.items, reading)
-            else:
-                page[item.key] = self.type_name
-        return page
+        page = Page([(child, (part,)) for child, part in found[:first]], len(found) > first)
+        return {item.key: self.part_of(page, item, reading) for item in self.items}
+
+    def part_of(self, page: Page, item: PageItem, reading: Reading) -> Any:
+        """One field of the page."""
+        if item.field == "edges":
+            return [self.edge(row, parts, item.items, reading) for row, parts in page.shown]
+        return self.page_info(page, item.items, reading) if item.field == "pageInfo" else self.type_name
 
     def edge(
         self, row: Row, parts: Sequence[Part], items: tuple[tuple[str, str, Node | None], ...], reading: Reading
     ) -> dict[str, Any]:
         edge: dict[str, Any] = {}
         for key, field, node in items:
-            if field == "node" and node is not None:
-                edge[key] = node.value(row, parts, reading)
-            elif field == "cursor":
-                edge[key] = self.cursor(row, reading)
-            else:
-                edge[key] = self.type_name.removesuffix("Connection") + "Edge"
+            edge[key] = self.of_edge(row, field, reading) if node is None else node.value(row, parts, reading)
         return edge
 
+    def of_edge(self, row: Row, field: str, reading: Reading) -> str:
+        """The cursor of an edge, or its type name."""
+        return self.cursor(row, reading) if field == "cursor" else f"{self.type_name.removesuffix('Connection')}Edge"
+
     def page_info(
-        self,
-        shown: list[tuple[Row, Part]],
-        more: bool,
-        items: tuple[tuple[str, str, Node | None], ...],
-        reading: Reading,
+        self, page: Page, items: tuple[tuple[str, str, Node | None], ...], reading: Reading
     ) -> dict[str, Any]:
+        shown = (page.shown[0][0], page.shown[-1][0]) if page.shown else (None, None)
+        start, end = page.ends or shown
         values: dict[str, Callable[[], Any]] = {
-            "hasNextPage": lambda: more,
+            "hasNextPage": lambda: page.more,
             "hasPreviousPage": lambda: reading.bindings[self.after] is not None,
-            "startCursor": lambda: self.cursor(shown[0][0], reading) if shown else None,
-            "endCursor": lambda: self.cursor(shown[-1][0], reading) if shown else None,
+            "startCursor": lambda: None if start is None else self.cursor(start, reading),
+            "endCursor": lambda: None if end is None else self.cursor(end, reading),
             "__typename": lambda: "PageInfo",
         }
         return {key: values[field]() for key, field, _ in items}
@@ -266,4 +271,4 @@ class Listing:
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> list[Any] | None:
         seen = [part for part in parts if part.sees(self.spot, reading.findings)]
-        return sorted({value for part in seen for value in part.arrays[self.array]}) if seen else None
+        return sorted({value for part in seen for (value,) in part.rows(self.array, None)}) if seen else None

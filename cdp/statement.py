@@ -1,6 +1,6 @@
 """What a plan hands to the read journey: statements, the keys they take, and the facts they bring along."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -30,13 +30,33 @@ CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL text with $1.. and the names of what is bound to them, in that order; `constants` are the same for every
-    request.
+    """SQL text with $1.., and where its values come from.
+
+    `fixed` are the same for every request; `keys` name the parameters that take an array with one value for each
+    request, `shared` those that all requests of one execution must agree on. `order` has, for each of $1.., its place
+    among fixed, keys and shared.
     """
 
     text: str
-    parameters: tuple[str, ...]
-    constants: Mapping[str, Any]
+    fixed: tuple[Any, ...]
+    keys: tuple[str, ...]
+    shared: tuple[str, ...]
+    order: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str, parameters: Sequence[str], fixed: Mapping[str, Any], keys: Collection[str]) -> "Statement":
+        """The statement whose $1.. are these parameters."""
+        constant = tuple(name for name in dict.fromkeys(parameters) if name in fixed)
+        arrays = tuple(name for name in dict.fromkeys(parameters) if name in keys)
+        shared = tuple(name for name in dict.fromkeys(parameters) if name not in fixed and name not in keys)
+        places = {name: place for place, name in enumerate((*constant, *arrays, *shared))}
+        order = tuple(places[name] for name in parameters)
+        return cls(text, tuple(fixed[name] for name in constant), arrays, shared, order)
+
+    def arguments(self, arrays: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """The values of $1.. for one execution."""
+        values = (*self.fixed, *arrays, *shared)
+        return [values[place] for place in self.order]
 
 
 def data_key_rows(key: ColumnElement[Any], retentions: Sequence[str]) -> Select[Any]:

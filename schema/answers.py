@@ -1,8 +1,7 @@
 """From a request to its answer: find the plan, bind it, run it, write it down, let it go."""
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from graphql import GraphQLError, OperationDefinitionNode
@@ -16,6 +15,7 @@ from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.ingest import Writer
 from cdp.query import Query
+from cdp.rendering import to_json
 from cdp.settings import Settings
 from cdp.shape import Reading
 from privacy.keys import TokenSeal
@@ -24,7 +24,6 @@ from schema.plan.document import Document, DocumentInvalid, Documents, hash_of
 from schema.plan.limits import reads_schema_only
 from schema.plan.operation import Operation
 from schema.plan.run import Run
-from schema.plan.selection import switches_of
 from schema.plan.targets import Reach
 
 MOST_LOCATIONS = 10
@@ -48,11 +47,12 @@ class FrontDoor:
         except DocumentInvalid as invalid:
             await self.refused(caller, invalid.code)
             return Answer(
-                400, _json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]})
+                400,
+                to_json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]}).encode(),
             )
         definition = document.definition(request.operation_name)
         variables = self._variables(definition, request)
-        switches = {name: bool(variables.coerced.get(name)) for name in switches_of(document.ast, definition)}
+        switches = {name: bool(variables.coerced.get(name)) for name in document.switches_of(definition)}
         plan = document.plan(definition, switches)
         check_caller(plan, caller)
         at = datetime.now(UTC)
@@ -61,11 +61,11 @@ class FrontDoor:
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings())
         data = await Run(document, plan, variables, reach, reading, asked, self.query, self.writer).data()
         entry_id = await self.query.write_down(asked)
-        body: dict[str, Any] = {"data": data}
-        if plan.purpose:
-            privacy = {"purpose": plan.purpose, "auditId": str(entry_id)}
-            body["extensions"] = {"privacy": privacy | reading.findings.report(partner=caller.partner)}
-        return Answer(200, _json(body))
+        if not plan.purpose:
+            return Answer(200, f'{{"data":{data}}}'.encode())
+        report = to_json(reading.findings.report(partner=caller.partner))[1:]
+        privacy = f'{{"purpose":{to_json(plan.purpose)},"auditId":"{entry_id}",{report}'
+        return Answer(200, f'{{"data":{data},"extensions":{{"privacy":{privacy}}}}}'.encode())
 
     async def refused(self, caller: Caller, code: str) -> None:
         """Write down that a known caller was refused. Raises AuditUnavailable."""
@@ -131,14 +131,3 @@ def _told(error: GraphQLError, code: str) -> dict[str, Any]:
     if error.locations:
         told["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
     return told
-
-
-def _json(body: Any) -> bytes:
-    return json.dumps(body, default=text_of, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def text_of(value: object) -> str:
-    """How values that JSON does not know are written: instants in UTC with Z, days, and anything exact as its text."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else str(value)

@@ -7,7 +7,6 @@ from graphql import OperationDefinitionNode
 from cdp.statement import KeyKind
 from schema.plan.document import Documents
 from schema.plan.operation import Operation, OperationRoot, ReadRoot
-from schema.plan.selection import switches_of
 
 KINDS: dict[str, tuple[KeyKind, ...]] = {
     "customers": (KeyKind.REGION,),
@@ -26,7 +25,7 @@ def explain(documents: Documents, source: str) -> str:
     lines: list[str] = [f"document {document.sha256}"]
     for definition in document.ast.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            plan = document.plan(definition, dict.fromkeys(switches_of(document.ast, definition), False))
+            plan = document.plan(definition, dict.fromkeys(document.switches_of(definition), False))
             lines += _operation(plan, definition.name.value if definition.name else "(unnamed)")
     return "\n".join(lines)
 
@@ -52,8 +51,6 @@ def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]
         statement = plan.statement(((read.root.number, kind),))
         yield f"  statement by {kind.value}:"
         yield from (f"    {line}" for line in statement.text.splitlines())
-        bound = (
-            f"${i} = {statement.constants[name]!r}" if name in statement.constants else f"${i} = {name}"
-            for i, name in enumerate(statement.parameters, 1)
-        )
+        labels = (*map(repr, statement.fixed), *statement.keys, *statement.shared)
+        bound = (f"${i} = {labels[place]}" for i, place in enumerate(statement.order, 1))
         yield f"    with {', '.join(bound)}"

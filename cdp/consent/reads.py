@@ -1,7 +1,7 @@
 """The consent facts that travel with every read, in the same snapshot as the data."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -102,3 +102,12 @@ def objection_facts(rows: Iterable[Sequence[Any]]) -> tuple[ObjectionFact, ...]:
         for kind, scope, happened_at, recorded_at, raised in every
         if raised
     )
+
+
+def latest_known(now: datetime, consents: Sequence[Sequence[Any]], objections: Sequence[Sequence[Any]]) -> datetime:
+    """The instant to decide as of: now, or when the newest fact was recorded, where another machine's clock is ahead.
+
+    A withdrawal that was committed counts from then on, whatever this machine's clock says.
+    """
+    recorded: list[datetime] = [row[4] for row in consents] + [row[3] for row in objections]
+    return max([now, *recorded])

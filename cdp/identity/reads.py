@@ -34,6 +34,12 @@ def link_rows(key: ColumnElement[Any]) -> Select[Any]:
     )
 
 
+def link_stands(key: ColumnElement[Any], token: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a customer's side of a link stands; its token stays known when it does not."""
+    wanted = (link.c.customer_id == key, link.c.token == token, link.c.state == LINK_ACTIVE)
+    return select(link.c.token).where(*wanted).exists()
+
+
 async def linked_customer(connection: Connection, token: bytes) -> UUID | None:
     """The customer of this store that a link is about, while it stands."""
     found: UUID | None = await connection.fetchval(LINKED_CUSTOMER, token, LINK_ACTIVE)

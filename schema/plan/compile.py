@@ -14,12 +14,14 @@ from schema.fields import (
     ColumnField,
     EmbeddedField,
     Governance,
+    Key,
     ListingField,
     ManyField,
     OneField,
     Record,
     TokenField,
 )
+from schema.plan.arguments import Arguments
 from schema.plan.declared import child_type, expression, field_declaration, node_type, ordered, record_of
 from schema.plan.lists import ListArguments, keyset, paged
 from schema.plan.selection import Selecting
@@ -104,7 +106,7 @@ class Compiler:
 
     def listing(self, key: str, declaration: ListingField, at: Here) -> Listing:
         column = declaration.column
-        values = select(column).where(column.table.c.customer_id == self.sql.key)
+        values = select(func.row(column)).where(column.table.c.customer_id == self.sql.key)
         array = self.sql.add_array(at.level.array(values, self.sql.name("l")))
         return Listing(key, self.spot((*at.path, key), declaration.governance), array)
 
@@ -130,10 +132,10 @@ class Compiler:
         alias = record.table.alias(self.sql.name("o"))
         scope = Scope(alias)
         scope.add(alias.c[record.key.name])
-        under = select(alias).where(*self.joined(record, alias, declaration.on, at.level.alias)).limit(1)
+        under = select(alias).where(*joined(record, alias, declaration.on, at.level.alias, self.sql.key)).limit(1)
         below = at.level.below(under, self.sql.name("b"))
         node = self.node(inner, selections(nodes), Here(scope, below, spot.path, at.inside, record.key.name))
-        beside = self.joined(record, alias, declaration.on, at.scope.alias)
+        beside = joined(record, alias, declaration.on, at.scope.alias, self.sql.key)
         row = select(func.row(*scope.columns)).where(*beside).limit(1).correlate(at.scope.alias)
         return One(key, spot, at.scope.add(row.scalar_subquery()), node)
 
@@ -149,11 +151,17 @@ class Compiler:
         after = keyset(order, self.sql.name) if declaration.connection else ()
         first, limit = self.sql.name("first"), self.sql.name("limit")
         arguments = ListArguments(
-            of.fields[name], nodes[0], first, limit, declaration.max_first, f"{of.name}.{name}", after, at.inside
+            Arguments.of(of.fields[name], nodes[0]),
+            first,
+            limit,
+            declaration.max_first,
+            f"{of.name}.{name}",
+            after,
+            at.inside,
         )
         self.lists.append(arguments)
         alias = record.table.alias(self.sql.name("t"))
-        page = paged(alias, self.joined(record, alias, declaration.on, at.level.alias), order, arguments)
+        page = paged(alias, joined(record, alias, declaration.on, at.level.alias, self.sql.key), order, arguments)
         scope, parent = Scope(alias), None
         if at.level.source is not None:
             scope.add(at.level.alias.c[at.key].label("parent"))
@@ -171,11 +179,6 @@ class Compiler:
         many = Many(key, spot, array, parent, first, sort, node)
         return Connection(many, arguments.place, after[0][0], items, wrapper.name) if declaration.connection else many
 
-    def joined(self, record: Record, child: FromClause, on: Any, parent: FromClause) -> list[ColumnElement[bool]]:
-        """The conditions that tie a child row to its customer and to its parent."""
-        conditions = [child.c.customer_id == self.sql.key] if record.owned else []
-        return conditions if on is None else [*conditions, on(child, parent, self.sql.key)]
-
     def page(
         self, wrapper: GraphQLObjectType, inner: GraphQLObjectType, nodes: list[FieldNode], at: Here
     ) -> tuple[PageItem, ...]:
@@ -183,17 +186,22 @@ class Compiler:
         made = []
         for key, asked in self.selecting.fields(wrapper, selections(nodes)).items():
             name = asked[0].name.value
+            of = None if name == "__typename" else child_type(wrapper.fields[name])
             items: list[tuple[str, str, Node | None]] = []
-            if name != "__typename":
-                for child, below in self.selecting.fields(child_type(wrapper.fields[name]), selections(asked)).items():
-                    field_name = below[0].name.value
-                    node = None
-                    if field_name == "node":
-                        path = (*at.path, key, "*", child)
-                        node = self.node(inner, selections(below), Here(at.scope, at.level, path, at.inside, at.key))
-                    items.append((child, field_name, node))
+            for child, below in (self.selecting.fields(of, selections(asked)) if of else {}).items():
+                field_name, node = below[0].name.value, None
+                if field_name == "node":
+                    path = (*at.path, key, "*", child)
+                    node = self.node(inner, selections(below), Here(at.scope, at.level, path, at.inside, at.key))
+                items.append((child, field_name, node))
             made.append(PageItem(key, name, tuple(items)))
         return tuple(made)
+
+
+def joined(record: Record, child: FromClause, on: Any, parent: FromClause, key: Key) -> list[ColumnElement[bool]]:
+    """The conditions that tie a child row to its customer (by `key`) and to its parent."""
+    conditions = [child.c.customer_id == key] if record.owned else []
+    return conditions if on is None else [*conditions, on(child, parent, key)]
 
 
 def selections(nodes: Sequence[FieldNode]) -> Sets:

@@ -18,7 +18,7 @@ from graphql import (
 from cdp.errors import RequestInvalid
 from schema.plan.limits import Limits, measure, parse_limited
 from schema.plan.operation import Operation, compile_operation
-from schema.plan.selection import Selecting
+from schema.plan.selection import Selecting, switches_of
 
 MOST_DOCUMENTS = 2000
 MOST_VARIANTS = 32
@@ -41,6 +41,7 @@ class Document:
     ast: DocumentNode
     schema: GraphQLSchema
     introspects: bool
+    switches: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
     plans: OrderedDict[tuple[str | None, tuple[bool, ...]], Operation] = field(default_factory=OrderedDict)
 
     def definition(self, name: str | None) -> OperationDefinitionNode:
@@ -53,6 +54,13 @@ class Document:
                 "OPERATION_UNKNOWN", "operationName: expected the name of one operation of the document"
             )
         return found[0]
+
+    def switches_of(self, definition: OperationDefinitionNode) -> tuple[str, ...]:
+        """The variables that decide `@skip` and `@include` in an operation."""
+        name = definition.name.value if definition.name else None
+        if name not in self.switches:
+            self.switches[name] = switches_of(self.ast, definition)
+        return self.switches[name]
 
     def plan(self, definition: OperationDefinitionNode, switches: dict[str, bool]) -> Operation:
         """The plan of an operation for one setting of its switches; compiled at its first use."""
@@ -107,9 +115,6 @@ def hash_of(source: str) -> str:
 
 def purpose_of(definition: OperationDefinitionNode) -> str | None:
     """The purpose an operation names: written in the document itself, never in a variable."""
-    for directive in definition.directives or ():
-        if directive.name.value == "purpose":
-            for argument in directive.arguments or ():
-                if isinstance(argument.value, StringValueNode):
-                    return argument.value.value
-    return None
+    named = [directive for directive in definition.directives or () if directive.name.value == "purpose"]
+    given = [argument.value for directive in named for argument in directive.arguments or ()]
+    return next((value.value for value in given if isinstance(value, StringValueNode)), None)

@@ -23,7 +23,7 @@ from sqlalchemy import (
     true,
 )
 
-from cdp.identity.reads import holder_of
+from cdp.identity.reads import holder_of, link_stands
 from cdp.identity.tables import identifier_index, link_index
 from cdp.statement import KeyKind
 
@@ -89,7 +89,8 @@ def _by_link(root: Root) -> Found:
     keys = _keys(number, key=LargeBinary())
     linked = link_index.alias(f"n{number}")
     rows = keys.join(linked, linked.c.token == keys.c.key)
-    return Found(rows.join(owner, owner.c.customer_id == linked.c.customer_id), keys.c.key_no, _all)
+    standing = link_stands(linked.c.customer_id, linked.c.token)
+    return Found(rows.join(owner, (owner.c.customer_id == linked.c.customer_id) & standing), keys.c.key_no, _all)
 
 
 def _by_row(root: Root) -> Found:

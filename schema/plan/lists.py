@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import FieldNode, GraphQLField, VariableNode
-from graphql.execution.values import get_argument_values
-from graphql.language import Visitor
+from graphql.execution.values import VariableValues
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, bindparam, or_, tuple_
 
 from cdp.cursors import after
 from cdp.errors import RequestInvalid
 from privacy.keys import TokenSeal
 from schema.fields import Order
+from schema.plan.arguments import Arguments
 
 Rows = Callable[[Select[Any]], Select[Any]]
 
@@ -25,8 +24,7 @@ class ListArguments:
     `inside` is the `first` of the list around this one, None at the root.
     """
 
-    definition: GraphQLField
-    node: FieldNode
+    arguments: Arguments
     first: str
     limit: str
     most: int
@@ -34,9 +32,14 @@ class ListArguments:
     after: tuple[tuple[str, type], ...]
     inside: str | None
 
-    def bind(self, variables: Any, tokens: TokenSeal, client: str) -> dict[str, Any]:
+    @property
+    def fixed(self) -> bool:
+        """Whether its page is the same for every request."""
+        return self.arguments.fixed and not self.after
+
+    def bind(self, variables: VariableValues, tokens: TokenSeal, client: str) -> dict[str, Any]:
         """The values of this list's parameters; PAGE_SIZE and CURSOR_INVALID for those out of bounds."""
-        values = get_argument_values(self.definition, self.node, variables)
+        values = self.arguments.values(variables)
         first = values["first"]
         if first is None or not 0 <= first <= self.most:
             raise RequestInvalid("PAGE_SIZE", f"{self.place}(first): expected 0 to {self.most}")
@@ -77,15 +80,6 @@ def keyset(order: Sequence[Order], name: Callable[[str], str]) -> tuple[tuple[st
     """Parameter names and types for the last row seen; the order must go one way for one comparison to do."""
     assert len({by.descending for by in order}) == 1, "a connection is ordered in one direction"
     return tuple((name("after"), by.column.type.python_type) for by in order)
-
-
-class _VariableFinder(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found = False
-
-    def enter_variable(self, _node: VariableNode, *_: object) -> None:
-        self.found = True
 
 
 def cost(lists: Sequence[ListArguments], values: Mapping[str | None, int], bindings: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """The plan of an operation: its roots, the statements they need, the governed places and what it may cost."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from graphql import (
@@ -11,15 +12,20 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
 )
+from graphql.execution.values import VariableValues
 
+from cdp.asked import masks_of
 from cdp.gate import Spot
 from cdp.query import Root
+from cdp.rendering import Writer
 from cdp.shape import Connection, Listing, Many, Node
 from cdp.statement import CUSTOMER_ID, KeyKind, Statement
+from privacy.keys import TokenSeal
 from privacy.vocabulary import ANY, PURPOSES
+from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
 from schema.plan.declared import child_type, node_type, record_of
-from schema.plan.lists import ListArguments
+from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
@@ -43,6 +49,20 @@ class ReadRoot:
     sql: RootSql
     lists: list[ListArguments]
     values: dict[str | None, int]
+    bound: tuple[dict[str, Any], int] | None = None
+    """The parameters of its lists and its cost, once known to be the same for every request."""
+
+    def bind(self, variables: VariableValues, tokens: TokenSeal, client: str) -> tuple[dict[str, Any], int]:
+        """The parameters of its lists and its cost. Raises RequestInvalid for pages out of bounds."""
+        if self.bound is not None:
+            return self.bound
+        bindings: dict[str, Any] = {}
+        for arguments in self.lists:
+            bindings |= arguments.bind(variables, tokens, client)
+        made = bindings, cost(self.lists, self.values, bindings)
+        if all(arguments.fixed for arguments in self.lists):
+            self.bound = made
+        return made
 
 
 @dataclass(slots=True)
@@ -53,6 +73,7 @@ class OperationRoot:
     name: str
     definition: GraphQLField | None
     nodes: list[FieldNode]
+    arguments: Arguments | None = None
     picks: Picks | None = None
     reads: dict[str, ReadRoot] = field(default_factory=dict)
 
@@ -68,6 +89,8 @@ class Operation:
     roots: list[OperationRoot] = field(default_factory=list)
     spots: list[Spot] = field(default_factory=list)
     categories: tuple[str, ...] = ()
+    masks: dict[str | None, int] = field(default_factory=dict)
+    """Category -> bitmap of its places, for the audit trail."""
     statements: dict[tuple[tuple[int, KeyKind], ...], Statement] = field(default_factory=dict)
 
     @property
@@ -108,6 +131,7 @@ def compile_operation(
     if any(root.name == "customers" for root in operation.roots):
         used |= set(PAGE_CATEGORIES.values())
     operation.categories = tuple(sorted(used))
+    operation.masks = masks_of(operation.spots)
     return operation
 
 
@@ -120,12 +144,14 @@ class _Builder:
         self.numbers = 0
 
     def build(self) -> None:
-        schema, definition = self.selecting.schema, self.operation.definition
-        of = schema.get_root_type(definition.operation)
+        written = self.operation.definition
+        of = self.selecting.schema.get_root_type(written.operation)
         assert of is not None, "validation has seen to it"
-        for key, nodes in self.selecting.fields(of, [definition.selection_set]).items():
+        for key, nodes in self.selecting.fields(of, [written.selection_set]).items():
             name = nodes[0].name.value
-            root = OperationRoot(key, name, of.fields.get(name), nodes)
+            definition = of.fields.get(name)
+            arguments = Arguments.of(definition, nodes[0]) if definition else None
+            root = OperationRoot(key, name, definition, nodes, arguments)
             self.operation.roots.append(root)
             if root.definition is not None:
                 self.root(root, root.definition)
@@ -173,7 +199,7 @@ class _Builder:
         compiler = self.compiler(of)
         node = compiler.root(of, selections(root.nodes), path)
         joined = tuple(_spot(item) for item in node.items if isinstance(item, Many | Connection | Listing))
-        made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else ())
+        made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node))
         return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
 
     def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:
@@ -181,7 +207,13 @@ class _Builder:
         number = compiler.sql.number
         first, after = f"r{number}_first", ((f"r{number}_after", UUID),)
         arguments = ListArguments(
-            definition, root.nodes[0], first, f"r{number}_limit", MOST_PER_PAGE, "Query.customers", after, None
+            Arguments.of(definition, root.nodes[0]),
+            first,
+            f"r{number}_limit",
+            MOST_PER_PAGE,
+            "Query.customers",
+            after,
+            None,
         )
         compiler.lists.append(arguments)
         sql = compiler.sql
@@ -191,7 +223,8 @@ class _Builder:
             root.key, Spot((root.key, "edges", "*"), None, -1), -1, None, first, ((CUSTOMER_ID, False),), Node(())
         )
         connection = Connection(found, arguments.place, after[0][0], items, of.name)
-        return ReadRoot(Root(number, (root.key,), connection, ()), sql, compiler.lists, compiler.values)
+        made = Root(number, (root.key,), connection, (), Writer.of(connection))
+        return ReadRoot(made, sql, compiler.lists, compiler.values)
 
 
 def _spot(item: Many | Connection | Listing) -> Spot:

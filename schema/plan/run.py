@@ -1,22 +1,23 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import VariableValues
 
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.ingest import Outcome, Writer
 from cdp.numbers import PhoneNumber, facts
-from cdp.query import Query, Wanted
+from cdp.query import Query
+from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
-from schema.plan.lists import cost
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
-from schema.plan.targets import Reach, bind, bind_lists, wanted_customer
+from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
 """Values an operation may return at most."""
@@ -35,46 +36,38 @@ class Run:
     query: Query
     writer: Writer
 
-    async def data(self) -> dict[str, Any]:
-        """The `data` of the answer. Everything is bound, and refused where it must be, before anything runs."""
-        arguments = {root.key: self._arguments(root) for root in self.plan.roots}
+    async def data(self) -> str:
+        """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
+        runs.
+        """
+        arguments = {root.key: root.arguments.values(self.variables) for root in self.plan.roots if root.arguments}
         total = 0
         for read in self.plan.reads:
-            self.reading.bindings |= bind_lists(read.lists, self.variables, self.reach)
-            total += cost(read.lists, read.values, self.reading.bindings)
+            bindings, values = read.bind(self.variables, self.reach.tokens, self.reach.caller.client)
+            self.reading.bindings |= bindings
+            total += values
         if total > MOST_COST:
             raise RequestInvalid(
                 "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
             )
         if self.plan.kind is OperationType.MUTATION:
-            return {root.key: await self._order(root, arguments[root.key]) for root in self.plan.roots}
-        return await self._read(arguments)
+            return _object({root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots})
+        return _object(await self._read(arguments))
 
-    async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
-        wanted = [self._with_lists(want) for reads in bound.values() for want in reads.values()]
+        wanted = [want for reads in bound.values() for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
-        data: dict[str, Any] = {}
+        data: dict[str, str] = {}
         introspected = self._introspected() if self.plan.introspects else {}
         for root in self.plan.roots:
             if root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
             else:
-                data[root.key] = (
-                    introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root, arguments)
-                )
+                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root, arguments)
+                data[root.key] = to_json(value)
         return data
-
-    def _with_lists(self, want: Wanted) -> Wanted:
-        lists = {name for read in self.plan.reads if read.root is want.root for name in _names(read.lists)}
-        values = {name: self.reading.bindings[name] for name in lists}
-        return Wanted(want.root, want.kind, want.keys, {**values, **want.parameters}, want.filters, want.unserved)
-
-    def _arguments(self, root: OperationRoot) -> dict[str, Any]:
-        if root.definition is None:
-            return {}
-        return get_argument_values(root.definition, root.nodes[0], self.variables, hide_suggestions=True)
 
     def _at_hand(self, root: OperationRoot, arguments: dict[str, dict[str, Any]]) -> Any:
         """The roots that need no store."""
@@ -100,32 +93,29 @@ class Run:
             }
         )
 
-    async def _order(self, root: OperationRoot, arguments: dict[str, Any]) -> Any:
+    async def _order(self, root: OperationRoot, arguments: dict[str, Any]) -> str:
         assert root.picks is not None
         if root.name == "__typename":
-            return root.picks.type_name
+            return to_json(root.picks.type_name)
         if root.name == "ingest":
-            return root.picks.of(await take_in(arguments, self.reach, self.writer))
+            return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
         event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
         customers = await self._customers(root, outcome)
-        payload: dict[str, Any] = {}
+        payload: dict[str, str] = {}
         for key, name, below in root.picks.items:
-            if name == "outcome" and below is not None:
-                payload[key] = below.of(shown(event_id, outcome))
+            if name == "customer":
+                payload[key] = customers[key]
             else:
-                payload[key] = customers[key] if name == "customer" else root.picks.type_name
-        return payload
+                payload[key] = to_json(below.of(shown(event_id, outcome)) if below else root.picks.type_name)
+        return _object(payload)
 
-    async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, Any]:
+    async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""
         if outcome.store is not None:
             self.asked.stores.add(outcome.store)
         if outcome.customer_id is None or outcome.store is None:
-            return dict.fromkeys(root.reads)
-        wanted = {
-            key: self._with_lists(wanted_customer(read, outcome.store, outcome.customer_id))
-            for key, read in root.reads.items()
-        }
+            return dict.fromkeys(root.reads, "null")
+        wanted = {key: wanted_customer(read, outcome.store, outcome.customer_id) for key, read in root.reads.items()}
         found = await self.query.read(list(wanted.values()), self.asked, self.reading)
         return {key: found[want.root.number] for key, want in wanted.items()}
 
@@ -150,6 +140,6 @@ class Run:
         return result.data
 
 
-def _names(lists: list[Any]) -> list[str]:
-    """The names of all parameters of these lists."""
-    return [name for one in lists for name in (one.first, one.limit, *(after for after, _ in one.after))]
+def _object(fields: dict[str, str]) -> str:
+    """A JSON object of values that are JSON text already."""
+    return f"{{{','.join([f'{encode_basestring(key)}:{value}' for key, value in fields.items()])}}}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     ColumnElement,
     FromClause,
     Integer,
@@ -29,7 +30,7 @@ from cdp.consent.reads import consent_rows, objection_rows, policy_version_now
 from cdp.identity.reads import link_rows
 from cdp.identity.tables import customer
 from cdp.statement import HEAD, KeyKind, Statement, data_key_rows
-from privacy.vocabulary import RetentionClass
+from privacy.vocabulary import CustomerState, RetentionClass
 from schema.fields import Record
 from schema.plan.finders import FINDERS
 
@@ -149,7 +150,8 @@ class RootSql:
                 for i, array in enumerate([*self.arrays, *[NO_ROWS] * (width - len(self.arrays))])
             ),
         ).select_from(found.rows)
-        return found.page(rows)
+        # An erased customer is not found, by whatever key.
+        return found.page(rows.where(self.owner.c.state != CustomerState.ERASED.value))
 
 
 def statement_of(roots: Sequence[tuple[RootSql, KeyKind]]) -> Statement:
@@ -158,5 +160,6 @@ def statement_of(roots: Sequence[tuple[RootSql, KeyKind]]) -> Statement:
     selects = [root.select(kind, width) for root, kind in roots]
     compiled = (selects[0] if len(selects) == 1 else union_all(*selects)).compile(dialect=DIALECT)
     assert isinstance(compiled, SQLCompiler)
-    constants = {name: value for name, value in compiled.params.items() if value is not None}
-    return Statement(str(compiled), tuple(compiled.positiontup or ()), constants)
+    fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    keys = {name for name, bound in compiled.binds.items() if isinstance(bound.type, ARRAY)}
+    return Statement.of(str(compiled), compiled.positiontup or (), fixed, keys)

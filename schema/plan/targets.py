@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cdp.admission import OpenStore
 from cdp.auth import Caller
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId, read_id
 from cdp.identity.resolve import normalise
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.numbers import PhoneNumber
-from cdp.query import OpenStore, Wanted
+from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
 from privacy.keys import TokenSeal
-from schema.plan.lists import ListArguments
 from schema.plan.operation import PAGE_CATEGORIES, OperationRoot, ReadRoot
 
 Arguments = Mapping[str, Any]
@@ -68,13 +68,16 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
 
 def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
     number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
-    at = arguments.get("asOf") or reach.at
-    parameters = {f"r{read.root.number}_role": arguments["role"].value}
+    at, r = arguments.get("asOf") or reach.at, f"r{read.root.number}"
+    parameters = {f"{r}_role": arguments["role"].value}
     own = reach.store_of(number.region)
     if own is not None and not reach.open_to(own):
         return Wanted(read.root, KeyKind.NUMBER, {}, parameters, unserved=True)
     asked = reach.all_open if own is None else [own]
-    keys = {store: {"key": reach.stores[store].ring.tag(NUMBER_INDEX, number.e164), "as_of": at} for store in asked}
+    keys = {
+        store: {f"{r}_key": reach.stores[store].ring.tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
+        for store in asked
+    }
     return Wanted(read.root, KeyKind.NUMBER, keys, parameters)
 
 
@@ -86,7 +89,8 @@ def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted
         return Wanted(read.root, KeyKind.IDENTIFIER, {}, {}, unserved=True)
     asked = reach.all_open if own is None else [own]
     index = IDENTIFIER_INDEXES[kind]
-    keys = {store: {"key": reach.stores[store].ring.tag(index, value), "kind": kind} for store in asked}
+    r = f"r{read.root.number}"
+    keys = {store: {f"{r}_key": reach.stores[store].ring.tag(index, value), f"{r}_kind": kind} for store in asked}
     return Wanted(read.root, KeyKind.IDENTIFIER, keys, {})
 
 
@@ -109,18 +113,19 @@ def _node(root: OperationRoot, text: str, reach: Reach) -> dict[str, Wanted]:
 def wanted_id(read: ReadRoot, found: GlobalId, reach: Reach) -> Wanted:
     """The row or customer a global id stands for."""
     if found.link is not None:
-        keys = {store: {"key": found.link} for store in reach.all_open}
+        keys = {store: {f"r{read.root.number}_key": found.link} for store in reach.all_open}
         return Wanted(read.root, KeyKind.LINK, keys, {}, unserved=not keys)
     if not reach.open_to(found.store):
         return Wanted(read.root, KeyKind.CUSTOMER, {}, {}, unserved=True)
     if found.type_name == "Customer":
         return wanted_customer(read, found.store, found.customer_id)
-    return Wanted(read.root, KeyKind.ROW, {found.store: {"key": found.customer_id, "row": found.row_id}}, {})
+    r = f"r{read.root.number}"
+    return Wanted(read.root, KeyKind.ROW, {found.store: {f"{r}_key": found.customer_id, f"{r}_row": found.row_id}}, {})
 
 
 def wanted_customer(read: ReadRoot, store: str, customer_id: UUID) -> Wanted:
     """A customer by their id in a store."""
-    return Wanted(read.root, KeyKind.CUSTOMER, {store: {"key": customer_id}}, {})
+    return Wanted(read.root, KeyKind.CUSTOMER, {store: {f"r{read.root.number}_key": customer_id}}, {})
 
 
 def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
@@ -135,11 +140,3 @@ def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
         raise RequestInvalid("REGION_UNKNOWN", "where.region: no store keeps this region")
     keys: dict[str, dict[str, Any]] = {store: {}} if reach.open_to(store) else {}
     return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, unserved=not keys)
-
-
-def bind_lists(lists: list[ListArguments], variables: Any, reach: Reach) -> dict[str, Any]:
-    """The values of the parameters of all lists of a read."""
-    bound: dict[str, Any] = {}
-    for arguments in lists:
-        bound |= arguments.bind(variables, reach.tokens, reach.caller.client)
-    return bound
