@@ -1,0 +1,156 @@
+"""Small exact values: regions, money, usage quantities, and the ids that are worked out instead of drawn."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+__all__ = [
+    "BYTES_PER_MEGABYTE",
+    "CURRENCIES",
+    "USAGE_UNITS",
+    "age_on",
+    "compact",
+    "country_of",
+    "customer_id_of",
+    "money_text",
+    "money_to_minor",
+    "row_id",
+    "store_of",
+    "to_usage_count",
+    "valid_region",
+]
+
+# ISO 3166-2:CN without the codes that have a country code of their own.
+_PROVINCES = "AH BJ CQ FJ GD GS GX GZ HA HB HE HI HL HN JL JS JX LN NM NX QH SC SD SH SN SX TJ XJ XZ YN ZJ"
+PROVINCES: Final = frozenset(f"CN-{code}" for code in _PROVINCES.split())
+_REGION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+# ISO 4217 code -> digits behind the decimal point.
+CURRENCIES: Final[Mapping[str, int]] = {
+    "CNY": 2,
+    "HKD": 2,
+    "MOP": 2,
+    "TWD": 2,
+    "USD": 2,
+    "EUR": 2,
+    "GBP": 2,
+    "CHF": 2,
+    "CAD": 2,
+    "AUD": 2,
+    "NZD": 2,
+    "SGD": 2,
+    "MYR": 2,
+    "THB": 2,
+    "PHP": 2,
+    "IDR": 2,
+    "INR": 2,
+    "AED": 2,
+    "SAR": 2,
+    "RUB": 2,
+    "ZAR": 2,
+    "BRL": 2,
+    "JPY": 0,
+    "KRW": 0,
+    "VND": 0,
+    "KWD": 3,
+    "BHD": 3,
+    "OMR": 3,
+}
+_MONEY: Final = re.compile(r"-?\d{1,13}(?:\.(\d{1,3}))?", re.ASCII)
+_QUANTITY: Final = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
+
+# Allowances are sold, and counted, in powers of 1,024.
+BYTES_PER_MEGABYTE: Final = 1024 * 1024
+_VOLUME: Final = {
+    "bytes": 1,
+    "kilobytes": 1024,
+    "megabytes": BYTES_PER_MEGABYTE,
+    "gigabytes": 1024 * BYTES_PER_MEGABYTE,
+}
+USAGE_UNITS: Final[Mapping[str, Mapping[str, int]]] = {
+    "VOICE": {"seconds": 1, "minutes": 60},
+    "SMS": {"messages": 1},
+    "DATA": _VOLUME,
+    "ROAMING": _VOLUME,
+}
+"""Usage type -> unit -> how many seconds, messages or bytes it is."""
+
+_NOISE: Final = dict.fromkeys(map(ord, " \t-.()[]\u2010\u2011\u2012\u2013\u2014"))
+_UUID_MASK: Final = ~((0xF << 76) | (0x3 << 62))
+_VARIANT: Final = 0b10 << 62
+_BIGGEST_MS: Final = (1 << 48) - 1
+
+
+def valid_region(text: str) -> bool:
+    """Whether this is a region: a province of the mainland (`CN-GD`), or a code of ISO 3166 such as `HK`."""
+    return text in PROVINCES or (_REGION.fullmatch(text) is not None and not text.startswith("CN"))
+
+
+def country_of(region: str) -> str:
+    """The two-letter country of a region."""
+    return region[:2]
+
+
+def store_of(region: str, regions: Mapping[str, str]) -> str | None:
+    """The store that keeps a region by `regions` (region or country -> store); None where it is not served."""
+    return regions.get(region) or regions.get(country_of(region))
+
+
+def money_to_minor(value: str, unit: str) -> int:
+    """12.34 CNY -> 1234; raises ValueError, saying what was expected, for an unknown currency or too many digits."""
+    digits = CURRENCIES.get(unit)
+    if digits is None:
+        raise ValueError("a currency of ISO 4217 that is in use here")
+    found = _MONEY.fullmatch(value)
+    if found is None:
+        raise ValueError("a decimal number written with digits and one point")
+    if len(found[1] or "") > digits:
+        raise ValueError(f"at most {digits} digits behind the point")
+    return int(Decimal(value).scaleb(digits))
+
+
+def money_text(minor: int, unit: str) -> str:
+    """1234 CNY -> "12.34": always with all the currency's digits."""
+    return format(Decimal(minor).scaleb(-CURRENCIES[unit]), "f")
+
+
+def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
+    """Whole seconds, messages or bytes; raises ValueError, saying what was expected, for another unit or a part."""
+    factor = USAGE_UNITS[usage_type].get(units)
+    if factor is None:
+        raise ValueError(f"one of {', '.join(USAGE_UNITS[usage_type])}")
+    if not _QUANTITY.fullmatch(quantity):
+        raise ValueError("a decimal number, not negative, written with digits and one point")
+    count = Decimal(quantity) * factor
+    if count != int(count):
+        raise ValueError("a whole number of seconds, messages or bytes")
+    return int(count)
+
+
+def compact(text: str) -> str:
+    """A number of a document or account without the ways to write it: NFKC, capitals, no spaces, dashes or brackets."""
+    return unicodedata.normalize("NFKC", text).upper().translate(_NOISE)
+
+
+def row_id(customer_id: UUID, kind: str, ref: str) -> UUID:
+    """The id of a customer's row: the same for the same customer, kind (a word) and reference, whoever works it out."""
+    digest = sha256(b"%b%b\0%b" % (customer_id.bytes, kind.encode(), ref.encode())).digest()
+    return UUID(int=int.from_bytes(digest[:16], "big") & _UUID_MASK | (8 << 76) | _VARIANT)
+
+
+def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID:
+    """The id of the customer an event registers: sorted by time like a UUIDv7, the same when the event comes again."""
+    milliseconds = min(max(0, int(at.timestamp() * 1000)), _BIGGEST_MS)
+    digest = sha256("\0".join((tenant, store, event_id)).encode()).digest()
+    low = int.from_bytes(digest[:10], "big")
+    return UUID(int=((milliseconds << 80) | low) & _UUID_MASK | (7 << 76) | _VARIANT)
+
+
+def age_on(born: date, day: date) -> int:
+    """Full years."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
