@@ -85,7 +85,7 @@ class Product(Node):
     name: str | None = column(product.c.name, PRODUCT, "Its name.")
     kind: str | None = column(product.c.kind, PRODUCT, "What kind of product it is.")
     region: Region | None = column(product.c.region, PRODUCT, "Where it was sold.")
-    status: ProductStatus | None = column(product.c.status, PRODUCT, "Whether it may be used.", str.lower)
+    status: ProductStatus | None = column(product.c.status, PRODUCT, "Whether it may be used.")
     status_reason: str | None = column(product.c.status_reason, PRODUCT, "Why it has that status.")
     status_at: Instant | None = column(product.c.status_at, PRODUCT, "Since when it has that status.")
     start_date: Day | None = column(product.c.start_on, PRODUCT, "Since when it is held.")

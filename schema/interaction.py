@@ -46,7 +46,7 @@ class Case(Node):
 
     id: strawberry.ID = token("Its opaque id.")
     case_ref: str | None = column(case.c.case_ref, CASE, "The operator's own reference.")
-    ticket_type: TicketType | None = column(case.c.ticket_type, CASE, "What it is about.", str.lower)
+    ticket_type: TicketType | None = column(case.c.ticket_type, CASE, "What it is about.")
     severity: str | None = column(case.c.severity, CASE, "How much it hurts.")
     status: str | None = column(case.c.status, CASE, "How far it has come.")
     status_at: Instant | None = column(case.c.status_at, CASE, "Since when it has that status.")

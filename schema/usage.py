@@ -53,7 +53,7 @@ class Usage:
     usage_type: UsageType | None = column(usage_record.c.usage_type, RECORD, "What kind of use it was.")
     quantity: str | None = column(usage_record.c.quantity, RECORD, "How much, a decimal number as text.")
     units: str | None = column(usage_record.c.units, RECORD, "What the quantity counts.")
-    status: UsageStatus | None = column(usage_record.c.status, RECORD, "How far it has come.", str.lower)
+    status: UsageStatus | None = column(usage_record.c.status, RECORD, "How far it has come.")
     region: Region | None = column(usage_record.c.region, RECORD, "Where it was used.")
     counterparty: str | None = column(
         usage_record.c.counterparty, personal("usage.counterparty"), "The other number of a call or message."

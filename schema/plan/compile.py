@@ -75,7 +75,8 @@ class Compiler:
             case TokenField():
                 return Token(key, of.name, at.scope.add(at.scope.alias.c[at.key]))
             case ColumnField():
-                return self.scalar(key, declaration, self.spot((*at.path, key), declaration.governance), at)
+                spot = self.spot((*at.path, key), declaration.governance)
+                return self.scalar(key, declaration, spot, at, text=child_type(of.fields[name]).name == "String")
             case ListingField():
                 return self.listing(key, declaration, at)
             case EmbeddedField():
@@ -94,7 +95,9 @@ class Compiler:
         self.spots.append(spot)
         return spot
 
-    def scalar(self, key: str, declaration: ColumnField, spot: Spot, at: Here, *, inner: bool = False) -> Scalar:
+    def scalar(
+        self, key: str, declaration: ColumnField, spot: Spot, at: Here, *, inner: bool = False, text: bool = True
+    ) -> Scalar:
         first = declaration.sources[0]
         sealed = first.info.get("sealed") if isinstance(first, Column) else None
         row_id = -1
@@ -102,7 +105,7 @@ class Compiler:
             self.sql.retentions.add(sealed.retention)
             row_id = at.scope.add(at.scope.alias.c[at.key])
         indexes = tuple(at.scope.add(expression(source, at.scope.alias)) for source in declaration.sources)
-        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner)
+        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text)
 
     def listing(self, key: str, declaration: ListingField, at: Here) -> Listing:
         column = declaration.column

@@ -1,0 +1,212 @@
+"""What follows from events, as rows to put, and the one way to write them: few statements, whatever the number of rows.
+
+Events come late, twice and in any order. So a row says how it meets one that is already there:
+
+    NEW       it cannot be there: its key comes from an event that was not seen before (a clash fails the write)
+    KEEP      the row that is there stays
+    Newest    its columns are replaced when the new ones are later; the same instant is decided by the values
+    Add       its columns are added up
+    Earliest  its columns keep the earlier value
+
+Newest and Earliest with `amend` change a row that must be there already, and never make one. Whatever the order of
+arrival, the result is the same.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.dialects import postgresql
+
+from cdp.context import Cell
+from cdp.stores import Connection
+
+__all__ = ["KEEP", "NEW", "Add", "Earliest", "Keep", "Merge", "New", "Newest", "Put", "write"]
+
+
+@dataclass(frozen=True)
+class New:
+    """Plain insert."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Insert unless it is there."""
+
+
+@dataclass(frozen=True)
+class Newest:
+    """`columns` and `at` are replaced by the later ones; `at` names the column of their instant."""
+
+    columns: tuple[str, ...]
+    at: str
+    amend: bool = False
+
+
+@dataclass(frozen=True)
+class Add:
+    """`columns` are added up."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Earliest:
+    """`columns` keep the earlier of two values; no value is later than any."""
+
+    columns: tuple[str, ...]
+    amend: bool = False
+
+
+Merge: TypeAlias = New | Keep | Newest | Add | Earliest
+NEW: Final = New()
+KEEP: Final = Keep()
+Row: TypeAlias = dict[str, Any]
+
+
+class Put(NamedTuple):
+    """One row for a table; the values of its sealed columns are Cells."""
+
+    table: Table
+    row: Row
+    merge: Merge
+
+
+async def write(connection: Connection, puts: Iterable[Put]) -> None:
+    """Writes all rows: parents before their children, inserts before amendments, keys in one order for all writers.
+
+    Raises what asyncpg raises when a row clashes with what is there. Every Cell must be sealed by then.
+    """
+    groups: dict[tuple[Table, Merge, tuple[str, ...]], list[Row]] = {}
+    for table, row, merge in puts:
+        groups.setdefault((table, merge, tuple(row)), []).append(row)
+    for (table, merge, columns), rows in sorted(groups.items(), key=_turn):
+        if isinstance(merge, New):
+            await connection.copy_records_to_table(table.name, records=_records(table, columns, rows), columns=columns)
+            continue
+        for wave in _waves(table, merge, rows):
+            records = _records(table, columns, wave)
+            await connection.execute(_statement(table, merge, columns), *map(list, zip(*records, strict=True)))
+
+
+def _turn(group: tuple[tuple[Table, Merge, tuple[str, ...]], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:
+    (table, merge, columns), _ = group
+    position = _positions(table.metadata, len(table.metadata.tables))[table]
+    return position, _amends(merge), type(merge).__name__, columns
+
+
+def _amends(merge: Merge) -> bool:
+    return isinstance(merge, Newest | Earliest) and merge.amend
+
+
+@lru_cache(maxsize=8)
+def _positions(metadata: MetaData, _: int) -> dict[Table, int]:
+    return {table: n for n, table in enumerate(metadata.sorted_tables)}
+
+
+def _records(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> list[Sequence[Any]]:
+    """The rows as tuples in the order of `columns`; raises TypeError for a plaintext meant for a sealed column."""
+    hidden = [n for n, name in enumerate(columns) if "sealed" in table.c[name].info]
+    records: list[Any] = [tuple(row.values()) for row in rows]
+    if hidden:
+        records = [list(record) for record in records]
+        for record in records:
+            for n in hidden:
+                record[n] = _sealed(record[n])
+    return records
+
+
+def _sealed(value: object) -> bytes | None:
+    if value is None:
+        return None
+    if not isinstance(value, Cell) or value.cell is None:
+        raise TypeError("a sealed column takes sealed cells only")
+    return value.cell
+
+
+def _waves(table: Table, merge: Merge, rows: list[Row]) -> list[list[Row]]:
+    """The rows, sorted by key, so that no key is twice in one statement.
+
+    Rows of one key are folded into one where that is exact; the same instant twice is left to the database, whose order
+    of values decides it, in a statement of its own.
+    """
+    key = [column.name for column in table.primary_key]
+    by_key: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        mine = by_key.setdefault(tuple([row[name] for name in key]), [])
+        if not mine or not _folded(merge, mine, row):
+            mine.append(row)
+    waves: list[list[Row]] = []
+    for _, mine in sorted(by_key.items(), key=_rank):
+        for n, row in enumerate(mine):
+            if n == len(waves):
+                waves.append([])
+            waves[n].append(row)
+    return waves
+
+
+def _rank(entry: tuple[tuple[Any, ...], list[Row]]) -> tuple[Any, ...]:
+    """A key to sort by; comparing UUIDs as such takes longer than all the rest."""
+    return tuple([part.int if isinstance(part, UUID) else part for part in entry[0]])
+
+
+def _folded(merge: Merge, mine: list[Row], row: Row) -> bool:
+    """Folds `row` into the rows of the same key; False where both have to be written."""
+    first = mine[0]
+    match merge:
+        case Newest(at=at):
+            if row[at] == first[at]:
+                return False
+            if row[at] > first[at]:
+                mine[:] = [row]
+        case Add(columns=columns):
+            mine[0] = first | {name: first[name] + row[name] for name in columns}
+        case Earliest(columns=columns):
+            mine[0] = first | {name: _earlier(first[name], row[name]) for name in columns}
+    return True
+
+
+def _earlier(one: Any, other: Any) -> Any:
+    return min((value for value in (one, other) if value is not None), default=None)
+
+
+@lru_cache(maxsize=500)
+def _statement(table: Table, merge: Merge, columns: tuple[str, ...]) -> str:
+    """SQL for one group; each parameter is the array of one column."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
+    arrays = ", ".join(f"${n}::{table.c[name].type.compile(dialect)}[]" for n, name in enumerate(columns, 1))
+    target, names = f'"{table.name}"', ", ".join(columns)
+    key = [column.name for column in table.primary_key]
+    if _amends(merge):
+        same = " AND ".join(f"old.{name} = new.{name}" for name in key)
+        changes, later = _change(merge, "new")
+        source = f"unnest({arrays}) AS new ({names})"
+        return f"UPDATE {target} AS old SET {changes} FROM {source} WHERE {same} AND {later}"  # noqa: S608 -- declared names
+    changes, later = _change(merge, "excluded")
+    action = f"UPDATE SET {changes} WHERE {later}" if changes else "NOTHING"
+    insert = f"INSERT INTO {target} AS old ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 -- declared names
+    return f"{insert} ON CONFLICT ({', '.join(key)}) DO {action}"
+
+
+def _change(merge: Merge, new: str) -> tuple[str, str]:
+    """The assignments to `old` from `new`, and the condition under which they happen; none for KEEP."""
+    match merge:
+        case Newest(columns=columns, at=at):
+            return ", ".join(f"{name} = {new}.{name}" for name in (*columns, at)), _later(merge, new)
+        case Add(columns=columns):
+            return ", ".join(f"{name} = old.{name} + {new}.{name}" for name in columns), "true"
+        case Earliest(columns=columns):
+            return ", ".join(f"{name} = least(old.{name}, {new}.{name})" for name in columns), "true"
+    return "", ""
+
+
+def _later(merge: Newest, new: str) -> str:
+    """Later, or at the same instant with greater values; `*>` compares NULLs too, so any two rows have an order."""
+    values = [", ".join(f"{side}.{name}" for name in merge.columns) for side in (new, "old")]
+    return (
+        f"(old.{merge.at} IS NULL OR {new}.{merge.at} > old.{merge.at}"
+        f" OR {new}.{merge.at} = old.{merge.at} AND ROW({values[0]})::record *> ROW({values[1]})::record)"
+    )

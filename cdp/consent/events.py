@@ -1,0 +1,170 @@
+"""How consent changes: asked for, given, refused, withdrawn, renewed, invalidated, confirmed; objections come and go.
+
+Nothing is overwritten: each event is a row of its own, and the latest in a covering scope decides.
+"""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, StringConstraints
+
+from cdp.changes import NEW, Put
+from cdp.consent.tables import consent_event, objection
+from cdp.context import Context
+from cdp.event import Event, Hex256, Instant, Ref
+from privacy.vocabulary import ANY, CATEGORIES, NOWHERE, PURPOSES, SELF, ConsentType, covers
+
+__all__ = ["EVENTS"]
+
+
+def _purpose(value: str) -> str:
+    if value not in PURPOSES:
+        raise ValueError("a purpose of the vocabulary")
+    return value
+
+
+def _category(value: str) -> str:
+    if value not in CATEGORIES and not any(covers(value, category) for category in CATEGORIES):
+        raise ValueError("a data category of the vocabulary, a parent of one, or *")
+    return value
+
+
+Purpose = Annotated[Ref, AfterValidator(_purpose)]
+Category = Annotated[Ref, AfterValidator(_category)]
+Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
+
+
+class _Consent(Event):
+    """A word of the customer, or for the customer, about one scope of consent."""
+
+    purpose: Purpose
+    category: Category = ANY
+    channel: Ref = ANY
+    recipient: Ref = SELF
+    destination: Destination = NOWHERE
+    kind: Literal["GENERAL", "SEPARATE", "WRITTEN", "GUARDIAN", "NO_OBJECTION"] = "GENERAL"
+    actor: Literal["SELF", "GUARDIAN", "AGENT"] = "SELF"
+    notice: Ref | None = None
+    collection_point: Ref | None = None
+    expires_at: Instant | None = None
+    evidence_hash: Hex256 | None = None
+
+    says: ClassVar[ConsentType]
+
+    def apply(self, context: Context) -> list[Put]:
+        row = {
+            "customer_id": context.customer_id,
+            "consent_event_id": context.row_id("consent", self.event_id),
+            "type": self.says.value,
+            "kind": self.kind,
+            "actor": self.actor,
+            "purpose": self.purpose,
+            "category": self.category,
+            "channel": self.channel,
+            "recipient": self.recipient,
+            "destination": self.destination,
+            "notice": self.notice,
+            "collection_point": self.collection_point,
+            "evidence_hash": None if self.evidence_hash is None else bytes.fromhex(self.evidence_hash),
+            "expires_at": self.expires_at,
+            "holding_id": context.holding_id,
+            "happened_at": self.at,
+            "recorded_at": context.recorded_at,
+        }
+        return [Put(consent_event, row, NEW)]
+
+
+class ConsentRequested(_Consent):
+    """The customer was asked."""
+
+    type: Literal["ConsentRequested"]
+    says: ClassVar[ConsentType] = ConsentType.REQUESTED
+
+
+class ConsentGiven(_Consent):
+    """The customer agreed."""
+
+    type: Literal["ConsentGiven"]
+    says: ClassVar[ConsentType] = ConsentType.GIVEN
+
+
+class ConsentRefused(_Consent):
+    """The customer said no."""
+
+    type: Literal["ConsentRefused"]
+    says: ClassVar[ConsentType] = ConsentType.REFUSED
+
+
+class ConsentWithdrawn(_Consent):
+    """The customer took it back."""
+
+    type: Literal["ConsentWithdrawn"]
+    says: ClassVar[ConsentType] = ConsentType.WITHDRAWN
+
+
+class ConsentRenewed(_Consent):
+    """The customer agreed again before it ran out."""
+
+    type: Literal["ConsentRenewed"]
+    says: ClassVar[ConsentType] = ConsentType.RENEWED
+
+
+class ConsentInvalidated(_Consent):
+    """It turned out never to have been valid."""
+
+    type: Literal["ConsentInvalidated"]
+    says: ClassVar[ConsentType] = ConsentType.INVALIDATED
+
+
+class ConsentConfirmed(_Consent):
+    """The customer confirmed which of two contradicting words holds."""
+
+    type: Literal["ConsentConfirmed"]
+    says: ClassVar[ConsentType] = ConsentType.CONFIRMED
+
+
+class _Objection(Event):
+    """A word about a right to object."""
+
+    kind: Literal["DIRECT_MARKETING", "AUTOMATED_DECISION", "RESTRICTION", "DO_NOT_CONTACT"]
+    scope: Ref = ANY
+
+    raised: ClassVar[bool]
+
+    def apply(self, context: Context) -> list[Put]:
+        row = {
+            "customer_id": context.customer_id,
+            "objection_id": context.row_id("objection", self.event_id),
+            "kind": self.kind,
+            "scope": self.scope,
+            "raised": self.raised,
+            "happened_at": self.at,
+            "recorded_at": context.recorded_at,
+        }
+        return [Put(objection, row, NEW)]
+
+
+class ObjectionRaised(_Objection):
+    """The customer objects."""
+
+    type: Literal["ObjectionRaised"]
+    raised: ClassVar[bool] = True
+
+
+class ObjectionLifted(_Objection):
+    """The customer no longer objects."""
+
+    type: Literal["ObjectionLifted"]
+    raised: ClassVar[bool] = False
+
+
+EVENTS: Final[tuple[type[Event], ...]] = (
+    ConsentRequested,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+    ConsentRenewed,
+    ConsentInvalidated,
+    ConsentConfirmed,
+    ObjectionRaised,
+    ObjectionLifted,
+)

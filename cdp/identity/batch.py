@@ -1,0 +1,145 @@
+"""A batch of events of one store on its way: read, resolved to customers, and applied to what is known of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cdp.changes import KEEP, Put
+from cdp.context import STORE_ITSELF, Cell, Context
+from cdp.dead_letters import spelled
+from cdp.errors import RequestInvalid
+from cdp.event import Event
+from cdp.identity.resolve import Graph, Tags, claim, registers
+from cdp.identity.tables import customer_region, identifier_index
+from cdp.outbox import Entry
+from cdp.outcome import Outcome, Status, rejected
+from cdp.seen import BODY_INDEX, Seen
+from cdp.stores import Connection, Store
+from cdp.values import customer_id_of
+from privacy.keys import KeyRing
+
+__all__ = ["Batch", "Record", "applied", "load", "read"]
+
+
+@dataclass(slots=True)
+class Record:
+    """One event on its way through a store; `outcome` is set when it is through.
+
+    `subject` is a tag or a customer id, `new` the tag and kind of the identifier by which it may make a customer.
+    """
+
+    event: Event
+    body_hash: bytes
+    kind: str
+    subject: bytes | UUID
+    mentions: Sequence[tuple[str, bytes]]
+    new: tuple[bytes, str] | None
+    outcome: Outcome | None = None
+    customer_id: UUID = STORE_ITSELF
+    relied_on: bool = False
+    puts: list[Put] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.customer_id, self.event.at, self.event.event_id, self.body_hash)
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.customer_id, self.event.type, self.event.event_id, self.event.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the records of one store have in common."""
+
+    store: Store
+    ring: KeyRing
+    tags: Tags
+    now: datetime
+
+    def refused(self, code: str, field: str, expected: str) -> Outcome:
+        return Outcome(Status.REJECTED, None, self.store.name, code, field, expected)
+
+
+def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
+    """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
+    tags, region = batch.tags, event.region
+    kind, subject = event.subject.only()
+    found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
+    mentions = [(kind, found)] if isinstance(found, bytes) else []
+    for other, value in (*event.names(), *event.gives()):
+        mentions.append((other, tags.of(other, value, region)))
+    new = registers(event)
+    by = None if new is None else (tags.of(*new, region), new[0])
+    return Record(event, batch.ring.tag(BODY_INDEX, spelled(body)), kind, found, mentions, by)
+
+
+async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
+    """What is known of whom the records mention; customers who are to be registered by them have their ids."""
+    numbers: set[bytes] = set()
+    others: set[bytes] = set()
+    ids: set[UUID] = set()
+    for record in records:
+        record.relied_on = False
+        for kind, tag in record.mentions:
+            (numbers if kind == "number" else others).add(tag)
+        if isinstance(record.subject, UUID):
+            ids.add(record.subject)
+    graph = await Graph.load(connection, batch.tags, numbers, others, ids)
+    claims = []
+    for record in records:
+        if record.new is not None and _found(graph, record) is None:
+            event = record.event
+            new_id = customer_id_of(batch.ring.tenant, batch.store.name, event.event_id, event.at)
+            claims.append((*record.new, new_id))
+    if claims:
+        await claim(connection, graph, claims)
+    return graph
+
+
+def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
+    """The customer a record is about, and the holding of the number by which they were found."""
+    subject, customer_id = record.subject, None
+    if isinstance(subject, UUID):
+        customer_id = subject if subject in graph.present else None
+    elif record.kind == "number":
+        holding = graph.holder(subject, record.event.at)
+        if holding is not None:
+            return holding.customer_id, holding.holding_id
+    else:
+        customer_id = graph.owner(subject)
+    if customer_id is None and record.new is not None:
+        customer_id = graph.owner(record.new[0])
+    return None if customer_id is None else (customer_id, None)
+
+
+def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
+    """What becomes of a record if it was not seen before; its changes are kept on it."""
+    found = _found(graph, record)
+    if found is None:
+        return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
+    event = record.event
+    record.customer_id, holding_id = found
+    context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
+    try:
+        puts = event.apply(context)
+    except RequestInvalid as invalid:
+        return rejected(invalid, batch.store.name)
+    if event.rank < 2:
+        graph.learn(event, record.customer_id)
+        record.relied_on = True
+        puts.extend(_identifiers(batch.tags, event, record.customer_id))
+    record.puts, record.cells = puts, context.cells
+    return Outcome(Status.ACCEPTED, record.customer_id, batch.store.name)
+
+
+def _identifiers(tags: Tags, event: Event, customer_id: UUID) -> Iterator[Put]:
+    """What a customer is found by from this event on."""
+    for kind, value in event.gives():
+        row = {"identifier_tag": tags.of(kind, value, event.region), "kind": kind, "customer_id": customer_id}
+        yield Put(identifier_index, row, KEEP)
+    if event.establishes_presence:
+        yield Put(customer_region, {"customer_id": customer_id, "region": event.region}, KEEP)

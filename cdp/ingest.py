@@ -1,0 +1,230 @@
+"""The write journey: the one door through which anything about a customer gets in.
+
+parse -> number normalised in the region of the record -> resolved as of the event's time -> applied (once per event id)
+-> sealed -> outbox -> the only commit. Any number of events at once, from any source; a bad one goes to the dead
+letters with its reason and the rest goes through.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from cdp.billing.events import EVENTS as BILLING
+from cdp.changes import write
+from cdp.consent.events import EVENTS as CONSENT
+from cdp.dead_letters import Refusal, bury
+from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
+from cdp.event import Event, parse_event
+from cdp.identity.batch import Batch, Record, applied, load, read
+from cdp.identity.events import EVENTS as IDENTITY
+from cdp.identity.resolve import Tags
+from cdp.interaction.events import EVENTS as INTERACTION
+from cdp.key_store import seal_cells
+from cdp.outbox import put
+from cdp.outcome import Outcome, Status, rejected
+from cdp.partitions import ensure_partitions
+from cdp.seen import Verdict, remember
+from cdp.stores import Store
+from cdp.tables import event_seen
+from cdp.usage.events import EVENTS as USAGE
+from cdp.usage.tables import usage_record
+from cdp.values import store_of
+from privacy.errors import KeyUnavailable
+from privacy.keys import KeyRing
+
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bulk", "ingest"]
+
+EVENTS: Final[Mapping[str, type[Event]]] = {
+    event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION)
+}
+BATCH: Final = 5_000
+RETRIES: Final = 5
+CLOCKS_DIFFER: Final = timedelta(days=1)
+PREPARED_YEARS: Final = 10
+CLASHES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
+# Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
+# stay while they grow.
+BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
+LOST_A_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What the door needs: the stores with their keys, which region is kept where, and the clock (aware, UTC).
+
+    `regions` maps a region or its country to the name of a store in `stores`; `rings` has a key ring for each of them.
+    """
+
+    stores: Mapping[str, Store]
+    rings: Mapping[str, KeyRing]
+    regions: Mapping[str, str]
+    clock: Callable[[], datetime]
+    prepared: set[tuple[str, date]] = field(default_factory=set)
+
+
+class _Again(Exception):
+    """Refused events had a hold on others of their batch: the rest has to be done anew without them."""
+
+    def __init__(self, refused: Sequence[tuple[Record, Outcome]]) -> None:
+        super().__init__()
+        self.refused = refused
+
+
+@contextmanager
+def bulk() -> Iterator[None]:
+    """For as long as a process does nothing but take in events: half of its time would go into looking for cycles among
+    the millions of objects that batches make, and there are none."""
+    usual = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
+
+
+async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: str) -> list[Outcome]:
+    """Takes in events (camelCase mappings) and says in order what became of each. `source` is kept with dead letters.
+
+    Raises StoreUnavailable when a store is gone: sending the same events again is then safe.
+    """
+    outcomes: list[Outcome] = []
+    for start in range(0, len(events), BATCH):
+        outcomes += await _ingest_batch(writer, events[start : start + BATCH], source)
+    return outcomes
+
+
+async def _ingest_batch(writer: Writer, bodies: Sequence[Mapping[str, Any]], source: str) -> list[Outcome]:
+    now = writer.clock()
+    batches = {
+        name: Batch(store, writer.rings[name], Tags(writer.rings[name]), now) for name, store in writer.stores.items()
+    }
+    parsed: list[Record | Outcome] = []
+    of_store: dict[str, list[Record]] = {}
+    for body in bodies:
+        name = None
+        try:
+            event = parse_event(EVENTS, body)
+            name = _store_name(writer, event, now)
+            record = read(batches[name], event, body)
+            of_store.setdefault(name, []).append(record)
+            parsed.append(record)
+        except RequestInvalid as invalid:
+            parsed.append(rejected(invalid, name))
+    for name, records in of_store.items():
+        await _prepare_months(writer, batches[name], records)
+        await _store(batches[name], sorted(records, key=lambda record: record.event.rank))
+    outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
+    await _bury(writer, source, list(zip(bodies, outcomes, strict=True)), now)
+    return outcomes
+
+
+def _store_name(writer: Writer, event: Event, now: datetime) -> str:
+    """The store of an event's region; raises EventInvalid where it is not served, and for an event of the future."""
+    name = store_of(event.region, writer.regions)
+    if name is None or name not in writer.stores:
+        raise EventInvalid("region", "a region that is served here")
+    if event.at > now + CLOCKS_DIFFER:
+        raise EventInvalid("at", "an instant that has come")
+    return name
+
+
+async def _prepare_months(writer: Writer, batch: Batch, records: Iterable[Record]) -> None:
+    """Partitions for the months of the events; rows of very old months go to the default partition."""
+    name, oldest = batch.store.name, batch.now.year - PREPARED_YEARS
+    months = {(record.event.at.year, record.event.at.month) for record in records}
+    days = {date(year, month, 1) for year, month in months if year >= oldest}
+    missing = {day for day in days if (name, day) not in writer.prepared}
+    if missing:
+        async with batch.store.transaction() as connection:
+            for table in (event_seen, usage_record):
+                await ensure_partitions(connection, table, missing)
+        writer.prepared.update((name, day) for day in missing)
+
+
+async def _store(batch: Batch, records: Sequence[Record]) -> None:
+    """Writes the records of one store; halves them until one that the database refuses is alone."""
+    waiting = [record for record in records if record.outcome is None]
+    if not waiting:
+        return
+    try:
+        await _write_or_retry(batch, waiting)
+    except _Again as again:
+        for record, outcome in again.refused:
+            record.outcome = outcome
+        await _store(batch, waiting)
+    except CLASHES:
+        if len(waiting) == 1:
+            waiting[0].outcome = batch.refused("EVENT_CONFLICT", "", "values and references that fit what is there")
+            return
+        half = len(waiting) // 2
+        await _store(batch, waiting[:half])
+        await _store(batch, waiting[half:])
+
+
+async def _write_or_retry(batch: Batch, records: Sequence[Record]) -> None:
+    for _ in range(RETRIES):
+        try:
+            outcomes = await _write(batch, records)
+        except LOST_A_RACE:
+            continue
+        for record, outcome in zip(records, outcomes, strict=True):
+            record.outcome = outcome
+        return
+    raise StoreUnavailable(batch.store.name, "too many writers at the same customers")
+
+
+async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
+    """One transaction: everything that follows from the records, or nothing."""
+    async with batch.store.transaction() as connection:
+        await connection.execute(BY_INDEX)
+        graph = await load(connection, batch, records)
+        outcomes = [applied(batch, graph, record) for record in records]
+        accepted = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.ACCEPTED]
+        _done_anew(records, outcomes)
+        fresh = []
+        for n, verdict in zip(accepted, await remember(connection, [records[n].seen for n in accepted]), strict=True):
+            if verdict is Verdict.FRESH:
+                fresh.append(records[n])
+            elif verdict is Verdict.DUPLICATE:
+                outcomes[n] = Outcome(Status.DUPLICATE, records[n].customer_id, batch.store.name)
+            else:
+                outcomes[n] = batch.refused(
+                    "EVENT_CONFLICT", "eventId", "an id that no other event of the customer has"
+                )
+        _done_anew(records, outcomes)
+        if fresh:
+            await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
+            await write(connection, [change for record in fresh for change in record.puts])
+            await put(connection, [record.entry for record in fresh], batch.now)
+    return outcomes
+
+
+def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
+    """Raises _Again when an event was refused after others of the batch may have relied on it."""
+    held = [
+        (record, outcome)
+        for record, outcome in zip(records, outcomes, strict=True)
+        if outcome.status is Status.REJECTED and (record.relied_on or record.new is not None)
+    ]
+    if held:
+        raise _Again(held)
+
+
+async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
+    """Refused records rest in the store of their region; where that is not known, in the first one."""
+    for n, (name, store) in enumerate(writer.stores.items()):
+        mine = [
+            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "")
+            for body, outcome in refused
+            if outcome.status is Status.REJECTED and (outcome.store == name or (outcome.store is None and n == 0))
+        ]
+        if mine:
+            async with store.transaction() as connection:
+                await bury(connection, writer.rings[name], source, mine, now)

@@ -1,0 +1,130 @@
+"""Keys at rest: the wrapped keys of the store and of its customers, read and made for many customers at once."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from cdp.context import Cell
+from cdp.stores import Connection, Store
+from privacy.errors import KeyUnavailable
+from privacy.keys import (
+    DataKey,
+    KeyRing,
+    StoreKeyKind,
+    WrappedDataKey,
+    WrappedStoreKey,
+    create_store_keys,
+    share_cursor_key,
+)
+from privacy.kms import Kms
+from privacy.seal import Place, SealedColumn, seal
+from privacy.vocabulary import CustomerState, RetentionClass
+
+__all__ = ["data_keys", "ensure_store_keys", "seal_cells", "store_keys", "unlock"]
+
+KeyName: TypeAlias = tuple[UUID, RetentionClass]
+ERASED = (CustomerState.ERASING, CustomerState.ERASED)
+
+STORE_KEYS = "SELECT kind, epoch, wrapped FROM store_key ORDER BY kind, epoch"
+
+ADD_STORE_KEY = "INSERT INTO store_key (kind, epoch, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+# The wrapped keys of some customers in some classes, every generation.
+DATA_KEYS = """
+SELECT customer_id, retention, generation, epoch, wrapped FROM data_key
+WHERE customer_id = ANY($1::uuid[]) AND retention = ANY($2::text[]) ORDER BY generation
+"""
+
+# Held until the transaction ends, so that an erasure waits for a key that is being made, or the key for the erasure.
+ERASED_OF = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
+LOCK_CUSTOMERS = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR SHARE"
+
+# Of two writers one makes the key; the other reads it again.
+ADD_DATA_KEYS = """
+INSERT INTO data_key (customer_id, retention, generation, epoch, wrapped)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bytea[]) ON CONFLICT DO NOTHING
+"""
+
+
+async def store_keys(connection: Connection) -> list[WrappedStoreKey]:
+    """The store's own keys, every epoch."""
+    rows = await connection.fetch(STORE_KEYS)
+    return [WrappedStoreKey(StoreKeyKind(row["kind"]), row["epoch"], row["wrapped"]) for row in rows]
+
+
+async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> None:
+    """Makes the keys that the stores of one deployment lack; the first store's cursor key is shared with the others.
+
+    Raises KmsRefused when the KMS does not answer. Safe when two processes start at once: one of them makes each key.
+    """
+    for n, store in enumerate(stores):
+        async with store.read() as connection:
+            has = {key.kind for key in await store_keys(connection)}
+        missing = [kind for kind in StoreKeyKind if kind not in has and (n == 0 or kind is not StoreKeyKind.CURSOR)]
+        if missing:
+            await _add(store, await create_store_keys(kms, tenant, store.name, missing))
+        if n > 0 and StoreKeyKind.CURSOR not in has:
+            async with stores[0].read() as connection:
+                cursors = [key for key in await store_keys(connection) if key.kind is StoreKeyKind.CURSOR]
+            await _add(store, [await share_cursor_key(kms, tenant, stores[0].name, key, store.name) for key in cursors])
+
+
+async def _add(store: Store, keys: Iterable[WrappedStoreKey]) -> None:
+    async with store.transaction() as connection:
+        await connection.executemany(ADD_STORE_KEY, [(key.kind.value, key.epoch, key.wrapped) for key in keys])
+
+
+async def unlock(store: Store, kms: Kms, tenant: str) -> KeyRing:
+    """The key ring of a store; raises KmsRefused or KeyUnavailable when its keys do not unwrap."""
+    async with store.read() as connection:
+        wrapped = await store_keys(connection)
+    return await KeyRing.unlock(kms, tenant, store.name, wrapped)
+
+
+async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyName]) -> dict[KeyName, DataKey]:
+    """The newest key of each customer and class; makes those that are missing. Inside a transaction.
+
+    Raises KeyUnavailable, and makes none, when a key is missing for a customer who is being or has been erased.
+    """
+    names = set(wanted)
+    keys = await _read(connection, ring, names)
+    missing = names - keys.keys()
+    if missing:
+        await _create(connection, ring, missing)
+        keys |= await _read(connection, ring, missing)
+    return keys
+
+
+async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
+    customers = list({customer_id for customer_id, _ in names})
+    classes = list({retention.value for _, retention in names})
+    newest: dict[KeyName, WrappedDataKey] = {}
+    for customer_id, retention, generation, epoch, wrapped in await connection.fetch(DATA_KEYS, customers, classes):
+        name = (customer_id, RetentionClass(retention))
+        if name in names:
+            newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
+    return {name: ring.unwrap(key) for name, key in newest.items()}
+
+
+async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> None:
+    customers = sorted({customer_id for customer_id, _ in names})
+    await connection.execute(LOCK_CUSTOMERS, customers)
+    if await connection.fetch(ERASED_OF, customers, [state.value for state in ERASED]):
+        raise KeyUnavailable("an erased customer gets no new key")
+    rows = [
+        (key.customer_id, key.retention.value, key.generation, key.epoch, key.wrapped)
+        for _, key in (ring.new_data_key(*name) for name in sorted(names))
+    ]
+    await connection.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+
+
+async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:
+    """Seals every cell under the key of its customer and class."""
+    if not cells:
+        return
+    keys = await data_keys(connection, ring, {(cell.customer_id, cell.column.retention) for cell in cells})
+    places: dict[SealedColumn, Place] = {}
+    for cell in cells:
+        column = cell.column
+        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column))
+        cell.cell = seal(cell.value, keys[cell.customer_id, column.retention], place, cell.row_id, cell.customer_id)

@@ -1,0 +1,39 @@
+"""What became of an event at the write door."""
+
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from cdp.errors import EventInvalid, InvalidNumber, RequestInvalid
+from cdp.numbers import EXPECTED
+
+__all__ = ["Outcome", "Status", "rejected"]
+
+
+class Status(StrEnum):
+    """What became of an event."""
+
+    ACCEPTED = "ACCEPTED"
+    DUPLICATE = "DUPLICATE"
+    REJECTED = "REJECTED"
+
+
+class Outcome(NamedTuple):
+    """What became of one event, and whom it was about. `code`, `field` and `expected` are given for a rejected one."""
+
+    status: Status
+    customer_id: UUID | None = None
+    store: str | None = None
+    code: str | None = None
+    field: str | None = None
+    expected: str | None = None
+
+
+def rejected(invalid: RequestInvalid, store: str | None) -> Outcome:
+    """The outcome of a refusal, in words that hold no value."""
+    field, expected = "subject", str(invalid)
+    if isinstance(invalid, EventInvalid):
+        field, expected = invalid.field, invalid.expected
+    elif isinstance(invalid, InvalidNumber):
+        field, expected = invalid.field, EXPECTED[invalid.reason]
+    return Outcome(Status.REJECTED, None, store, invalid.code, field, expected)

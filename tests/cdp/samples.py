@@ -1,0 +1,107 @@
+"""One example of every event, about one customer, in an order in which all of them are accepted."""
+
+from typing import Any, Final
+
+KEY: Final = {"customerKey": "C-1001"}
+_AT: Final = "2026-03-{:02}T09:30:00+08:00"
+
+
+def event(name: str, day: int, subject: dict[str, Any] | None = None, /, **fields: Any) -> dict[str, Any]:
+    """An event of March 2026 in Guangdong."""
+    return {
+        "type": name,
+        "eventId": f"sample-{name}",
+        "at": _AT.format(day),
+        "region": "CN-GD",
+        "subject": subject or KEY,
+    } | fields
+
+
+def _money(value: str) -> dict[str, str]:
+    return {"value": value, "unit": "CNY"}
+
+
+_EVENTS: Final = (
+    event(
+        "CustomerRegistered",
+        1,
+        name="陈美玲",
+        kind="INDIVIDUAL",
+        birthDate="1988-05-17",
+        gender="FEMALE",
+        email="meiling.chen@example.cn",
+        address="广州市天河区体育西路 1 号",
+        tier="HIGH",
+        documentType="NATIONAL_ID",
+        documentNumber="440106198805170029",
+    ),
+    event("CustomerStatusChanged", 2, status="ACTIVE"),
+    event("CustomerTierChanged", 2, tier="MIDDLE"),
+    event("NumberActivated", 2, number="138 0013 8000", simRef="S-1", iccid="89860012345678901234"),
+    event("NumberSuspended", 3, number="13800138000"),
+    event("NumberResumed", 4, number="13800138000"),
+    event("CustomerLinked", 5, token="0123456789abcdef0123456789abcdef", otherStore="hk", leads=True),
+    event("CustomerUnlinked", 6, token="0123456789abcdef0123456789abcdef"),
+    event("ConsentRequested", 7, purpose="marketing.sms", channel="sms"),
+    event("ConsentGiven", 8, {"number": "+8613800138000"}, purpose="marketing.sms", channel="sms", notice="n-1"),
+    event("ConsentRefused", 8, purpose="marketing.call", channel="call"),
+    event("ConsentWithdrawn", 9, purpose="marketing.sms", channel="sms"),
+    event("ConsentRenewed", 10, purpose="insight.profiling", expiresAt="2027-03-10T00:00:00Z"),
+    event("ConsentInvalidated", 11, purpose="insight.profiling", evidenceHash="ab" * 32),
+    event("ConsentConfirmed", 12, purpose="partner.share", recipient="BANK", destination="HK", kind="SEPARATE"),
+    event("ObjectionRaised", 13, kind="DIRECT_MARKETING"),
+    event("ObjectionLifted", 14, kind="DIRECT_MARKETING"),
+    event(
+        "UsageRecorded",
+        15,
+        {"number": "13800138000"},
+        usageType="VOICE",
+        quantity="2.5",
+        units="minutes",
+        counterparty="+85291234567",
+    ),
+    event("UsageSummarized", 31, month="2026-02", voiceSeconds=7200, smsCount=12, dataBytes=3 << 30),
+    event("AccountOpened", 15, accountNo="A-77", ratingType="PREPAID", currency="CNY", creditLimit=_money("100")),
+    event("BalanceReported", 16, {"accountNo": "A-77"}, accountNo="A-77", balance=_money("55.20")),
+    event("PaymentStatusReported", 17, accountNo="A-77", paymentStatus="OVERDUE"),
+    event("ProductActivated", 17, productRef="P-1", name="Mobile 4G", kind="LINE", startDate="2026-03-17"),
+    event("ProductSuspended", 18, productRef="P-1", reason="ARREARS"),
+    event("ProductResumed", 19, productRef="P-1"),
+    event("ProductTerminated", 20, productRef="P-1"),
+    event(
+        "BillIssued",
+        21,
+        billNo="B-202602",
+        accountNo="A-77",
+        billDate="2026-03-21",
+        periodStart="2026-02-01",
+        periodEnd="2026-02-28",
+        amountDue=_money("88.00"),
+        lines=[
+            {"kind": "FEE", "description": "Monthly fee", "amount": _money("90.00")},
+            {"kind": "DISCOUNT", "description": "Loyalty", "amount": _money("-2.00")},
+        ],
+    ),
+    event("PaymentReceived", 22, paymentRef="R-1", billNo="B-202602", amount=_money("88"), method="CARD"),
+    event("TopUpRequested", 23, topUpRef="T-1", number="13800138000", amount=_money("50"), channel="APP"),
+    event("TopUpConfirmed", 23, topUpRef="T-1"),
+    event("TopUpPosted", 24, topUpRef="T-1", accountNo="A-77"),
+    event("TopUpFailed", 24, topUpRef="T-2"),
+    event(
+        "InteractionLogged",
+        25,
+        interactionRef="I-1",
+        channel="HOTLINE",
+        direction="INBOUND",
+        reason="top-up",
+        note="充值 50 元没有到账\nwants a call back",
+    ),
+    event(
+        "CaseOpened", 25, caseRef="K-1", ticketType="fault", severity="high", channel="HOTLINE", description="no SMS"
+    ),
+    event("CaseStatusChanged", 26, caseRef="K-1", status="ACCEPTED"),
+    event("NumberReleased", 28, number="13800138000"),
+)
+
+SAMPLES: Final[dict[str, dict[str, Any]]] = {sample["type"]: sample for sample in _EVENTS}
+"""Event type -> an example, in an order in which all are accepted."""
