@@ -75,7 +75,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("ProductActivated", {"reliesOn": ["x"] * 21}, "reliesOn", "at most 20"),
     ("ProductActivated", {"reliesOn": ["x", 2]}, "reliesOn.1", "text"),
     ("BillIssued", {"lines": [{"kind": "FEE"}]}, "lines.0.description", "a value"),
-    ("PaymentReceived", {"method": "card"}, "method", "text of the form"),
+    ("PaymentReceived", {"method": "in cash"}, "method", "text of the form"),
     ("InteractionLogged", {"direction": CANARY}, "direction", "one of"),
     ("InteractionLogged", {"note": "bell\x07"}, "note", "text of the form"),
     ("CaseOpened", {"ticketType": CANARY}, "ticketType", "one of"),
