@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -46,6 +45,8 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+
+RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 log = structlog.get_logger()
 
@@ -83,14 +84,15 @@ def create_app(parts: Parts) -> ASGIApp:
     async def metrics(_: Request) -> Response:
         return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
 
+    graphql = GraphqlEndpoint(parts.door, page(), parts.metrics)
     routes = [
-        Route("/graphql", GraphqlEndpoint(parts.door, page(), parts.metrics)),
+        Route("/graphql", graphql),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         console_mount(),
     ]
-    return SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan))
+    return SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan), {"/graphql": graphql})
 
 
 async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
@@ -159,17 +161,20 @@ async def prepare(house: House) -> None:
 
 
 class SecurityHeaders:
-    """Adds the headers that every response carries, unless a route has its own."""
+    """Adds the headers that every response carries, unless a route has its own.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    What is asked most goes `straight` to its app by path, past routing and middleware that it has no use for.
+    """
+
+    def __init__(self, app: ASGIApp, straight: Mapping[str, ASGIApp]) -> None:
+        self._app, self._straight = app, straight
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                own = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in RAW_HEADERS if pair[0] not in own)]
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        app = self._straight.get(scope["path"], self._app) if scope["type"] == "http" else self._app
+        await app(scope, receive, send_with_headers)

@@ -175,18 +175,22 @@ class AuditTrail:
 
     async def _write(self, group: _Group) -> None:
         first = self._sequence + 1
-        async with self._store.transaction() as connection:
-            await connection.execute(
-                WRITE,
-                bucket_of(self._worker),
-                self._worker,
-                [one.entry_id for one in group.waiting],
-                list(range(first, first + len(group.waiting))),
-                [one.at for one in group.waiting],
-                group.leaves,
-                group.links,
-            )
+        async with self._store.autocommit() as connection:
             group.inserted = True
+            try:
+                await connection.execute(
+                    WRITE,
+                    bucket_of(self._worker),
+                    self._worker,
+                    [one.entry_id for one in group.waiting],
+                    list(range(first, first + len(group.waiting))),
+                    [one.at for one in group.waiting],
+                    group.leaves,
+                    group.links,
+                )
+            except asyncpg.PostgresError:
+                group.inserted = False  # the server said no: nothing was committed
+                raise
 
     def _refuse(self, group: _Group, failure: BaseException) -> None:
         """Refuses the group, and those behind it: waiting as long again would not help them."""

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -74,6 +75,7 @@ def status_for(media_type: str, status: int) -> int:
     return 200 if status == 400 and media_type == JSON_TYPE else status
 
 
+@lru_cache(maxsize=256)
 def media_type_for(accept: str | None) -> str:
     """The answer's media type by an Accept header. Raises RequestInvalid NOT_ACCEPTABLE if neither of ours fits."""
     ranges = _ranges(accept or "*/*")
@@ -83,6 +85,7 @@ def media_type_for(accept: str | None) -> str:
     return chosen
 
 
+@lru_cache(maxsize=256)
 def wants_page(accept: str | None) -> bool:
     """True for a browser, which names text/html; never for `*/*` alone."""
     return any(name == PAGE_TYPE and quality > 0 for name, quality in _ranges(accept or ""))

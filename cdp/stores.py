@@ -60,6 +60,15 @@ class Store:
         async with self._borrow(self.writer) as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[Connection]:
+        """A connection on which every statement is its own transaction: one round trip for a single INSERT.
+
+        Raises StoreUnavailable like `read`; when the connection breaks nobody knows whether the statement happened.
+        """
+        async with self._borrow(self.writer) as connection:
+            yield connection
+
     async def ping(self) -> None:
         """Raises StoreUnavailable unless the database answers."""
         async with self.read() as connection:

@@ -63,7 +63,7 @@ class FrontDoor:
         entry_id = await self.query.write_down(asked)
         if not plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())
-        report = to_json(reading.findings.report(partner=caller.partner))[1:]
+        report = _report(reading.findings, caller)
         privacy = f'{{"purpose":{to_json(plan.purpose)},"auditId":"{entry_id}",{report}'
         return Answer(200, f'{{"data":{data},"extensions":{{"privacy":{privacy}}}}}'.encode())
 
@@ -116,11 +116,21 @@ def check_caller(plan: Operation, caller: Caller) -> None:
         raise AuthError("PURPOSE_NOT_GRANTED", "the caller was not granted this purpose", 403)
 
 
+def _report(findings: Findings, caller: Caller) -> str:
+    """The `withheld` and `masked` members of an answer, as the rest of a JSON object."""
+    if not findings.withheld and not findings.masked:
+        return '"withheld":[],"masked":[]}'
+    return to_json(findings.report(partner=caller.partner))[1:]
+
+
 def _variable_invalid(errors: list[GraphQLError]) -> RequestInvalid:
     """What is wrong with a variable, without what was in it."""
     first = errors[0]
-    if isinstance(first.original_error, RequestInvalid):
-        return first.original_error
+    cause: Exception | None = first
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    if isinstance(cause, RequestInvalid):
+        return cause
     names = [node.variable for node in first.nodes or () if hasattr(node, "variable")]
     name = f"${names[0].name.value}" if names else "variables"
     return RequestInvalid("VARIABLES_INVALID", f"{name}: expected a value of the declared type")

@@ -74,7 +74,7 @@ SCALARS: dict[object, Any] = {
 
 def month_text(day: Any) -> str:
     """The month a day is in, `YYYY-MM`."""
-    return f"{day:%Y-%m}"
+    return str(day.isoformat()[:7])
 
 
 @part

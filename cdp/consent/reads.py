@@ -59,7 +59,7 @@ def facts_of(
     state: str,
     birth_on: date | None,
     consents: Iterable[Sequence[Any]],
-    objections: Iterable[Sequence[Any]],
+    objections: Sequence[Sequence[Any]],
 ) -> Facts:
     """The facts of one customer from the rows of the statements above."""
     return Facts(
@@ -87,8 +87,10 @@ def facts_of(
     )
 
 
-def objection_facts(rows: Iterable[Sequence[Any]]) -> tuple[ObjectionFact, ...]:
+def objection_facts(rows: Sequence[Sequence[Any]]) -> tuple[ObjectionFact, ...]:
     """Raised objections, each with the instant it was lifted: the first lifting of the same kind and scope after it."""
+    if not rows:
+        return ()
     every = sorted(rows, key=lambda row: row[2])
     lifted = [(kind, scope, at) for kind, scope, at, _, raised in every if not raised]
     return tuple(
