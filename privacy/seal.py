@@ -38,19 +38,31 @@ def cipher_of(key: DataKey) -> CellCipher:
     return key.cipher
 
 
-def seal_bytes(key: CellCipher, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
-    """Ciphertext followed by its 16-byte tag; the nonce (12 bytes) must never be used twice with one key."""
+def seal_bytes(key: CellCipher | bytes, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
+    """Ciphertext followed by its 16-byte tag; the nonce (12 bytes) must never be used twice with one key.
+
+    The key is a cipher, or raw bytes (cells have 32). Raises ValueRefused for a nonce or key of another length.
+    """
     if len(nonce) != NONCE_BYTES:
         raise ValueRefused("a nonce has 12 bytes")
-    return key.encrypt(nonce, plaintext, associated_data)
+    return _cipher(key).encrypt(nonce, plaintext, associated_data)
 
 
-def open_bytes(key: CellCipher, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
+def open_bytes(key: CellCipher | bytes, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
     """The plaintext; raises SealBroken unless key, nonce, ciphertext and associated data are those of the sealing."""
     try:
-        return key.decrypt(nonce, ciphertext, associated_data)
+        return _cipher(key).decrypt(nonce, ciphertext, associated_data)
     except (InvalidTag, ValueError):
         raise SealBroken("the cell was altered or moved") from None
+
+
+def _cipher(key: CellCipher | bytes) -> CellCipher:
+    if not isinstance(key, bytes):
+        return key
+    try:
+        return AESGCM(key)
+    except ValueError:
+        raise ValueRefused("an AES key has 16, 24 or 32 bytes") from None
 
 
 @dataclass(frozen=True, slots=True)

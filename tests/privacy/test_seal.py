@@ -11,6 +11,7 @@ from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from privacy.encoding import bucket, canonical, decode, encode, framed, pad, unp
 from privacy.errors import KeyUnavailable, PermitMissing, PrivacyError, SealBroken, ValueRefused
 from privacy.keys import DataKey, KeyRing, WrappedDataKey
 from privacy.policy import Permit
-from privacy.seal import CellType, Opener, Place, Sealed, SealedColumn, seal, seal_bytes
+from privacy.seal import CellType, Opener, Place, Sealed, SealedColumn, open_bytes, seal, seal_bytes
 from privacy.vocabulary import RetentionClass
 
 NAME = "王小明"
@@ -358,3 +359,14 @@ def test_a_nonce_of_another_length_is_refused(written: Written) -> None:
     assert written.key.cipher is not None
     with pytest.raises(ValueRefused):
         seal_bytes(written.key.cipher, bytes(16), b"", b"")
+
+
+def test_raw_bytes_are_taken_as_a_key_so_that_outside_vectors_can_be_run() -> None:
+    key, nonce = bytes(range(32)), bytes(12)
+    sealed = seal_bytes(key, nonce, b"plain", b"bound")
+    assert sealed == AESGCM(key).encrypt(nonce, b"plain", b"bound")
+    assert open_bytes(key, nonce, sealed, b"bound") == b"plain"
+    with pytest.raises(SealBroken):
+        open_bytes(key, nonce, sealed, b"elsewhere")
+    with pytest.raises(ValueRefused):
+        seal_bytes(key[:17], nonce, b"plain", b"bound")
