@@ -1,6 +1,7 @@
 """The command line: `cdp COMMAND --help` tells what each command does."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -10,16 +11,16 @@ from typing import Annotated, Final
 
 import typer
 
-from cdp.app import check_document, explain_document, prepare, serve_house
-from cdp.auth import SELF, Caller, Verifier, issue_token
+from cdp.app import check_document, explain_document, prepare, serve_house, verifier_of
+from cdp.auth import SELF, Caller, issue_token
+from cdp.demo.run import run_demo
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_databases, open_house
-from cdp.jwks import IssuerKeys
-from cdp.later import load_file, run_bench, run_demo
+from cdp.load import load_file
 from cdp.logs import configure_logs
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
-from cdp.serving import listen, run, serve, url_of
+from cdp.serving import listen, multiply, run, serve, url_of
 from cdp.settings import Settings, read_settings
 from cdp.terminal import exit_code, json_line, output, progress, table, troubles
 from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
@@ -38,6 +39,7 @@ class Role(StrEnum):
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port, each with its own meters.")]
 StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
 
 cdp = typer.Typer(
@@ -68,15 +70,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @cdp.command("serve")
-def serve_command(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
     settings = _settings(serving=True)
+    listening = listen(host, port)
 
     async def until_told() -> None:
         async with open_house(settings) as house:
-            await _serve(house, host, port)
+            await serve(serve_house(house), listening)
 
-    run(until_told())
+    output().print(f"serving {url_of(listening)}/graphql")
+    if workers == 1 or multiply(workers):
+        run(until_told())
 
 
 @cdp.command("demo")
@@ -96,7 +101,7 @@ def demo_command(
         await migrate_stores(settings, reset=reset)
         async with open_house(settings) as house:
             await prepare(house)
-            await run_demo(house, customers, months, output())
+            await run_demo(house, customers, months, output(), port)
             if not once:
                 await _serve(house, "127.0.0.1", port)
 
@@ -182,7 +187,7 @@ def token_command(
     )
     token = issue_token(settings.home, caller, settings.token_issuer, settings.token_audience, hours * 3600)
     # A token that our own door would refuse is not given out.
-    run(_verifier(settings).verify(token))
+    run(verifier_of(settings).verify(token))
     typer.echo(token)
 
 
@@ -212,8 +217,8 @@ def audit_verify_command(store: StoreNames = None) -> None:
     reports = run(audit_reports(settings, _chosen(settings, store)))
     for name, report in reports.items():
         typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
-        for found in report.breaks:
-            typer.echo(f"{name}: the chain of {found.worker} does not fit at entry {found.sequence:,}")
+        for at in report.breaks:
+            typer.echo(f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}")
     if broken := sum(len(report.breaks) for report in reports.values()):
         raise RequestInvalid("AUDIT_BROKEN", f"{broken} chains are not as they were written")
 
@@ -254,7 +259,10 @@ def explain_command(file: Annotated[Path, typer.Argument(help="One GraphQL opera
 @cdp.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench_command(context: typer.Context) -> None:
     """Measure the floor, the peers and this product in one run."""
-    raise typer.Exit(run_bench(context.args))
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "bench").is_dir():
+        raise RequestInvalid("BENCH_ABSENT", "the benchmark is part of a checkout, not of the installed package")
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "bench", *context.args], cwd=checkout))
 
 
 def _settings(*, serving: bool = False) -> Settings:
@@ -276,11 +284,6 @@ async def _serve(house: House, host: str, port: int) -> None:
     listening = listen(host, port)
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
-
-
-def _verifier(settings: Settings) -> Verifier:
-    keys = IssuerKeys(settings.token_keys or str(settings.home / "tokens" / "jwks.json"))
-    return Verifier(keys, settings.token_issuer, settings.token_audience, settings.legal_entity)
 
 
 def _chosen(settings: Settings, names: list[str] | None) -> Sequence[str]:

@@ -27,6 +27,7 @@ from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.settings import Settings
 from cdp.stores import Store
 from privacy.rules import starter_rows
 from schema.answers import FrontDoor
@@ -121,12 +122,16 @@ def front_door(house: House) -> FrontDoor:
     return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())
 
 
+def verifier_of(settings: Settings) -> Verifier:
+    """Who checks tokens: by the keys of the settings, or those that `cdp token` made."""
+    keys = IssuerKeys(settings.token_keys or str(settings.home / KEYS_FILE))
+    return Verifier(keys, settings.token_issuer, settings.token_audience, settings.legal_entity)
+
+
 def serve_house(house: House) -> ASGIApp:
     """The app of an open house."""
     settings, front = house.settings, front_door(house)
-    keys = IssuerKeys(settings.token_keys or str(settings.home / KEYS_FILE))
-    verifier = Verifier(keys, settings.token_issuer, settings.token_audience, settings.legal_entity)
-    door = Door(verifier.verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+    door = Door(verifier_of(settings).verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
 
     def ready(store: Store) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:

@@ -164,6 +164,8 @@ class GraphqlEndpoint:
             headers += (("www-authenticate", "Bearer"),)
         if refusal.status == 405:
             headers += (("allow", "POST"),)
+        if refusal.status == 503:
+            headers += (("retry-after", "1"),)
         if refusal.status in (408, 413):
             # What is left of the body is not read: the connection cannot be used again.
             headers += (("connection", "close"),)

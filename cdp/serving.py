@@ -1,6 +1,7 @@
 """Listening: an app on a socket until the process is asked to end; requests in flight are answered first."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -11,7 +12,7 @@ import uvicorn
 
 from cdp.errors import Unavailable
 
-__all__ = ["App", "listen", "run", "serve", "url_of"]
+__all__ = ["App", "listen", "multiply", "run", "serve", "url_of"]
 
 GRACE_SECONDS: Final = 10
 
@@ -61,6 +62,31 @@ async def serve(app: App, listening: socket.socket) -> None:
     )
     with closing(listening), _signals_kept_quiet():
         await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def multiply(workers: int) -> bool:
+    """Forks so many workers, before anything was opened; True in a worker, False in the parent when all have ended.
+
+    The parent hands SIGTERM and SIGINT on. When one worker dies the others are asked to end: whoever started the parent
+    starts it again.
+    """
+    children = set()
+    for _ in range(workers):
+        if (child := os.fork()) == 0:
+            return True
+        children.add(child)
+
+    def pass_on(number: int, *_: object) -> None:
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    while children:
+        children.discard(os.wait()[0])
+        pass_on(signal.SIGTERM)
+    return False
 
 
 @contextmanager
