@@ -157,7 +157,7 @@ def load_command(
             with progress(output()) as bars:
                 return await load_file(house, file, mapping, bars, region)
 
-    output().print(table(f"Events of {file.name}", ("outcome", "events"), run(load()).items()))
+    output().print(table(f"Rows and events of {file.name}", ("outcome", "number"), run(load()).items()))
 
 
 @cdp.command("token")
