@@ -113,7 +113,7 @@ class CaseInput:
         default=None, description="The region it is opened in; by default the number's own."
     )
     ticket_type: TicketType = strawberry.field(description="What it is about.")
-    severity: str = strawberry.field(default="normal", description="How much it hurts: low, normal, high, critical.")
+    severity: str = strawberry.field(default="medium", description="How much it hurts: low, medium, high, critical.")
     channel: str = strawberry.field(description="Where it is opened.")
     description: str | None = strawberry.field(default=None, description="What the customer said.")
     product_ref: str | None = strawberry.field(default=None, description="The product it is about.")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, StringConstraints
 from cdp.changes import NEW, Put
 from cdp.consent.tables import consent_event, objection
 from cdp.context import Context
+from cdp.errors import EventInvalid
 from cdp.event import Event, Hex256, Instant, Ref
 from privacy.vocabulary import ANY, CATEGORIES, NOWHERE, PURPOSES, SELF, ConsentType, covers
 
@@ -47,10 +48,14 @@ class _Consent(Event):
     collection_point: Ref | None = None
     expires_at: Instant | None = None
     evidence_hash: Hex256 | None = None
+    number_only: bool = False
+    """Whether it is about the subject's number alone, and ends with its holding."""
 
     says: ClassVar[ConsentType]
 
     def apply(self, context: Context) -> list[Put]:
+        if self.number_only and context.holding_id is None:
+            raise EventInvalid("numberOnly", "a subject by number")
         row = {
             "customer_id": context.customer_id,
             "consent_event_id": context.row_id("consent", self.event_id),
@@ -66,7 +71,7 @@ class _Consent(Event):
             "collection_point": self.collection_point,
             "evidence_hash": None if self.evidence_hash is None else bytes.fromhex(self.evidence_hash),
             "expires_at": self.expires_at,
-            "holding_id": context.holding_id,
+            "holding_id": context.holding_id if self.number_only else None,
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }

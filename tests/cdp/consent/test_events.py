@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from cdp.ingest import EVENTS, Writer
+from cdp.ingest import EVENTS, Status, Writer, ingest
 from privacy.vocabulary import ConsentType
 from tests.cdp.doors import NOW, accept, one, rows
 from tests.cdp.samples import SAMPLES, event
@@ -36,10 +36,19 @@ async def test_what_is_not_said_is_the_widest_scope_at_home(writer: Writer) -> N
     assert (row["expires_at"], row["notice"], row["evidence_hash"], row["holding_id"]) == (None,) * 4
 
 
-async def test_a_word_said_for_a_number_is_bound_to_its_holding(writer: Writer) -> None:
-    await accept(writer, S["CustomerRegistered"], S["NumberActivated"], S["ConsentGiven"])
+async def test_only_a_word_said_for_the_number_alone_is_bound_to_its_holding(writer: Writer) -> None:
+    alone = {**S["ConsentGiven"], "eventId": "alone", "numberOnly": True}
+    await accept(writer, S["CustomerRegistered"], S["NumberActivated"], S["ConsentGiven"], alone)
     holding = await one(writer.stores["cn"], "number_holding")
-    assert (await one(writer.stores["cn"], "consent_event"))["holding_id"] == holding["holding_id"]
+    bound = [row["holding_id"] for row in await rows(writer.stores["cn"], "consent_event")]
+    assert sorted(bound, key=str) == sorted([None, holding["holding_id"]], key=str)
+
+
+async def test_a_word_for_a_number_needs_the_number(writer: Writer) -> None:
+    await accept(writer, S["CustomerRegistered"])
+    [outcome] = await ingest(writer, [event("ConsentGiven", 3, purpose="service.care", numberOnly=True)], "test")
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "numberOnly")
+    assert await rows(writer.stores["cn"], "consent_event") == []
 
 
 async def test_objections_are_raised_and_lifted_by_rows(writer: Writer) -> None:
