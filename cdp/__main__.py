@@ -1,7 +1,7 @@
 """The command line: `cdp COMMAND --help` tells what each command does."""
 
 import asyncio
-import subprocess
+import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -217,10 +217,10 @@ def audit_verify_command(store: StoreNames = None) -> None:
     reports = run(audit_reports(settings, _chosen(settings, store)))
     for name, report in reports.items():
         typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
-        for at in report.breaks:
-            typer.echo(f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}")
-    if broken := sum(len(report.breaks) for report in reports.values()):
-        raise RequestInvalid("AUDIT_BROKEN", f"{broken} chains are not as they were written")
+        broken = (f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in report.breaks)
+        typer.echo("\n".join(broken), nl=bool(report.breaks))
+    if count := sum(len(report.breaks) for report in reports.values()):
+        raise RequestInvalid("AUDIT_BROKEN", f"{count} chains are not as they were written")
 
 
 @documents_group.command("register")
@@ -259,10 +259,10 @@ def explain_command(file: Annotated[Path, typer.Argument(help="One GraphQL opera
 @cdp.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench_command(context: typer.Context) -> None:
     """Measure the floor, the peers and this product in one run."""
-    checkout = Path(__file__).parents[1]
-    if not (checkout / "bench").is_dir():
+    os.chdir(Path(__file__).parents[1])
+    if not Path("bench").is_dir():
         raise RequestInvalid("BENCH_ABSENT", "the benchmark is part of a checkout, not of the installed package")
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "bench", *context.args], cwd=checkout))
+    os.execv(sys.executable, [sys.executable, "-m", "bench", *context.args])  # noqa: S606 - our own module, no shell
 
 
 def _settings(*, serving: bool = False) -> Settings:
