@@ -13,7 +13,7 @@ from cdp.cursors import cursor
 from cdp.gate import Findings, Part, Row, Spot
 from cdp.global_ids import GlobalId, link_id, row_id
 from privacy.keys import TokenSeal
-from privacy.masks import masked
+from privacy.masks import HIDDEN, masked
 from privacy.seal import SealedColumn
 
 
@@ -63,6 +63,7 @@ class Scalar:
     """A value made of columns of the row; a sealed one is opened with the part's permit.
 
     Inside an embedded object (`inner`) the object has been decided already, and only its numbers and dates are masked.
+    Where the field is no free text (not `text`), a mask that leaves nothing but a sign of it leaves null.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Scalar:
     sealed: SealedColumn | None
     row_id: int
     inner: bool
+    text: bool
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> Any:
         part = parts[0]
@@ -87,6 +89,8 @@ class Scalar:
             first = masked(style, first)
             if not self.inner:
                 reading.findings.mask(self.spot.path, style)
+            if first == HIDDEN and not self.text:
+                return None
         return first if self.render is None else self.render(first, *rest)
 
 

@@ -1,7 +1,7 @@
 """From the fields an operation asks for to the shape of its answer and the SQL that fills it, in one walk."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode
@@ -75,8 +75,8 @@ class Compiler:
             case TokenField():
                 return Token(key, of.name, at.scope.add(at.scope.alias.c[at.key]))
             case ColumnField():
-                spot = self.spot((*at.path, key), declaration.governance)
-                return self.scalar(key, declaration, spot, at, text=child_type(of.fields[name]).name == "String")
+                scalar = self.scalar(key, declaration, self.spot((*at.path, key), declaration.governance), at)
+                return replace(scalar, text=child_type(of.fields[name]).name == "String")
             case ListingField():
                 return self.listing(key, declaration, at)
             case EmbeddedField():
@@ -95,9 +95,7 @@ class Compiler:
         self.spots.append(spot)
         return spot
 
-    def scalar(
-        self, key: str, declaration: ColumnField, spot: Spot, at: Here, *, inner: bool = False, text: bool = True
-    ) -> Scalar:
+    def scalar(self, key: str, declaration: ColumnField, spot: Spot, at: Here, *, inner: bool = False) -> Scalar:
         first = declaration.sources[0]
         sealed = first.info.get("sealed") if isinstance(first, Column) else None
         row_id = -1
@@ -105,7 +103,7 @@ class Compiler:
             self.sql.retentions.add(sealed.retention)
             row_id = at.scope.add(at.scope.alias.c[at.key])
         indexes = tuple(at.scope.add(expression(source, at.scope.alias)) for source in declaration.sources)
-        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text)
+        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text=True)
 
     def listing(self, key: str, declaration: ListingField, at: Here) -> Listing:
         column = declaration.column
@@ -153,15 +151,8 @@ class Compiler:
         order = ordered(declaration.order, record)
         after = keyset(order, self.sql.name) if declaration.connection else ()
         first, limit = self.sql.name("first"), self.sql.name("limit")
-        arguments = ListArguments(
-            Arguments.of(of.fields[name], nodes[0]),
-            first,
-            limit,
-            declaration.max_first,
-            f"{of.name}.{name}",
-            after,
-            at.inside,
-        )
+        asked = Arguments.of(of.fields[name], nodes[0])
+        arguments = ListArguments(asked, first, limit, declaration.max_first, f"{of.name}.{name}", after, at.inside)
         self.lists.append(arguments)
         alias = record.table.alias(self.sql.name("t"))
         page = paged(alias, joined(record, alias, declaration.on, at.level.alias, self.sql.key), order, arguments)

@@ -23,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from cdp.global_ids import NOBODY
 from cdp.identity.reads import holder_of, link_stands
 from cdp.identity.tables import identifier_index, link_index
 from cdp.statement import KeyKind
@@ -105,7 +106,8 @@ def _by_region(root: Root) -> Found:
     number, owner = root.number, root.owner
     after = bindparam(f"r{number}_after", type_=Uuid())
     wanted = [owner.c.region == bindparam(f"r{number}_region", type_=Text())]
-    wanted.append(or_(after.is_(None), owner.c.customer_id > after))
+    # Written as one comparison, so that a later page begins in the index where the one before it ended.
+    wanted.append(owner.c.customer_id > func.coalesce(after, NOBODY))
     for name in PAGE_FILTERS:
         value = bindparam(f"r{number}_{name}", type_=Text())
         wanted.append(or_(value.is_(None), owner.c[name] == value))
