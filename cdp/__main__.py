@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from socket import socket
 from typing import Annotated, Final
 
 import typer
@@ -73,13 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
     settings = _settings(serving=True)
-    listening = listen(host, port)
+    shared = listen(host, port) if workers > 1 else None
 
     async def until_told() -> None:
         async with open_house(settings) as house:
-            await serve(serve_house(house), listening)
+            await _serve(house, shared or listen(host, port))
 
-    output().print(f"serving {url_of(listening)}/graphql")
     if workers == 1 or multiply(workers):
         run(until_told())
 
@@ -103,7 +103,7 @@ def demo_command(
             await prepare(house)
             await run_demo(house, customers, months, output(), port)
             if not once:
-                await _serve(house, "127.0.0.1", port)
+                await _serve(house, listen("127.0.0.1", port))
 
     run(tell())
 
@@ -280,8 +280,7 @@ def _text_of(file: Path) -> str:
         raise RequestInvalid("TEXT_INVALID", f"{file}: not UTF-8") from None
 
 
-async def _serve(house: House, host: str, port: int) -> None:
-    listening = listen(host, port)
+async def _serve(house: House, listening: socket) -> None:
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
 

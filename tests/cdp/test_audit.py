@@ -167,8 +167,10 @@ async def test_a_database_that_is_down_refuses_and_records_nothing_twice(
             await trail.record(ENTRY, entry_id)
     await superuser.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
     again = [await trail.record(ENTRY, entry_id) for entry_id in refused]
-    assert [row["entry_id"] for row in await rows_of(stores["cn"])] == [first, *again]
-    assert await report_of(stores["cn"]) == Report(4, 1, ())
+    assert sorted(row["entry_id"] for row in await rows_of(stores["cn"])) == sorted([first, *again])
+    # A connection that breaks under a statement leaves open whether it happened: then a new chain begins.
+    report = await report_of(stores["cn"])
+    assert (report.entries, report.breaks) == (4, ())
     await trail.close()
     await stores.close()
     await superuser.close()

@@ -327,7 +327,7 @@ def test_the_demo_prepares_the_stores_first_and_can_start_anew(
         async with house.stores["cn"].read() as connection:
             seen.append(len(await tail(connection, 10)))
 
-    async def run_demo(house: House, customers: int, months: int, console: Console) -> None:
+    async def run_demo(house: House, customers: int, months: int, console: Console, port: int) -> None:
         seen.append((customers, months))
         await house.trails["cn"].record({"client": "demo"})
         console.print("two stories")
