@@ -59,7 +59,16 @@ SEALED: Final = {
     41: "case.description",
     90: "dead_letter.body",
 }
-TAGGED: Final = {3: "email", 5: "document", 7: "number", 30: "accountNo", 90: "body", 100: "customerKey", 101: "event", 102: "row"}
+TAGGED: Final = {
+    3: "email",
+    5: "document",
+    7: "number",
+    30: "accountNo",
+    90: "body",
+    100: "customerKey",
+    101: "event",
+    102: "row",
+}
 RETIRED: Final = frozenset[int]()
 
 
