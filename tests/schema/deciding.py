@@ -1,0 +1,219 @@
+"""Consent in the reference executor: one customer, one category at a time, on facts fetched for themselves."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    get_named_type,
+    is_abstract_type,
+    value_from_ast_untyped,
+)
+from sqlalchemy import Select, select
+
+from cdp.consent.tables import consent_event, objection
+from cdp.identity.tables import customer
+from cdp.tables import data_key
+from privacy.facts import ConsentFact, Facts, ObjectionFact
+from privacy.facts import Request as Asking
+from privacy.keys import WrappedDataKey
+from privacy.policy import Decision, Permit, Verdict, decide
+from privacy.rules import starter_policy
+from privacy.seal import Opener, Place, Sealed
+from privacy.vocabulary import (
+    SELF,
+    Actor,
+    ConsentKind,
+    ConsentType,
+    CustomerState,
+    Effect,
+    ObjectionKind,
+    RecipientClass,
+    RetentionClass,
+    Withheld,
+)
+from schema.fields import Governance
+from tests.schema.reading import Memory, Request, Side
+
+NOT_DECLARED = Verdict(Effect.DENY, "field", Withheld.PURPOSE_NOT_DECLARED)
+REGISTRAR = "legal.realname"
+
+
+class Decider:
+    """Verdicts and permits, each for one category of one customer."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory, self.policy = memory, starter_policy()
+        self._facts: dict[Side, Facts] = {}
+
+    async def verdict(self, side: Side, governance: Governance, request: Request) -> Verdict | None:
+        """None where nothing about a person is at stake."""
+        if governance.category is None:
+            return None
+        if not covered(governance.purposes, request.purpose):
+            return NOT_DECLARED
+        return (await self.decision(side, governance.category, request)).verdicts[governance.category]
+
+    async def permit(self, side: Side, category: str, request: Request) -> Permit:
+        return (await self.decision(side, category, request)).permit
+
+    async def decision(self, side: Side, category: str, request: Request) -> Decision:
+        caller = request.caller
+        asking = Asking(
+            caller.client,
+            caller.legal_entity,
+            caller.recipient_class,
+            request.purpose,
+            caller.purposes,
+            caller.channel,
+            self.memory.house.stores[side.store].jurisdiction,
+            side.destination,
+            request.at,
+        )
+        return decide(self.policy, asking, await self.facts(side, request), [category])
+
+    async def keys(self, side: Side) -> list[WrappedDataKey]:
+        """All wrapped keys of the customer."""
+        columns = (data_key.c.retention, data_key.c.generation, data_key.c.epoch, data_key.c.wrapped)
+        rows = await self._mine(
+            side, "keys", lambda: select(*columns).where(data_key.c.customer_id == side.customer_id)
+        )
+        return [WrappedDataKey(side.customer_id, RetentionClass(retention), *rest) for retention, *rest in rows]
+
+    async def state(self, side: Side) -> CustomerState:
+        [[state]] = await self._mine(
+            side, "state", lambda: select(customer.c.state).where(customer.c.customer_id == side.customer_id)
+        )
+        return CustomerState(state)
+
+    async def facts(self, side: Side, request: Request) -> Facts:
+        """Everything the customer ever said, about any purpose."""
+        if side not in self._facts:
+            columns = [consent_event.c[name] for name in (*WORDS, "holding_id")]
+            said = await self._mine(
+                side, "said", lambda: select(*columns).where(consent_event.c.customer_id == side.customer_id)
+            )
+            # What was agreed to for one number alone allows nothing about the customer.
+            heard = [row for row in said if row[-1] is None or row[0] != "GIVEN"]
+            consents = tuple(_consent(dict(zip(WORDS, row, strict=False))) for row in heard)
+            known = Facts(side.customer_id, await self.state(side), None, consents, await self._objections(side))
+            self._facts[side] = Facts(
+                known.customer_id, known.state, await self._born(side, known, request), consents, known.objections
+            )
+        return self._facts[side]
+
+    async def _objections(self, side: Side) -> tuple[ObjectionFact, ...]:
+        columns = [objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised")]
+        rows = await self._mine(
+            side, "objected", lambda: select(*columns).where(objection.c.customer_id == side.customer_id)
+        )
+        facts = []
+        for kind, scope, at, known_at, raised in rows:
+            ends = [other[2] for other in rows if other[:2] == (kind, scope) and not other[4] and other[2] >= at]
+            if raised:
+                facts.append(ObjectionFact(ObjectionKind(kind), scope, at, known_at, min(ends, default=None)))
+        return tuple(facts)
+
+    async def _born(self, side: Side, known: Facts, request: Request) -> Any:
+        """The birth date of a minor, opened as the law on real names allows."""
+        columns = (customer.c.is_minor, customer.c.birth_date)
+        [[minor, cell]] = await self._mine(
+            side, "born", lambda: select(*columns).where(customer.c.customer_id == side.customer_id)
+        )
+        if not minor or cell is None or known.state not in {CustomerState.ACTIVE, CustomerState.RESTRICTED}:
+            return None
+        house = self.memory.house
+        here, sealed = house.stores[side.store].jurisdiction, customer.c.birth_date.info["sealed"]
+        duty = Asking("test", SELF, RecipientClass.SELF, REGISTRAR, frozenset({REGISTRAR}), "", here, here, request.at)
+        permit = decide(self.policy, duty, known, [sealed.category]).permit
+        opener = Opener(permit, house.rings[side.store], side.customer_id, await self.keys(side))
+        return opener.open(Sealed(cell), Place(house.settings.tenant, side.store, sealed), side.customer_id)
+
+    async def _mine(self, side: Side, what: str, make: Callable[[], Select[Any]]) -> list[tuple[Any, ...]]:
+        return await self.memory.rows(side.store, (what, side.customer_id), make)
+
+
+WORDS = (
+    *("type", "kind", "purpose", "happened_at", "recorded_at", "category", "channel", "recipient", "destination"),
+    *("notice", "expires_at", "actor"),
+)
+
+
+def _consent(row: Mapping[str, Any]) -> ConsentFact:
+    said = {"type": ConsentType(row["type"]), "kind": ConsentKind(row["kind"]), "actor": Actor(row["actor"])}
+    return ConsentFact(**{**row, **said})
+
+
+def purpose_of_document(document: DocumentNode) -> str:
+    """The purpose written in a document of one operation."""
+    [operation] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    [purpose] = [node for node in operation.directives or () if node.name.value == "purpose"]
+    return str(value_from_ast_untyped((purpose.arguments or ())[0].value))
+
+
+def categories_asked(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> frozenset[str]:
+    """The categories an operation asks for and its purpose is declared for, whether or not any row has them."""
+    [operation] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    defaults = {
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+    assert schema.query_type is not None
+    walk = _Walk(schema, document, {**defaults, **variables}, purpose_of_document(document))
+    return frozenset(walk.below(schema.query_type, operation.selection_set.selections))
+
+
+class _Walk:
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], purpose: str
+    ) -> None:
+        self.schema, self.variables, self.purpose = schema, variables, purpose
+        self.fragments = {n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}
+
+    def below(self, of: GraphQLObjectType, selections: Any) -> Iterator[str]:
+        for node in selections:
+            if not self.included(node):
+                continue
+            if isinstance(node, FieldNode):
+                yield from self.field(of, node)
+                continue
+            inner = node if isinstance(node, InlineFragmentNode) else self.fragments[node.name.value]
+            condition = of.name if inner.type_condition is None else inner.type_condition.name.value
+            abstract = self.schema.type_map[condition]
+            if condition == of.name or (is_abstract_type(abstract) and self.schema.is_sub_type(abstract, of)):
+                yield from self.below(of, inner.selection_set.selections)
+
+    def field(self, of: GraphQLObjectType, node: FieldNode) -> Iterator[str]:
+        if node.name.value.startswith("__"):
+            return
+        definition = of.fields[node.name.value]
+        declared = definition.extensions["strawberry-definition"].metadata.get("cdp")
+        governance: Governance | None = getattr(declared, "governance", None)
+        if governance and governance.category and covered(governance.purposes, self.purpose):
+            yield governance.category
+        inner = get_named_type(definition.type)
+        if node.selection_set is not None:
+            every = self.schema.get_possible_types(inner) if is_abstract_type(inner) else [inner]
+            for one in every:
+                assert isinstance(one, GraphQLObjectType)
+                yield from self.below(one, node.selection_set.selections)
+
+    def included(self, node: SelectionNode) -> bool:
+        for directive in node.directives or ():
+            value = value_from_ast_untyped((directive.arguments or ())[0].value, dict(self.variables))
+            if bool(value) != (directive.name.value == "include"):
+                return False
+        return True
+
+
+def covered(purposes: tuple[str, ...], purpose: str) -> bool:
+    """Whether a purpose or a parent of it is among those a field declares."""
+    return any(purpose == known or purpose.startswith(f"{known}.") for known in purposes)
