@@ -145,9 +145,10 @@ def _programs(seat: Path, account: Account) -> Path:
 
 
 def _make_home(home: Path) -> None:
-    if home.is_dir():
+    try:
+        home.mkdir(parents=True, mode=0o700)
+    except FileExistsError:
         return
-    home.mkdir(parents=True, mode=0o700)
     account = _account()
     if not account.is_ours:
         # The account may pass through to its seat; it may not look around, and nobody else may even pass.

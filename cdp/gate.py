@@ -5,7 +5,7 @@ together with the verdicts for them; `Findings` collects what did not leave, or 
 audit trail.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -123,10 +123,9 @@ class Part:
         """Whether everything the plan asks for may be seen as it is."""
         return all(verdict.effect is Effect.ALLOW for verdict in self.verdicts.values())
 
-    @property
-    def shows_anything(self) -> bool:
-        """Whether any category of the plan may be seen."""
-        return any(verdict.effect is not Effect.DENY for verdict in self.verdicts.values())
+    def shows_any(self, categories: Iterable[str]) -> bool:
+        """Whether any of these categories of the plan may be seen."""
+        return any(self.verdicts[category].effect is not Effect.DENY for category in categories)
 
     def verdict(self, spot: Spot) -> Verdict | None:
         """The verdict for a spot; None where nothing about a person is at stake."""

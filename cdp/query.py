@@ -32,6 +32,8 @@ class Root:
     shape: Node | Connection
     joined: tuple[Spot, ...]
     writer: Writer
+    categories: frozenset[str] = frozenset()
+    """What it asks for of the customer's data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class Query:
         others = [part for part in others if part.link == token]
         asked.parts += [home, *others]
         asked.home |= {part.customer_id: destination for part in (home, *others)}
-        if asked.caller.partner and not home.shows_anything:
+        if asked.caller.partner and not home.shows_any(want.root.categories):
             return _nothing(want.root, asked.caller, reading)
         assert isinstance(want.root.shape, Node)
         return want.root.writer.object(want.root.shape, home.head, [home, *others], reading)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql.execution.values import VariableValues
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, bindparam, or_, tuple_
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, or_, tuple_
 
 from cdp.cursors import after
 from cdp.errors import RequestInvalid
@@ -67,13 +67,19 @@ def paged(
         seen = [bindparam(name, type_=by.column.type) for (name, _), by in zip(arguments.after, order, strict=True)]
         beyond = tuple_(*columns) < tuple_(*seen) if order[0].descending else tuple_(*columns) > tuple_(*seen)
         wanted.append(or_(seen[0].is_(None), beyond))
-    sorting = [column.desc() if by.descending else column.asc() for column, by in zip(columns, order, strict=True)]
+    sorting = [_sorted(column, by) for column, by in zip(columns, order, strict=True)]
     limit = bindparam(arguments.limit, type_=Integer())
 
     def page(rows: Select[Any]) -> Select[Any]:
         return rows.where(*wanted).order_by(*sorting).limit(limit)
 
     return page
+
+
+def _sorted(column: Any, by: Order) -> ColumnElement[Any]:
+    # Text goes by code points everywhere: lists of several stores are merged, and databases differ in their collation.
+    ordered: ColumnElement[Any] = column.collate("C") if isinstance(by.column.type, Text) else column
+    return ordered.desc() if by.descending else ordered.asc()
 
 
 def keyset(order: Sequence[Order], name: Callable[[str], str]) -> tuple[tuple[str, type], ...]:

@@ -196,10 +196,11 @@ class _Builder:
         )
 
     def object(self, of: GraphQLObjectType, root: OperationRoot, path: tuple[str, ...]) -> ReadRoot:
-        compiler = self.compiler(of)
+        compiler, before = self.compiler(of), len(self.operation.spots)
         node = compiler.root(of, selections(root.nodes), path)
+        asked = frozenset(s.category for s in self.operation.spots[before:] if s.category and s.refused is None)
         joined = tuple(_spot(item) for item in node.items if isinstance(item, Many | Connection | Listing))
-        made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node))
+        made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node), asked)
         return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
 
     def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:

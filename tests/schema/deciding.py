@@ -6,9 +6,8 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     GraphQLObjectType,
-    GraphQLSchema,
+    GraphQLResolveInfo,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionNode,
@@ -158,25 +157,22 @@ def purpose_of_document(document: DocumentNode) -> str:
     return str(value_from_ast_untyped((purpose.arguments or ())[0].value))
 
 
-def categories_asked(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> frozenset[str]:
-    """The categories an operation asks for and its purpose is declared for, whether or not any row has them."""
-    [operation] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    defaults = {
-        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
-        for definition in operation.variable_definitions or ()
-        if definition.default_value is not None
-    }
-    assert schema.query_type is not None
-    walk = _Walk(schema, document, {**defaults, **variables}, purpose_of_document(document))
-    return frozenset(walk.below(schema.query_type, operation.selection_set.selections))
+def categories_asked(info: GraphQLResolveInfo[Any], of: str, purpose: str) -> frozenset[str]:
+    """The categories asked of an object of a type at a field, and declared for the purpose, whether or not a row has
+    them.
+    """
+    walk = _Walk(info, purpose)
+    type_ = info.schema.type_map[of]
+    assert isinstance(type_, GraphQLObjectType)
+    asked = (node.selection_set.selections for node in info.field_nodes if node.selection_set is not None)
+    return frozenset(category for selections in asked for category in walk.below(type_, selections))
 
 
 class _Walk:
-    def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any], purpose: str
-    ) -> None:
-        self.schema, self.variables, self.purpose = schema, variables, purpose
-        self.fragments = {n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}
+    def __init__(self, info: GraphQLResolveInfo[Any], purpose: str) -> None:
+        self.schema, self.purpose = info.schema, purpose
+        self.variables = info.variable_values.coerced
+        self.fragments = info.fragments
 
     def below(self, of: GraphQLObjectType, selections: Any) -> Iterator[str]:
         for node in selections:

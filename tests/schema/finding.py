@@ -25,7 +25,7 @@ from cdp.numbers import PhoneNumber, facts
 from privacy.policy import Verdict
 from privacy.vocabulary import CustomerState, Effect, Withheld
 from schema.fields import Record
-from tests.schema.deciding import Decider
+from tests.schema.deciding import Decider, categories_asked
 from tests.schema.reading import Info, Memory, Page, Refused, Request, Side, Thing, path_of, record_of
 
 FILTERS = {"region": "identity.region", "kind": "identity.status", "status": "identity.status", "tier": "identity.tier"}
@@ -72,7 +72,7 @@ class Finder:
         if not request.caller.partner:
             return thing
         if thing is not None:
-            for category in request.categories:
+            for category in categories_asked(info, thing.of, request.purpose):
                 verdict = (await self.decider.decision(thing.sides[0], category, request)).verdicts[category]
                 if verdict.effect is not Effect.DENY:
                     return thing

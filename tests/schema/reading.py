@@ -70,11 +70,10 @@ class Page:
 
 @dataclass(slots=True)
 class Request:
-    """One operation under way, and what did not leave. `categories` are those the operation asks for anywhere."""
+    """One operation under way, and what did not leave."""
 
     caller: Caller
     purpose: str
-    categories: frozenset[str]
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     withheld: Counter[Finding] = field(default_factory=Counter)
     masked: Counter[tuple[tuple[str, ...], str]] = field(default_factory=Counter)

@@ -31,7 +31,7 @@ from privacy.seal import Opener, Place, Sealed
 from privacy.vocabulary import Effect
 from schema.declaration import declare, graphql_schema
 from schema.fields import ColumnField, EmbeddedField, ListingField, ManyField, OneField, TokenField, rising
-from tests.schema.deciding import Decider, categories_asked, purpose_of_document
+from tests.schema.deciding import Decider, purpose_of_document
 from tests.schema.finding import AWAY, Finder
 from tests.schema.reading import (
     Edge,
@@ -65,8 +65,7 @@ class Reference:
     ) -> tuple[dict[str, Any], Request]:
         """The data of one query operation, and what was withheld and masked. Raises Refused."""
         document = parse(source)
-        categories = categories_asked(self.schema, document, variables or {})
-        request = Request(caller, purpose_of_document(document), categories)
+        request = Request(caller, purpose_of_document(document))
         result = execute(
             self.schema,
             document,

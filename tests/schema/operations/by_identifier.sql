@@ -10,7 +10,7 @@ WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(t1_3.document_type, t1_3.identification_id, t1_3.document_number, t1_3.issuing_region, t1_3.valid_from) AS made 
 FROM identification AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.document_type ASC, t1_3.identification_id ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.document_type COLLATE "C" ASC, t1_3.identification_id ASC 
  LIMIT $7::INTEGER)) AS list0 
 FROM unnest($8::BYTEA[], $9::TEXT[]) WITH ORDINALITY AS k1(key, kind, key_no) JOIN identifier_index AS n1 ON n1.identifier_tag = k1.key AND n1.kind = k1.kind JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
 WHERE c1.state != $10::VARCHAR

@@ -21,7 +21,7 @@ FROM account AS t1_14
 WHERE t1_14.customer_id = c1.customer_id ORDER BY t1_14.opened_at DESC, t1_14.account_id ASC 
  LIMIT $10::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + $11::BIGINT) / $12::BIGINT, t1_19.sms_count, (t1_19.data_bytes + $13::BIGINT) / $14::BIGINT) AS made 
 FROM usage_month AS t1_19 
-WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region ASC, t1_19.month_on ASC 
+WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region COLLATE "C" ASC, t1_19.month_on ASC 
  LIMIT $15::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN $16::VARCHAR WHEN (t1_24.paid_minor > $17::BIGINT) THEN $18::VARCHAR ELSE $19::VARCHAR END) AS made 
 FROM bill AS t1_24 
 WHERE t1_24.customer_id = c1.customer_id ORDER BY t1_24.bill_on DESC, t1_24.bill_id ASC 
@@ -57,7 +57,7 @@ FROM account AS t1_14
 WHERE t1_14.customer_id = c1.customer_id ORDER BY t1_14.opened_at DESC, t1_14.account_id ASC 
  LIMIT $10::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + $11::BIGINT) / $12::BIGINT, t1_19.sms_count, (t1_19.data_bytes + $13::BIGINT) / $14::BIGINT) AS made 
 FROM usage_month AS t1_19 
-WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region ASC, t1_19.month_on ASC 
+WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region COLLATE "C" ASC, t1_19.month_on ASC 
  LIMIT $15::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN $16::VARCHAR WHEN (t1_24.paid_minor > $17::BIGINT) THEN $18::VARCHAR ELSE $19::VARCHAR END) AS made 
 FROM bill AS t1_24 
 WHERE t1_24.customer_id = c1.customer_id ORDER BY t1_24.bill_on DESC, t1_24.bill_id ASC 

@@ -10,13 +10,13 @@ WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(t1_3.month_on, t1_3.region, (t1_3.voice_seconds + $7::BIGINT) / $8::BIGINT, t1_3.sms_count, (t1_3.data_bytes + $9::BIGINT) / $10::BIGINT) AS made 
 FROM usage_month AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region ASC, t1_3.month_on ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region COLLATE "C" ASC, t1_3.month_on ASC 
  LIMIT $11::INTEGER)) AS list0, array((SELECT row(t1_8.bill_on, t1_8.bill_id, t1_8.bill_no, CASE WHEN (t1_8.amount_due_minor IS NULL) THEN NULL WHEN (t1_8.paid_minor >= t1_8.amount_due_minor) THEN $12::VARCHAR WHEN (t1_8.paid_minor > $13::BIGINT) THEN $14::VARCHAR ELSE $15::VARCHAR END, t1_8.amount_due_minor, t1_8.currency) AS made 
 FROM bill AS t1_8 
 WHERE t1_8.customer_id = c1.customer_id ORDER BY t1_8.bill_on DESC, t1_8.bill_id ASC 
  LIMIT $16::INTEGER)) AS list1, array((SELECT row(t1_13.product_ref, t1_13.product_id, t1_13.name, t1_13.status) AS made 
 FROM product AS t1_13 
-WHERE t1_13.customer_id = c1.customer_id ORDER BY t1_13.product_ref ASC, t1_13.product_id ASC 
+WHERE t1_13.customer_id = c1.customer_id ORDER BY t1_13.product_ref COLLATE "C" ASC, t1_13.product_id ASC 
  LIMIT $17::INTEGER)) AS list2 
 FROM unnest($18::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
 FROM link 
@@ -35,13 +35,13 @@ WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(t1_3.month_on, t1_3.region, (t1_3.voice_seconds + $7::BIGINT) / $8::BIGINT, t1_3.sms_count, (t1_3.data_bytes + $9::BIGINT) / $10::BIGINT) AS made 
 FROM usage_month AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region ASC, t1_3.month_on ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region COLLATE "C" ASC, t1_3.month_on ASC 
  LIMIT $11::INTEGER)) AS list0, array((SELECT row(t1_8.bill_on, t1_8.bill_id, t1_8.bill_no, CASE WHEN (t1_8.amount_due_minor IS NULL) THEN NULL WHEN (t1_8.paid_minor >= t1_8.amount_due_minor) THEN $12::VARCHAR WHEN (t1_8.paid_minor > $13::BIGINT) THEN $14::VARCHAR ELSE $15::VARCHAR END, t1_8.amount_due_minor, t1_8.currency) AS made 
 FROM bill AS t1_8 
 WHERE t1_8.customer_id = c1.customer_id ORDER BY t1_8.bill_on DESC, t1_8.bill_id ASC 
  LIMIT $16::INTEGER)) AS list1, array((SELECT row(t1_13.product_ref, t1_13.product_id, t1_13.name, t1_13.status) AS made 
 FROM product AS t1_13 
-WHERE t1_13.customer_id = c1.customer_id ORDER BY t1_13.product_ref ASC, t1_13.product_id ASC 
+WHERE t1_13.customer_id = c1.customer_id ORDER BY t1_13.product_ref COLLATE "C" ASC, t1_13.product_id ASC 
  LIMIT $17::INTEGER)) AS list2 
 FROM unnest($18::BYTEA[], $19::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 

@@ -10,7 +10,7 @@ WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(t1_3.month_on, t1_3.region, (t1_3.voice_seconds + $7::BIGINT) / $8::BIGINT) AS made 
 FROM usage_month AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region ASC, t1_3.month_on ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.month_on DESC, t1_3.region COLLATE "C" ASC, t1_3.month_on ASC 
  LIMIT $9::INTEGER)) AS list0, array((SELECT row(t1_10.at, t1_10.record_id, t1_10.quantity) AS made 
 FROM usage_record AS t1_10 
 WHERE t1_10.customer_id = c1.customer_id AND ($10::TIMESTAMP WITH TIME ZONE IS NULL OR (t1_10.at, t1_10.record_id) < ($10::TIMESTAMP WITH TIME ZONE, $11::UUID)) ORDER BY t1_10.at DESC, t1_10.record_id DESC 

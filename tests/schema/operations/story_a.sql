@@ -11,18 +11,18 @@ FROM link
 WHERE link.customer_id = c1.customer_id AND link.state = $7::VARCHAR ORDER BY link.token)) AS links, array((SELECT l1_9.made 
 FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
 FROM product AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref ASC, t1_3.product_id ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $8::INTEGER) AS b1_4 JOIN LATERAL (SELECT row(b1_4.product_id, t1_7.product_ref, t1_7.product_id, t1_7.name, t1_7.status) AS made 
 FROM product AS t1_7 
 WHERE t1_7.customer_id = c1.customer_id AND t1_7.product_id IN (SELECT product_reliance.relies_on_id 
 FROM product_reliance 
-WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product_id = b1_4.product_id) ORDER BY t1_7.product_ref ASC, t1_7.product_id ASC 
+WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product_id = b1_4.product_id) ORDER BY t1_7.product_ref COLLATE "C" ASC, t1_7.product_id ASC 
  LIMIT $9::INTEGER) AS l1_9 ON true)) AS list0, array((SELECT row(t1_3.product_ref, t1_3.product_id, t1_3.name, t1_3.status, t1_3.status_reason, t1_3.status_at, (SELECT row(o1_10.tariff_id, o1_10.name, o1_10.monthly_fee_minor, o1_10.currency) AS row_5 
 FROM tariff AS o1_10 
 WHERE o1_10.tariff_id = t1_3.tariff_id 
  LIMIT $10::INTEGER)) AS made 
 FROM product AS t1_3 
-WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref ASC, t1_3.product_id ASC 
+WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $8::INTEGER)) AS list1, array((SELECT row(t1_15.opened_at, t1_15.case_id, t1_15.case_ref, t1_15.ticket_type, t1_15.severity, t1_15.status, t1_15.owner, t1_15.due_at, t1_15.description, (SELECT row(o1_17.product_id, o1_17.name, o1_17.status) AS row_6 
 FROM product AS o1_17 
 WHERE o1_17.customer_id = c1.customer_id AND o1_17.product_id = t1_15.product_id 
