@@ -27,7 +27,7 @@ from cdp.terminal import exit_code, json_line, output, progress, table, troubles
 from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
 from privacy.vocabulary import PURPOSES
 
-BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
 
 
@@ -259,7 +259,7 @@ def explain_command(file: Annotated[Path, typer.Argument(help="One GraphQL opera
 
 @cdp.command("bench", context_settings=BENCH_OPTIONS)
 def bench_command(context: typer.Context) -> None:
-    """Measure the floor, the peers and this product in one run."""
+    """Measure the floor, the peers and this product in one run; `python -m bench --help` tells the options."""
     os.chdir(Path(__file__).parents[1])
     if not Path("bench/__main__.py").is_file():
         raise RequestInvalid("BENCH_ABSENT", "the benchmark is part of a checkout, not of the installed package")
