@@ -11,7 +11,7 @@ from uuid import UUID
 
 from cdp.auth import Caller
 from cdp.gate import Part, Spot
-from cdp.statement import KeyKind, Statement
+from cdp.statement import Statement, Way
 from privacy.vocabulary import Effect
 
 
@@ -28,7 +28,7 @@ class Plan(Protocol):
     def categories(self) -> tuple[str, ...]: ...
     @property
     def masks(self) -> Mapping[str | None, int]: ...
-    def statement(self, roots: tuple[tuple[int, KeyKind], ...]) -> Statement: ...
+    def statement(self, ways: tuple[Way, ...]) -> Statement: ...
 
 
 @dataclass(slots=True)

@@ -48,6 +48,8 @@ class Wanted:
     parameters: Mapping[str, Any]
     filters: tuple[str, ...] = ()
     """The categories a page was filtered by: being found is a read of them."""
+    narrowed: tuple[str, ...] = ()
+    """The columns a page is narrowed by, besides its region."""
     unserved: bool = False
     """The store to be asked is not served here, or not open to the caller."""
 
@@ -109,7 +111,7 @@ class Query:
         return found
 
     async def _execute(self, store: str, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> Sequence[Any]:
-        statement = plan.statement(tuple((want.root.number, want.kind) for want in wanted))
+        statement = plan.statement(tuple((want.root.number, want.kind, want.narrowed) for want in wanted))
         shared, keys = dict(reading.bindings), dict(wanted[0].keys[store])
         for want in wanted:
             shared |= want.parameters

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
@@ -20,6 +20,9 @@ class KeyKind(Enum):
     ROW = "row"  # a row of a customer: customer id and row id
     REGION = "region"  # a page of a region's customers
 
+
+Way: TypeAlias = tuple[int, KeyKind, tuple[str, ...]]
+"""How one root of a statement is answered: its number, its kind of key, the columns its page is narrowed by."""
 
 # A statement's columns: root number, key number, head tuple, these arrays of tuples, then the lists of the plan.
 CONSENTS, OBJECTIONS, DATA_KEYS, LINKS, LISTS = 3, 4, 5, 6, 7

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from privacy.vocabulary import (
@@ -42,8 +43,7 @@ class Request:
         return fact.happened_at <= self.as_of and (self.known_at is None or fact.recorded_at <= self.known_at)
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentFact:
+class ConsentFact(NamedTuple):
     """One consent event. Scopes are dotted ids or "*"; `destination` is "NONE", a jurisdiction or "*"."""
 
     type: ConsentType
@@ -60,8 +60,7 @@ class ConsentFact:
     actor: Actor = Actor.SELF
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectionFact:
+class ObjectionFact(NamedTuple):
     """One objection against the purposes `scope` covers; it stands until `lifted_at`."""
 
     kind: ObjectionKind

@@ -48,7 +48,7 @@ def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]
     path, values = ".".join(read.root.path), sum(read.values.values())
     yield f"  {path}: {values} values where each list has one row; lists: {', '.join(lists) or 'none'}"
     for kind in KINDS.get(root.name, (KeyKind.CUSTOMER,)):
-        statement = plan.statement(((read.root.number, kind),))
+        statement = plan.statement(((read.root.number, kind, ()),))
         yield f"  statement by {kind.value}:"
         yield from (f"    {line}" for line in statement.text.splitlines())
         labels = (*map(repr, statement.fixed), *statement.keys, *statement.shared)

@@ -1,6 +1,6 @@
 """How the keys of a request find customers: one way per kind of key, all taking arrays of keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,17 +19,13 @@ from sqlalchemy import (
     column,
     func,
     literal_column,
-    or_,
     true,
 )
 
 from cdp.global_ids import NOBODY
 from cdp.identity.reads import holder_of, link_stands
 from cdp.identity.tables import identifier_index, link_index
-from cdp.statement import KeyKind
-
-PAGE_FILTERS = ("kind", "status", "tier")
-"""Columns of a customer that a page may be narrowed by, besides the region."""
+from cdp.statement import KeyKind, Way
 
 
 class Root(Protocol):
@@ -102,15 +98,13 @@ def _by_row(root: Root) -> Found:
     return Found(rows.join(main, mine), keys.c.key_no, _all)
 
 
-def _by_region(root: Root) -> Found:
+def _by_region(root: Root, narrowed: Sequence[str]) -> Found:
     number, owner = root.number, root.owner
     after = bindparam(f"r{number}_after", type_=Uuid())
     wanted = [owner.c.region == bindparam(f"r{number}_region", type_=Text())]
     # Written as one comparison, so that a later page begins in the index where the one before it ended.
     wanted.append(owner.c.customer_id > func.coalesce(after, NOBODY))
-    for name in PAGE_FILTERS:
-        value = bindparam(f"r{number}_{name}", type_=Text())
-        wanted.append(or_(value.is_(None), owner.c[name] == value))
+    wanted += [owner.c[name] == bindparam(f"r{number}_{name}", type_=Text()) for name in narrowed]
     limit = bindparam(f"r{number}_limit", type_=Integer())
 
     def page(rows: Select[Any]) -> Select[Any]:
@@ -125,5 +119,10 @@ FINDERS: dict[KeyKind, Callable[[Root], Found]] = {
     KeyKind.CUSTOMER: _by_customer,
     KeyKind.LINK: _by_link,
     KeyKind.ROW: _by_row,
-    KeyKind.REGION: _by_region,
 }
+
+
+def find(root: Root, way: Way) -> Found:
+    """Where the rows of a root come from; a page is narrowed only by what was given, so that its index serves it."""
+    _, kind, narrowed = way
+    return _by_region(root, narrowed) if kind is KeyKind.REGION else FINDERS[kind](root)

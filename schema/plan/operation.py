@@ -19,7 +19,7 @@ from cdp.gate import Spot
 from cdp.query import Root
 from cdp.rendering import Writer
 from cdp.shape import Connection, Listing, Many, Node
-from cdp.statement import CUSTOMER_ID, KeyKind, Statement
+from cdp.statement import CUSTOMER_ID, Statement, Way
 from privacy.keys import TokenSeal
 from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
@@ -91,7 +91,7 @@ class Operation:
     categories: tuple[str, ...] = ()
     masks: dict[str | None, int] = field(default_factory=dict)
     """Category -> bitmap of its places, for the audit trail."""
-    statements: dict[tuple[tuple[int, KeyKind], ...], Statement] = field(default_factory=dict)
+    statements: dict[tuple[Way, ...], Statement] = field(default_factory=dict)
 
     @property
     def reads(self) -> list[ReadRoot]:
@@ -106,12 +106,12 @@ class Operation:
     def introspects(self) -> bool:
         return any(root.name in INTROSPECTION for root in self.roots)
 
-    def statement(self, roots: tuple[tuple[int, KeyKind], ...]) -> Statement:
-        """The statement for these roots, each by its kind of key; built once."""
-        found = self.statements.get(roots)
+    def statement(self, ways: tuple[Way, ...]) -> Statement:
+        """The statement for these roots, each in its way; built once."""
+        found = self.statements.get(ways)
         if found is None:
             by_number = {read.root.number: read.sql for read in self.reads}
-            found = self.statements[roots] = statement_of([(by_number[number], kind) for number, kind in roots])
+            found = self.statements[ways] = statement_of([(by_number[way[0]], way) for way in ways])
         return found
 
 

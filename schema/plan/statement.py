@@ -29,10 +29,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from cdp.consent.reads import consent_rows, objection_rows, policy_version_now
 from cdp.identity.reads import link_rows
 from cdp.identity.tables import customer
-from cdp.statement import HEAD, KeyKind, Statement, data_key_rows
+from cdp.statement import HEAD, Statement, Way, data_key_rows
 from privacy.vocabulary import CustomerState, RetentionClass
 from schema.fields import Record
-from schema.plan.finders import FINDERS
+from schema.plan.finders import find
 
 DIALECT = asyncpg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]  # the dialect is not typed
 NO_ROWS: ColumnElement[Any] = literal_column("NULL::record[]")
@@ -127,9 +127,9 @@ class RootSql:
         self.arrays.append(array)
         return len(self.arrays) - 1
 
-    def select(self, kind: KeyKind, width: int) -> Select[Any]:
-        """This root's rows for one kind of key, with `width` lists."""
-        found = FINDERS[kind](self)
+    def select(self, way: Way, width: int) -> Select[Any]:
+        """This root's rows, found in one way, with `width` lists."""
+        found = find(self, way)
         facts = (
             self.owner.c.customer_id,
             self.owner.c.state,
@@ -154,10 +154,10 @@ class RootSql:
         return found.page(rows.where(self.owner.c.state != CustomerState.ERASED.value))
 
 
-def statement_of(roots: Sequence[tuple[RootSql, KeyKind]]) -> Statement:
-    """The statement that answers these roots, each by its kind of key."""
+def statement_of(roots: Sequence[tuple[RootSql, Way]]) -> Statement:
+    """The statement that answers these roots, each in its way."""
     width = max(len(root.arrays) for root, _ in roots)
-    selects = [root.select(kind, width) for root, kind in roots]
+    selects = [root.select(way, width) for root, way in roots]
     compiled = (selects[0] if len(selects) == 1 else union_all(*selects)).compile(dialect=DIALECT)
     assert isinstance(compiled, SQLCompiler)
     fixed = {name: value for name, value in compiled.params.items() if value is not None}

@@ -133,10 +133,12 @@ def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
         raise AuthError("FORBIDDEN", "customers: not open to partners", 403)
     number = read.root.number
     words = {name: where.get(name) for name in ("region", "kind", "status", "tier")}
-    parameters = {f"r{number}_{name}": getattr(value, "value", value) for name, value in words.items()}
-    filters = tuple(sorted({PAGE_CATEGORIES[name] for name, value in words.items() if value is not None}))
+    given = {name: getattr(value, "value", value) for name, value in words.items() if value is not None}
+    parameters = {f"r{number}_{name}": value for name, value in given.items()}
+    filters = tuple(sorted({PAGE_CATEGORIES[name] for name in given}))
+    narrowed = tuple(name for name in given if name != "region")
     store = reach.store_of(where["region"])
     if store is None:
         raise RequestInvalid("REGION_UNKNOWN", "where.region: no store keeps this region")
     keys: dict[str, dict[str, Any]] = {store: {}} if reach.open_to(store) else {}
-    return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, unserved=not keys)
+    return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, narrowed, unserved=not keys)

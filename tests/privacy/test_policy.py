@@ -48,7 +48,7 @@ def customer(
 def said(kind: ConsentType, strength: ConsentKind, purpose: str, days_ago: float = 10, **changes: Any) -> ConsentFact:
     at = NOW - DAY * days_ago
     fact = ConsentFact(kind, strength, purpose, at, at)
-    return dataclasses.replace(fact, **changes)
+    return fact._replace(**changes)
 
 
 def given(strength: ConsentKind, purpose: str, days_ago: float = 10, **changes: Any) -> ConsentFact:
@@ -120,7 +120,7 @@ def test_step_2_a_declared_group_covers_its_purposes_and_nothing_else() -> None:
 
 def joining(**changes: Any) -> ConsentFact:
     fact = given(ConsentKind.SEPARATE, "service", destination="HK")
-    return dataclasses.replace(fact, **changes)
+    return fact._replace(**changes)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ GUARDIAN = given(ConsentKind.GUARDIAN, "marketing", actor=Actor.GUARDIAN)
         (CHILD_ON, (MARKETING, GUARDIAN), None),
         (
             CHILD_ON,
-            (MARKETING, GUARDIAN, dataclasses.replace(withdrawn("*"), kind=ConsentKind.GUARDIAN)),
+            (MARKETING, GUARDIAN, withdrawn("*")._replace(kind=ConsentKind.GUARDIAN)),
             "GUARDIAN_REQUIRED",
         ),
         (CHILD_ON, (given(ConsentKind.GENERAL, "*", actor=Actor.GUARDIAN), GUARDIAN), None),

@@ -16,6 +16,6 @@ FROM bill AS t1_8
 WHERE t1_8.customer_id = c1.customer_id ORDER BY t1_8.bill_on DESC, t1_8.bill_id ASC 
  LIMIT $12::INTEGER)) AS list1 
 FROM customer AS c1 
-WHERE c1.state != $13::VARCHAR AND c1.region = $14::VARCHAR AND c1.customer_id > coalesce($15::UUID, $16::UUID) AND ($17::VARCHAR IS NULL OR c1.kind = $17::VARCHAR) AND ($18::VARCHAR IS NULL OR c1.status = $18::VARCHAR) AND ($19::VARCHAR IS NULL OR c1.tier = $19::VARCHAR) ORDER BY c1.customer_id 
- LIMIT $20::INTEGER
+WHERE c1.state != $13::VARCHAR AND c1.region = $14::VARCHAR AND c1.customer_id > coalesce($15::UUID, $16::UUID) ORDER BY c1.customer_id 
+ LIMIT $17::INTEGER
 

@@ -66,6 +66,6 @@ WHERE data_key.customer_id = c3.customer_id AND data_key.retention = $17::VARCHA
 FROM link 
 WHERE link.customer_id = c3.customer_id AND link.state = $18::VARCHAR ORDER BY link.token)) AS links, NULL::record[] AS list0, NULL::record[] AS list1 
 FROM customer AS c3 
-WHERE c3.state != $19::VARCHAR AND c3.region = $20::VARCHAR AND c3.customer_id > coalesce($21::UUID, $22::UUID) AND ($23::VARCHAR IS NULL OR c3.kind = $23::VARCHAR) AND ($24::VARCHAR IS NULL OR c3.status = $24::VARCHAR) AND ($25::VARCHAR IS NULL OR c3.tier = $25::VARCHAR) ORDER BY c3.customer_id 
- LIMIT $26::INTEGER)
+WHERE c3.state != $19::VARCHAR AND c3.region = $20::VARCHAR AND c3.customer_id > coalesce($21::UUID, $22::UUID) AND c3.kind = $23::VARCHAR ORDER BY c3.customer_id 
+ LIMIT $24::INTEGER)
 
