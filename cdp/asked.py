@@ -5,7 +5,6 @@ values.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -47,15 +46,20 @@ class Asked:
     """Customer -> the jurisdiction their data was read in."""
 
 
-def entry(
-    asked: Asked, store: str, jurisdiction: str, pseudonym: Callable[[UUID], str], code: str | None
-) -> dict[str, Any]:
+class Names(Protocol):
+    """How customers and those who ask are called in a store's trail."""
+
+    def pseudonym(self, customer_id: UUID) -> str: ...
+    def actor(self, name: str) -> str: ...
+
+
+def entry(asked: Asked, store: str, jurisdiction: str, names: Names, code: str | None) -> dict[str, Any]:
     """The entry of an operation in one store's trail. `code` is given for one that was refused."""
     caller, plan = asked.caller, asked.plan
     parts = [part for part in asked.parts if part.store == store]
     made: dict[str, Any] = {
         "client": caller.client,
-        "actor": pseudonym(UUID(bytes=sha256(caller.actor.encode()).digest()[:16])),
+        "actor": names.actor(caller.actor),
         "role": caller.role,
         "channel": caller.channel,
         "recipient": caller.legal_entity,
@@ -63,7 +67,7 @@ def entry(
     }
     if plan is not None:
         made |= {"operation": plan.kind.value, "document": plan.document, "purpose": plan.purpose}
-        made["customers"] = [_customer(part, plan.masks, asked, pseudonym) for part in parts]
+        made["customers"] = [_customer(part, plan.masks, asked, names.pseudonym) for part in parts]
         made["opened"] = sum(part.opener.opened for part in parts)
     if parts:
         made["policy"] = parts[0].policy_version

@@ -8,12 +8,18 @@ from uuid import UUID
 
 from cdp.audit import bucket_of, instant_text
 from cdp.stores import Connection
+from cdp.tables import BUCKETS
 from privacy.log import START, chain
 
 PAGE_ENTRIES: Final = 1000
 BEFORE_ALL: Final = (UUID(int=0), -(1 << 63), UUID(int=0))
 
-TAIL = "SELECT entry FROM audit_entry ORDER BY recorded_at DESC, worker, sequence DESC LIMIT $1"
+TAIL = """
+SELECT newest.entry FROM unnest($2::smallint[]) AS wanted (bucket) CROSS JOIN LATERAL (
+    SELECT entry, recorded_at, worker, sequence FROM audit_entry AS one WHERE one.bucket = wanted.bucket
+    ORDER BY entry_id DESC LIMIT $1
+) AS newest ORDER BY newest.recorded_at DESC, newest.worker, newest.sequence DESC LIMIT $1
+"""
 PAGE = """
 SELECT worker, sequence, entry_id, bucket, recorded_at, entry, chain FROM audit_entry
 WHERE (worker, sequence, entry_id) > ($1, $2, $3) ORDER BY worker, sequence, entry_id LIMIT $4
@@ -24,7 +30,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 async def tail(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
     """The newest entries of a store, newest first; an unreadable one as {}."""
-    return [_decoded(row["entry"]) for row in await connection.fetch(TAIL, limit)]
+    return [_decoded(row["entry"]) for row in await connection.fetch(TAIL, limit, list(range(BUCKETS)))]
 
 
 def _decoded(leaf: bytes) -> dict[str, Any]:

@@ -84,12 +84,14 @@ class Query:
         entry_id = uuid7(asked.at)
         first = next((store for store in asked.caller.stores if store in self.stores), next(iter(self.stores)))
         touched = sorted({part.store for part in asked.parts} | asked.stores) or [first]
-        await asyncio.gather(
-            *(
-                at.trail.record(entry(asked, name, at.store.jurisdiction, at.trail.pseudonym, code), entry_id)
-                for name, at in ((name, self.stores[name]) for name in touched)
-            )
-        )
+        writing = [
+            at.trail.record(entry(asked, name, at.store.jurisdiction, at.trail, code), entry_id)
+            for name, at in ((name, self.stores[name]) for name in touched)
+        ]
+        if len(writing) == 1:
+            await writing[0]
+        else:
+            await asyncio.gather(*writing)
         return entry_id
 
     async def _fetch(self, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> dict[int, list[tuple[str, Any]]]:

@@ -151,7 +151,6 @@ audit_entry = Table(
     Column("entry", LargeBinary, nullable=False),
     Column("chain", LargeBinary, nullable=False),
     Index(None, "worker", "sequence", info={"serves": "walking one worker's chain when the log is verified"}),
-    Index(None, "recorded_at", info={"serves": "the newest entries for `cdp audit tail`"}),
     info=QUEUE,
 )
 

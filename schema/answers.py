@@ -1,6 +1,6 @@
 """From a request to its answer: find the plan, bind it, run it, write it down, let it go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from schema.plan.operation import Operation
 from schema.plan.run import Run
 from schema.plan.targets import Reach
 
+MOST_REGISTERED = 10_000
 MOST_LOCATIONS = 10
 """Validation errors told at once."""
 
@@ -39,6 +40,7 @@ class FrontDoor:
     writer: Writer
     tokens: TokenSeal
     documents: Documents
+    registered: dict[str, str] = field(default_factory=dict)
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
@@ -87,9 +89,16 @@ class FrontDoor:
         return self.documents.get(source)
 
     async def _registered(self, digest: str) -> str | None:
+        # A registered document never changes and is never taken back, so one that was found need not be looked up
+        # again.
+        if (known := self.registered.get(digest)) is not None:
+            return known
         store = next(iter(self.query.stores.values())).store
         async with store.read() as connection:
-            return await find_document(connection, digest)
+            found = await find_document(connection, digest)
+        if found is not None and len(self.registered) < MOST_REGISTERED:
+            self.registered[digest] = found
+        return found
 
     def _variables(self, definition: OperationDefinitionNode, request: GraphqlRequest) -> VariableValues:
         found = get_variable_values(

@@ -119,7 +119,6 @@ def _create_audit_entry() -> None:
         sa.PrimaryKeyConstraint("bucket", "entry_id", name=op.f("pk_audit_entry")),
     )
     distribute("audit_entry", "bucket")
-    op.create_index(op.f("ix_audit_entry_recorded_at"), "audit_entry", ["recorded_at"], unique=False)
     op.create_index(op.f("ix_audit_entry_worker_sequence"), "audit_entry", ["worker", "sequence"], unique=False)
 
 
