@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from cdp.audit import Names
 from cdp.auth import Caller
 from cdp.gate import Part, Spot
 from cdp.statement import Statement, Way
@@ -44,13 +45,6 @@ class Asked:
     stores: set[str] = field(default_factory=set)
     home: dict[UUID, str] = field(default_factory=dict)
     """Customer -> the jurisdiction their data was read in."""
-
-
-class Names(Protocol):
-    """How customers and those who ask are called in a store's trail."""
-
-    def pseudonym(self, customer_id: UUID) -> str: ...
-    def actor(self, name: str) -> str: ...
 
 
 def entry(asked: Asked, store: str, jurisdiction: str, names: Names, code: str | None) -> dict[str, Any]:

@@ -72,19 +72,40 @@ class _Group:
     inserted: bool = False
 
 
+class Names:
+    """How customers and those who ask are called in a store's trail; another year, another name."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._actors: dict[tuple[str, int], str] = {}
+
+    def pseudonym(self, customer_id: UUID) -> str:
+        """How a customer is called in this year's entries."""
+        return self._ring.pseudonym(customer_id, datetime.now(UTC).year).hex()
+
+    def actor(self, name: str) -> str:
+        """How somebody who asks is called in this year's entries."""
+        year = datetime.now(UTC).year
+        known = self._actors.get((name, year))
+        if known is None:
+            if len(self._actors) >= MOST_ACTORS:
+                self._actors.clear()
+            known = self._actors[name, year] = self.pseudonym(UUID(bytes=sha256(name.encode()).digest()[:16]))
+        return known
+
+
 class AuditTrail:
     """The trail of one store. Entries hold no personal values: customers stand in them as `pseudonym`."""
 
     def __init__(self, store: Store, ring: KeyRing, write_seconds: float = WRITE_SECONDS) -> None:
         """`write_seconds`: how long the writing of one group may take once there is a connection."""
-        self._store, self._ring = store, ring
+        self._store, self.names = store, Names(ring)
         self._write_seconds = store.wait_seconds + write_seconds
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
         self._abandoned: set[asyncio.Task[None]] = set()
         self._crowded = False
-        self._actors: dict[tuple[str, int], str] = {}
         self._begin_chain()
 
     def start(self) -> None:
@@ -97,10 +118,6 @@ class AuditTrail:
         if flusher is not None:
             self._wake.set()
             await flusher
-
-    def pseudonym(self, customer_id: UUID) -> str:
-        """How a customer is called in this year's entries of this store."""
-        return self._ring.pseudonym(customer_id, datetime.now(UTC).year).hex()
 
     async def record(self, entry: Mapping[str, object], entry_id: UUID | None = None) -> UUID:
         """The id of the entry, once it is durable; `id`, `at`, `worker`, `sequence` and `salt` are added to it.
@@ -115,16 +132,6 @@ class AuditTrail:
         self._queue.append(waiting)
         self._wake.set()
         return await waiting.durable
-
-    def actor(self, name: str) -> str:
-        """How somebody who asks is called in this year's entries of this store."""
-        year = datetime.now(UTC).year
-        known = self._actors.get((name, year))
-        if known is None:
-            if len(self._actors) >= MOST_ACTORS:
-                self._actors.clear()
-            known = self._actors[name, year] = self.pseudonym(UUID(bytes=sha256(name.encode()).digest()[:16]))
-        return known
 
     def _begin_chain(self) -> None:
         self._worker, self._sequence, self._head = uuid4(), 0, START

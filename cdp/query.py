@@ -19,7 +19,7 @@ from cdp.auth import Caller
 from cdp.gate import Spot
 from cdp.rendering import Writer
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import LINKS, KeyKind
+from cdp.statement import LINKS, KeyKind, Way
 from privacy.vocabulary import Effect, Withheld
 
 
@@ -85,7 +85,7 @@ class Query:
         first = next((store for store in asked.caller.stores if store in self.stores), next(iter(self.stores)))
         touched = sorted({part.store for part in asked.parts} | asked.stores) or [first]
         writing = [
-            at.trail.record(entry(asked, name, at.store.jurisdiction, at.trail, code), entry_id)
+            at.trail.record(entry(asked, name, at.store.jurisdiction, at.trail.names, code), entry_id)
             for name, at in ((name, self.stores[name]) for name in touched)
         ]
         if len(writing) == 1:
@@ -113,7 +113,7 @@ class Query:
         return found
 
     async def _execute(self, store: str, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> Sequence[Any]:
-        statement = plan.statement(tuple((want.root.number, want.kind, want.narrowed) for want in wanted))
+        statement = plan.statement(tuple(_way(want, reading) for want in wanted))
         shared, keys = dict(reading.bindings), dict(wanted[0].keys[store])
         for want in wanted:
             shared |= want.parameters
@@ -187,6 +187,12 @@ class Query:
         ends = (rows[0][1][2], rows[:first][-1][1][2]) if rows[:first] else None
         shown = [(part.head, (part,)) for part in parts]
         return want.root.writer.page(Page(shown, len(rows) > first, ends), reading)
+
+
+def _way(want: Wanted, reading: Reading) -> Way:
+    if want.kind is not KeyKind.REGION:
+        return Way(want.root.number, want.kind)
+    return Way(want.root.number, want.kind, want.narrowed, reading.bindings[f"r{want.root.number}_limit"])
 
 
 def _withhold_others(root: Root, reading: Reading) -> None:

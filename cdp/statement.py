@@ -1,9 +1,9 @@
 """What a plan hands to the read journey: statements, the keys they take, and the facts they bring along."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
@@ -21,8 +21,18 @@ class KeyKind(Enum):
     REGION = "region"  # a page of a region's customers
 
 
-Way: TypeAlias = tuple[int, KeyKind, tuple[str, ...]]
-"""How one root of a statement is answered: its number, its kind of key, the columns its page is narrowed by."""
+class Way(NamedTuple):
+    """How one root of a statement is answered: its number and its kind of key.
+
+    A page also has the columns it is narrowed by and the rows it may have: with a parameter there the database would
+    plan for a tenth of all customers, and read and sort a whole region for one page of it.
+    """
+
+    number: int
+    kind: KeyKind
+    narrowed: tuple[str, ...] = ()
+    rows: int = 0
+
 
 # A statement's columns: root number, key number, head tuple, these arrays of tuples, then the lists of the plan.
 CONSENTS, OBJECTIONS, DATA_KEYS, LINKS, LISTS = 3, 4, 5, 6, 7
@@ -35,30 +45,26 @@ CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4
 class Statement:
     """SQL text with $1.., and where its values come from.
 
-    `fixed` are the same for every request; `keys` name the parameters that take an array with one value for each
-    request, `shared` those that all requests of one execution must agree on. `order` has, for each of $1.., its place
-    among fixed, keys and shared.
+    `keys` name the parameters that take an array with one value for each request, `shared` those that all requests of
+    one execution must agree on. `order` has, for each of $1.., its place among keys and shared.
     """
 
     text: str
-    fixed: tuple[Any, ...]
     keys: tuple[str, ...]
     shared: tuple[str, ...]
     order: tuple[int, ...]
 
     @classmethod
-    def of(cls, text: str, parameters: Sequence[str], fixed: Mapping[str, Any], keys: Collection[str]) -> "Statement":
+    def of(cls, text: str, parameters: Sequence[str], keys: Collection[str]) -> "Statement":
         """The statement whose $1.. are these parameters."""
-        constant = tuple(name for name in dict.fromkeys(parameters) if name in fixed)
         arrays = tuple(name for name in dict.fromkeys(parameters) if name in keys)
-        shared = tuple(name for name in dict.fromkeys(parameters) if name not in fixed and name not in keys)
-        places = {name: place for place, name in enumerate((*constant, *arrays, *shared))}
-        order = tuple(places[name] for name in parameters)
-        return cls(text, tuple(fixed[name] for name in constant), arrays, shared, order)
+        shared = tuple(name for name in dict.fromkeys(parameters) if name not in keys)
+        places = {name: place for place, name in enumerate((*arrays, *shared))}
+        return cls(text, arrays, shared, tuple(places[name] for name in parameters))
 
     def arguments(self, arrays: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """The values of $1.. for one execution."""
-        values = (*self.fixed, *arrays, *shared)
+        values = (*arrays, *shared)
         return [values[place] for place in self.order]
 
 

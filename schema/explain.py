@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from graphql import OperationDefinitionNode
 
-from cdp.statement import KeyKind
+from cdp.statement import KeyKind, Way
 from schema.plan.document import Documents
-from schema.plan.operation import Operation, OperationRoot, ReadRoot
+from schema.plan.operation import MOST_PER_PAGE, Operation, OperationRoot, ReadRoot
 
 KINDS: dict[str, tuple[KeyKind, ...]] = {
     "customers": (KeyKind.REGION,),
@@ -48,9 +48,9 @@ def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]
     path, values = ".".join(read.root.path), sum(read.values.values())
     yield f"  {path}: {values} values where each list has one row; lists: {', '.join(lists) or 'none'}"
     for kind in KINDS.get(root.name, (KeyKind.CUSTOMER,)):
-        statement = plan.statement(((read.root.number, kind, ()),))
+        statement = plan.statement((Way(read.root.number, kind, rows=MOST_PER_PAGE + 1),))
         yield f"  statement by {kind.value}:"
         yield from (f"    {line}" for line in statement.text.splitlines())
-        labels = (*map(repr, statement.fixed), *statement.keys, *statement.shared)
+        labels = (*statement.keys, *statement.shared)
         bound = (f"${i} = {labels[place]}" for i, place in enumerate(statement.order, 1))
         yield f"    with {', '.join(bound)}"

@@ -1,6 +1,6 @@
 """How the keys of a request find customers: one way per kind of key, all taking arrays of keys."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -98,17 +98,16 @@ def _by_row(root: Root) -> Found:
     return Found(rows.join(main, mine), keys.c.key_no, _all)
 
 
-def _by_region(root: Root, narrowed: Sequence[str]) -> Found:
+def _by_region(root: Root, way: Way) -> Found:
     number, owner = root.number, root.owner
     after = bindparam(f"r{number}_after", type_=Uuid())
     wanted = [owner.c.region == bindparam(f"r{number}_region", type_=Text())]
     # Written as one comparison, so that a later page begins in the index where the one before it ended.
     wanted.append(owner.c.customer_id > func.coalesce(after, NOBODY))
-    wanted += [owner.c[name] == bindparam(f"r{number}_{name}", type_=Text()) for name in narrowed]
-    limit = bindparam(f"r{number}_limit", type_=Integer())
+    wanted += [owner.c[name] == bindparam(f"r{number}_{name}", type_=Text()) for name in way.narrowed]
 
     def page(rows: Select[Any]) -> Select[Any]:
-        return rows.where(*wanted).order_by(owner.c.customer_id).limit(limit)
+        return rows.where(*wanted).order_by(owner.c.customer_id).limit(literal_column(str(way.rows), Integer()))
 
     return Found(owner, literal_column("1", BigInteger()), page)
 
@@ -124,5 +123,4 @@ FINDERS: dict[KeyKind, Callable[[Root], Found]] = {
 
 def find(root: Root, way: Way) -> Found:
     """Where the rows of a root come from; a page is narrowed only by what was given, so that its index serves it."""
-    _, kind, narrowed = way
-    return _by_region(root, narrowed) if kind is KeyKind.REGION else FINDERS[kind](root)
+    return _by_region(root, way) if way.kind is KeyKind.REGION else FINDERS[way.kind](root)

@@ -111,7 +111,7 @@ class Operation:
         found = self.statements.get(ways)
         if found is None:
             by_number = {read.root.number: read.sql for read in self.reads}
-            found = self.statements[ways] = statement_of([(by_number[way[0]], way) for way in ways])
+            found = self.statements[ways] = statement_of([(by_number[way.number], way) for way in ways])
         return found
 
 

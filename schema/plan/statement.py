@@ -24,7 +24,9 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import BindParameter
 
 from cdp.consent.reads import consent_rows, objection_rows, policy_version_now
 from cdp.identity.reads import link_rows
@@ -158,8 +160,15 @@ def statement_of(roots: Sequence[tuple[RootSql, Way]]) -> Statement:
     """The statement that answers these roots, each in its way."""
     width = max(len(root.arrays) for root, _ in roots)
     selects = [root.select(way, width) for root, way in roots]
-    compiled = (selects[0] if len(selects) == 1 else union_all(*selects)).compile(dialect=DIALECT)
+    every = selects[0] if len(selects) == 1 else union_all(*selects)
+    visitors.traverse(every, {}, {"bindparam": _write_out})
+    compiled = every.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
     assert isinstance(compiled, SQLCompiler)
-    fixed = {name: value for name, value in compiled.params.items() if value is not None}
     keys = {name for name, bound in compiled.binds.items() if isinstance(bound.type, ARRAY)}
-    return Statement.of(str(compiled), compiled.positiontup or (), fixed, keys)
+    return Statement.of(str(compiled), compiled.positiontup or (), keys)
+
+
+def _write_out(bound: BindParameter[Any]) -> None:
+    """What is the same for every request stands in the text: of a parameter the database cannot know how rare it is."""
+    bound.literal_execute = bound.value is not None
+    bound.required = False  # the values of the others come with each request

@@ -315,9 +315,9 @@ async def test_an_empty_trail_is_whole(stores: Stores) -> None:
 
 async def test_a_pseudonym_tells_customers_apart_and_nothing_else(trail: AuditTrail) -> None:
     customer = uuid4()
-    assert trail.pseudonym(customer) == trail.pseudonym(customer) != trail.pseudonym(uuid4())
-    assert customer.hex not in trail.pseudonym(customer)
-    assert len(bytes.fromhex(trail.pseudonym(customer))) == 16
+    assert trail.names.pseudonym(customer) == trail.names.pseudonym(customer) != trail.names.pseudonym(uuid4())
+    assert customer.hex not in trail.names.pseudonym(customer)
+    assert len(bytes.fromhex(trail.names.pseudonym(customer))) == 16
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)), st.integers(1, 10**9))  # noqa: DTZ001 -- made aware below

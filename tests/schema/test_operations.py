@@ -116,7 +116,7 @@ def statements_of(world: World, source: str) -> dict[str, str]:
     """Key kinds of a statement's roots -> its text, for all statements the document has run so far."""
     plans: Sequence[Operation] = [*world.front.documents.get(source).plans.values()]
     found = {
-        " and ".join(kind.value for _, kind, _ in roots): statement.text
+        " and ".join(way.kind.value for way in roots): statement.text
         for plan in plans
         for roots, statement in plan.statements.items()
     }

@@ -2,72 +2,72 @@
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
 FROM policy_version), c1.customer_id, c1.formatted_name, c1.birth_date, c1.gender, c1.status, c1.tier) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = $1::VARCHAR OR consent_event.purpose = $2::VARCHAR OR consent_event.purpose = $3::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $4::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = $5::VARCHAR OR data_key.retention = $6::VARCHAR))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
 FROM link 
-WHERE link.customer_id = c1.customer_id AND link.state = $7::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
+WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c1.customer_id)) AS list0, array((SELECT row(t1_4.valid_from, t1_4.holding_id, t1_4.number, t1_4.region, t1_4.role, t1_4.state, t1_4.valid_to) AS made 
 FROM number_holding AS t1_4 
 WHERE t1_4.customer_id = c1.customer_id ORDER BY t1_4.valid_from DESC, t1_4.holding_id ASC 
- LIMIT $8::INTEGER)) AS list1, array((SELECT row(t1_9.happened_at, t1_9.consent_event_id, t1_9.purpose, t1_9.channel, t1_9.type, t1_9.expires_at) AS made 
+ LIMIT $1::INTEGER)) AS list1, array((SELECT row(t1_9.happened_at, t1_9.consent_event_id, t1_9.purpose, t1_9.channel, t1_9.type, t1_9.expires_at) AS made 
 FROM consent_event AS t1_9 
 WHERE t1_9.customer_id = c1.customer_id ORDER BY t1_9.happened_at DESC, t1_9.consent_event_id ASC 
- LIMIT $9::INTEGER)) AS list2, array((SELECT row(t1_14.opened_at, t1_14.account_id, t1_14.account_no, t1_14.region, t1_14.rating_type, t1_14.balance_minor, t1_14.currency) AS made 
+ LIMIT $2::INTEGER)) AS list2, array((SELECT row(t1_14.opened_at, t1_14.account_id, t1_14.account_no, t1_14.region, t1_14.rating_type, t1_14.balance_minor, t1_14.currency) AS made 
 FROM account AS t1_14 
 WHERE t1_14.customer_id = c1.customer_id ORDER BY t1_14.opened_at DESC, t1_14.account_id ASC 
- LIMIT $10::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + $11::BIGINT) / $12::BIGINT, t1_19.sms_count, (t1_19.data_bytes + $13::BIGINT) / $14::BIGINT) AS made 
+ LIMIT $3::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + 59) / 60, t1_19.sms_count, (t1_19.data_bytes + 1048575) / 1048576) AS made 
 FROM usage_month AS t1_19 
 WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region COLLATE "C" ASC, t1_19.month_on ASC 
- LIMIT $15::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN $16::VARCHAR WHEN (t1_24.paid_minor > $17::BIGINT) THEN $18::VARCHAR ELSE $19::VARCHAR END) AS made 
+ LIMIT $4::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN 'settled' WHEN (t1_24.paid_minor > 0) THEN 'partiallyPaid' ELSE 'sent' END) AS made 
 FROM bill AS t1_24 
 WHERE t1_24.customer_id = c1.customer_id ORDER BY t1_24.bill_on DESC, t1_24.bill_id ASC 
- LIMIT $20::INTEGER)) AS list5, array((SELECT row(t1_29.at, t1_29.interaction_id, t1_29.channel, t1_29.direction, t1_29.reason) AS made 
+ LIMIT $5::INTEGER)) AS list5, array((SELECT row(t1_29.at, t1_29.interaction_id, t1_29.channel, t1_29.direction, t1_29.reason) AS made 
 FROM interaction AS t1_29 
 WHERE t1_29.customer_id = c1.customer_id ORDER BY t1_29.at DESC, t1_29.interaction_id ASC 
- LIMIT $21::INTEGER)) AS list6 
-FROM unnest($22::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
+ LIMIT $6::INTEGER)) AS list6 
+FROM unnest($7::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
 FROM link 
-WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = $23::VARCHAR)) 
-WHERE c1.state != $24::VARCHAR
+WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = 'ACTIVE')) 
+WHERE c1.state != 'ERASED'
 
 -- by number
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
 FROM policy_version), c1.customer_id, c1.formatted_name, c1.birth_date, c1.gender, c1.status, c1.tier) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = $1::VARCHAR OR consent_event.purpose = $2::VARCHAR OR consent_event.purpose = $3::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $4::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = $5::VARCHAR OR data_key.retention = $6::VARCHAR))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
 FROM link 
-WHERE link.customer_id = c1.customer_id AND link.state = $7::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
+WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c1.customer_id)) AS list0, array((SELECT row(t1_4.valid_from, t1_4.holding_id, t1_4.number, t1_4.region, t1_4.role, t1_4.state, t1_4.valid_to) AS made 
 FROM number_holding AS t1_4 
 WHERE t1_4.customer_id = c1.customer_id ORDER BY t1_4.valid_from DESC, t1_4.holding_id ASC 
- LIMIT $8::INTEGER)) AS list1, array((SELECT row(t1_9.happened_at, t1_9.consent_event_id, t1_9.purpose, t1_9.channel, t1_9.type, t1_9.expires_at) AS made 
+ LIMIT $1::INTEGER)) AS list1, array((SELECT row(t1_9.happened_at, t1_9.consent_event_id, t1_9.purpose, t1_9.channel, t1_9.type, t1_9.expires_at) AS made 
 FROM consent_event AS t1_9 
 WHERE t1_9.customer_id = c1.customer_id ORDER BY t1_9.happened_at DESC, t1_9.consent_event_id ASC 
- LIMIT $9::INTEGER)) AS list2, array((SELECT row(t1_14.opened_at, t1_14.account_id, t1_14.account_no, t1_14.region, t1_14.rating_type, t1_14.balance_minor, t1_14.currency) AS made 
+ LIMIT $2::INTEGER)) AS list2, array((SELECT row(t1_14.opened_at, t1_14.account_id, t1_14.account_no, t1_14.region, t1_14.rating_type, t1_14.balance_minor, t1_14.currency) AS made 
 FROM account AS t1_14 
 WHERE t1_14.customer_id = c1.customer_id ORDER BY t1_14.opened_at DESC, t1_14.account_id ASC 
- LIMIT $10::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + $11::BIGINT) / $12::BIGINT, t1_19.sms_count, (t1_19.data_bytes + $13::BIGINT) / $14::BIGINT) AS made 
+ LIMIT $3::INTEGER)) AS list3, array((SELECT row(t1_19.month_on, t1_19.region, (t1_19.voice_seconds + 59) / 60, t1_19.sms_count, (t1_19.data_bytes + 1048575) / 1048576) AS made 
 FROM usage_month AS t1_19 
 WHERE t1_19.customer_id = c1.customer_id ORDER BY t1_19.month_on DESC, t1_19.region COLLATE "C" ASC, t1_19.month_on ASC 
- LIMIT $15::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN $16::VARCHAR WHEN (t1_24.paid_minor > $17::BIGINT) THEN $18::VARCHAR ELSE $19::VARCHAR END) AS made 
+ LIMIT $4::INTEGER)) AS list4, array((SELECT row(t1_24.bill_on, t1_24.bill_id, t1_24.bill_no, t1_24.amount_due_minor, t1_24.currency, CASE WHEN (t1_24.amount_due_minor IS NULL) THEN NULL WHEN (t1_24.paid_minor >= t1_24.amount_due_minor) THEN 'settled' WHEN (t1_24.paid_minor > 0) THEN 'partiallyPaid' ELSE 'sent' END) AS made 
 FROM bill AS t1_24 
 WHERE t1_24.customer_id = c1.customer_id ORDER BY t1_24.bill_on DESC, t1_24.bill_id ASC 
- LIMIT $20::INTEGER)) AS list5, array((SELECT row(t1_29.at, t1_29.interaction_id, t1_29.channel, t1_29.direction, t1_29.reason) AS made 
+ LIMIT $5::INTEGER)) AS list5, array((SELECT row(t1_29.at, t1_29.interaction_id, t1_29.channel, t1_29.direction, t1_29.reason) AS made 
 FROM interaction AS t1_29 
 WHERE t1_29.customer_id = c1.customer_id ORDER BY t1_29.at DESC, t1_29.interaction_id ASC 
- LIMIT $21::INTEGER)) AS list6 
-FROM unnest($22::BYTEA[], $23::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
+ LIMIT $6::INTEGER)) AS list6 
+FROM unnest($7::BYTEA[], $8::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k1.key AND number_index.role = $24::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
- LIMIT $25::INTEGER) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
-WHERE c1.state != $26::VARCHAR
+WHERE number_index.number_tag = k1.key AND number_index.role = $9::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+ LIMIT 1) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
+WHERE c1.state != 'ERASED'
 

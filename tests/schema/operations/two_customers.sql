@@ -2,70 +2,70 @@
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
 FROM policy_version), c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = $1::VARCHAR OR consent_event.purpose = $2::VARCHAR OR consent_event.purpose = $3::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $4::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR)) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
 FROM link 
-WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
+WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c1.customer_id)) AS list0 
-FROM unnest($7::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
+FROM unnest($1::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
 FROM link 
-WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = $8::VARCHAR)) 
-WHERE c1.state != $9::VARCHAR
+WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = 'ACTIVE')) 
+WHERE c1.state != 'ERASED'
 
 -- by number
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
 FROM policy_version), c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = $1::VARCHAR OR consent_event.purpose = $2::VARCHAR OR consent_event.purpose = $3::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $4::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND data_key.retention = $5::VARCHAR)) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
 FROM link 
-WHERE link.customer_id = c1.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
+WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c1.customer_id)) AS list0 
-FROM unnest($7::BYTEA[], $8::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
+FROM unnest($1::BYTEA[], $2::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k1.key AND number_index.role = $9::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
- LIMIT $10::INTEGER) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
-WHERE c1.state != $11::VARCHAR
+WHERE number_index.number_tag = k1.key AND number_index.role = $3::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+ LIMIT 1) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
+WHERE c1.state != 'ERASED'
 
 -- by number and region
 SELECT 2 AS root, k2.key_no AS key_no, row(c2.customer_id, c2.state, CASE WHEN c2.is_minor THEN c2.birth_date END, (SELECT max(policy_version.version) AS max_1 
 FROM policy_version), c2.customer_id, c2.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c2.customer_id AND (consent_event.purpose = $1::VARCHAR OR consent_event.purpose = $2::VARCHAR OR consent_event.purpose = $3::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $4::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c2.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c2.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
-WHERE data_key.customer_id = c2.customer_id AND data_key.retention = $5::VARCHAR)) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c2.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
 FROM link 
-WHERE link.customer_id = c2.customer_id AND link.state = $6::VARCHAR ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
+WHERE link.customer_id = c2.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c2.customer_id)) AS list0, array((SELECT row(t2_4.bill_on, t2_4.bill_id, t2_4.bill_no) AS made 
 FROM bill AS t2_4 
 WHERE t2_4.customer_id = c2.customer_id ORDER BY t2_4.bill_on DESC, t2_4.bill_id ASC 
- LIMIT $7::INTEGER)) AS list1 
-FROM unnest($8::BYTEA[], $9::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k2(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
+ LIMIT $1::INTEGER)) AS list1 
+FROM unnest($2::BYTEA[], $3::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k2(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k2.key AND number_index.role = $10::VARCHAR AND number_index.valid_from <= k2.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k2.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
- LIMIT $11::INTEGER) AS n2 ON true JOIN customer AS c2 ON c2.customer_id = n2.customer_id 
-WHERE c2.state != $12::VARCHAR UNION ALL (SELECT 3 AS root, 1 AS key_no, row(c3.customer_id, c3.state, CASE WHEN c3.is_minor THEN c3.birth_date END, (SELECT max(policy_version.version) AS max_2 
+WHERE number_index.number_tag = k2.key AND number_index.role = $4::VARCHAR AND number_index.valid_from <= k2.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k2.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+ LIMIT 1) AS n2 ON true JOIN customer AS c2 ON c2.customer_id = n2.customer_id 
+WHERE c2.state != 'ERASED' UNION ALL (SELECT 3 AS root, 1 AS key_no, row(c3.customer_id, c3.state, CASE WHEN c3.is_minor THEN c3.birth_date END, (SELECT max(policy_version.version) AS max_2 
 FROM policy_version), c3.customer_id, c3.formatted_name, c3.kind) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_6 
 FROM consent_event 
-WHERE consent_event.customer_id = c3.customer_id AND (consent_event.purpose = $13::VARCHAR OR consent_event.purpose = $14::VARCHAR OR consent_event.purpose = $15::VARCHAR) AND (consent_event.holding_id IS NULL OR consent_event.type != $16::VARCHAR))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_7 
+WHERE consent_event.customer_id = c3.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_7 
 FROM objection 
 WHERE objection.customer_id = c3.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_8 
 FROM data_key 
-WHERE data_key.customer_id = c3.customer_id AND data_key.retention = $17::VARCHAR)) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_9 
+WHERE data_key.customer_id = c3.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_9 
 FROM link 
-WHERE link.customer_id = c3.customer_id AND link.state = $18::VARCHAR ORDER BY link.token)) AS links, NULL::record[] AS list0, NULL::record[] AS list1 
+WHERE link.customer_id = c3.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, NULL::record[] AS list0, NULL::record[] AS list1 
 FROM customer AS c3 
-WHERE c3.state != $19::VARCHAR AND c3.region = $20::VARCHAR AND c3.customer_id > coalesce($21::UUID, $22::UUID) AND c3.kind = $23::VARCHAR ORDER BY c3.customer_id 
- LIMIT $24::INTEGER)
+WHERE c3.state != 'ERASED' AND c3.region = $5::VARCHAR AND c3.customer_id > coalesce($6::UUID, '00000000-0000-0000-0000-000000000000'::UUID) AND c3.kind = $7::VARCHAR ORDER BY c3.customer_id 
+ LIMIT 3)
 
