@@ -14,11 +14,19 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
+from hypothesis import settings as laws
 
 from cdp.embedded import Embedded
 from cdp.settings import Settings
 from cdp.stores import Stores, open_stores
 from tests.databases import Server
+
+# No law is timed; where nobody watches, the same examples are drawn each time.
+laws.register_profile(
+    "cdp", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
+)
+laws.load_profile("cdp")
 
 HOME, SERVER = "CDP_TEST_HOME", "CDP_TEST_POSTGRES"
 
