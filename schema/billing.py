@@ -62,7 +62,7 @@ class Tariff:
 class BillingAccount:
     """An account that is billed or topped up."""
 
-    account_no: str | None = column(account.c.account_no, ACCOUNT, "Its number.")
+    account_no: str | None = column(account.c.account_no, personal("billing.account", search="EXACT"), "Its number.")
     region: Region | None = column(account.c.region, ACCOUNT, "Where it is kept.")
     rating_type: RatingType | None = column(account.c.rating_type, ACCOUNT, "Whether it is paid before or after use.")
     balance: Money | None = money(

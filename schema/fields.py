@@ -16,7 +16,8 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.schema_directive import Location
 from strawberry.types.arguments import StrawberryArgument
 
-from privacy.vocabulary import CATEGORIES
+from privacy.seal import SealedColumn
+from privacy.vocabulary import CATEGORIES, RetentionClass
 
 Key: TypeAlias = ColumnElement[Any]
 Expression: TypeAlias = Callable[[FromClause], ColumnElement[Any]]
@@ -38,6 +39,8 @@ PROFILE = (*SERVICE, "insight", "partner")
 class Personal:
     category: str = strawberry.directive_field(name="category")
     purposes: list[str] = strawberry.directive_field(name="purposes")
+    retention: str = strawberry.directive_field(name="class")
+    search: str | None = strawberry.directive_field(name="search", default=strawberry.UNSET)
 
 
 @strawberry.schema_directive(locations=[Location.FIELD_DEFINITION], description="Says nothing about a person, and why.")
@@ -52,13 +55,22 @@ class Governance:
     category: str | None
     purposes: tuple[str, ...]
     reason: str = ""
+    search: str | None = None
+    """How customers can be found by it: EXACT by a tag of the whole value, None not at all."""
 
 
-def personal(category: str, *, purposes: tuple[str, ...] = SERVICE) -> Governance:
+def personal(category: str, *, purposes: tuple[str, ...] = SERVICE, search: str | None = None) -> Governance:
     """Data about a person; `purposes` are those the field declares (or their parents)."""
     if category not in CATEGORIES:
         raise ValueError(f"{category!r} is not a data category")
-    return Governance(category, purposes)
+    return Governance(category, purposes, search=search)
+
+
+def retention_of(declaration: "Declaration", category: str) -> RetentionClass:
+    """How long a field's data is kept: as its column is sealed, else by the family of its category."""
+    source = declaration.sources[0] if isinstance(declaration, ColumnField) else None
+    sealed: SealedColumn | None = source.info.get("sealed") if isinstance(source, Column) else None
+    return sealed.retention if sealed else RETENTION.get(category.partition(".")[0], RetentionClass.SERVICE)
 
 
 def plain(reason: str) -> Governance:
@@ -142,6 +154,14 @@ class Record:
 
 
 RECORD = "__cdp_record__"
+RETENTION: dict[str, RetentionClass] = {
+    "identity": RetentionClass.IDENTITY,
+    "contact": RetentionClass.IDENTITY,
+    "number": RetentionClass.IDENTITY,
+    "usage": RetentionClass.USAGE,
+    "insight": RetentionClass.CONSENTED,
+}
+"""Retention class of a family of categories; every other is kept with the service."""
 
 
 def record(table: Table, key: Column[Any], *, owned: bool = True) -> Callable[[type], type]:
@@ -163,7 +183,12 @@ def part(cls: type) -> type:
 def _declared(declaration: Declaration, description: str) -> Any:
     governance = declaration.governance
     directive: object = (
-        Personal(category=governance.category, purposes=list(governance.purposes))
+        Personal(
+            category=governance.category,
+            purposes=list(governance.purposes),
+            retention=retention_of(declaration, governance.category).value,
+            search=governance.search or strawberry.UNSET,
+        )
         if governance.category
         else Plain(reason=governance.reason)
     )

@@ -66,7 +66,9 @@ class IndividualIdentification:
     """A document by which the customer was identified."""
 
     document_type: str | None = column(identification.c.document_type, DOCUMENT, "What kind of document it is.")
-    document_number: str | None = column(identification.c.document_number, DOCUMENT, "Its number.")
+    document_number: str | None = column(
+        identification.c.document_number, personal("identity.document", search="EXACT"), "Its number."
+    )
     issuing_region: Region | None = column(identification.c.issuing_region, DOCUMENT, "Where it was issued.")
     valid_for: TimePeriod | None = period(
         identification.c.valid_from, identification.c.valid_to, DOCUMENT, "While it is valid."
@@ -91,7 +93,7 @@ class NumberHolding:
     """A number while it was this customer's."""
 
     number: str | None = column(
-        number_holding.c.number, personal("contact.number", purposes=CONTACT), "The number in E.164."
+        number_holding.c.number, personal("contact.number", purposes=CONTACT, search="EXACT"), "The number in E.164."
     )
     region: Region | None = column(number_holding.c.region, HOLDING, "Where its account lives.")
     issuer: str | None = column(number_holding.c.issuer, HOLDING, "Who holds the block it is from.")
@@ -126,7 +128,9 @@ class Customer(Node):
     tier: str | None = column(
         customer.c.tier, personal("identity.tier", purposes=CONTACT), "How urgently they are served."
     )
-    email: str | None = column(customer.c.email, personal("contact.email", purposes=CONTACT), "The e-mail address.")
+    email: str | None = column(
+        customer.c.email, personal("contact.email", purposes=CONTACT, search="EXACT"), "The e-mail address."
+    )
     address: str | None = column(customer.c.address, personal("contact.address"), "The postal address.")
     registered_at: Instant | None = column(customer.c.registered_at, STATUS, "Since when they are a customer.")
     regions: list[Region] | None = listing(

@@ -32,9 +32,9 @@ from cdp.seen import BODY_INDEX
 from cdp.settings import PREFIX, Settings
 from cdp.tables import metadata
 from privacy.seal import SealedColumn
-from privacy.vocabulary import CATEGORIES, PURPOSES
+from privacy.vocabulary import CATEGORIES, PURPOSES, RetentionClass
 from schema.declaration import declare, graphql_schema, printed
-from schema.fields import ColumnField, Declaration, Governance, Personal, Plain
+from schema.fields import ColumnField, Declaration, Governance, Personal, Plain, retention_of
 from schema.plan.declared import declaration_of
 from tests.cdp.samples import SAMPLES
 
@@ -108,6 +108,7 @@ def test_every_field_is_personal_or_plain_and_says_so_in_the_schema() -> None:
         assert isinstance(said[0], Personal | Plain), full_name
         if isinstance(declaration, Declaration):
             assert told_by(said[0]) == declaration.governance, full_name
+            assert isinstance(said[0], Plain) or said[0].retention in set(RetentionClass), full_name
         else:
             # Roots lead to governed fields, and a part's fields are governed where the part is embedded.
             assert declaration in ("root", "part"), full_name
@@ -117,7 +118,7 @@ def test_every_field_is_personal_or_plain_and_says_so_in_the_schema() -> None:
 def told_by(directive: Personal | Plain) -> Governance:
     if isinstance(directive, Plain):
         return Governance(None, (), directive.reason)
-    return Governance(directive.category, tuple(directive.purposes))
+    return Governance(directive.category, tuple(directive.purposes), search=directive.search or None)
 
 
 def test_a_plain_field_has_its_reason_and_a_personal_one_may_be_withheld() -> None:
@@ -141,6 +142,7 @@ def test_a_sealed_column_is_governed_by_the_category_it_was_sealed_under() -> No
             sealed = sealed_of(source) if isinstance(source, Column) else None
             if sealed is not None:
                 assert declaration.governance.category == sealed.category, full_name
+                assert retention_of(declaration, sealed.category) is sealed.retention, full_name
                 shown.add(SEALED[sealed.uid])
     assert set(SEALED.values()) - shown == {"dead_letter.body"}
 
