@@ -17,7 +17,7 @@ BEFORE_ALL: Final = (UUID(int=0), -(1 << 63), UUID(int=0))
 TAIL = """
 SELECT newest.entry FROM unnest($2::smallint[]) AS wanted (bucket) CROSS JOIN LATERAL (
     SELECT entry, recorded_at, worker, sequence FROM audit_entry AS one WHERE one.bucket = wanted.bucket
-    ORDER BY entry_id DESC LIMIT $1
+    ORDER BY entry_id DESC LIMIT $1 + 256  -- ids of one millisecond are in no order
 ) AS newest ORDER BY newest.recorded_at DESC, newest.worker, newest.sequence DESC LIMIT $1
 """
 PAGE = """
