@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdp.admission import OpenStore
+from cdp.asked import Book
 from cdp.auth import Verifier
 from cdp.consent.policy_rows import write_policy
 from cdp.console import console_mount, page
@@ -85,15 +86,21 @@ def create_app(parts: Parts) -> ASGIApp:
     async def metrics(_: Request) -> Response:
         return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
 
-    graphql = GraphqlEndpoint(parts.door, page(), parts.metrics)
+    graphql = GraphqlEndpoint(parts.door, SecurityHeaders(page()), parts.metrics, RAW_HEADERS)
     routes = [
-        Route("/graphql", graphql),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         console_mount(),
     ]
-    return SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan), {"/graphql": graphql})
+    every = SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # What is asked most goes straight to its app, past routing and middleware that it has no use for.
+        straight = scope["type"] == "http" and scope["path"] == "/graphql"
+        await (graphql if straight else every)(scope, receive, send)
+
+    return app
 
 
 async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
@@ -115,7 +122,11 @@ def front_door(house: House) -> FrontDoor:
     """The read and write journeys of a house behind its schema."""
     stores = {
         name: OpenStore(
-            store, house.rings[name], house.trails[name], Places(house.settings.tenant, name), Gatherer(store)
+            store,
+            house.rings[name],
+            Book(name, store.jurisdiction, house.trails[name]),
+            Places(house.settings.tenant, name),
+            Gatherer(store),
         )
         for name, store in house.stores.items()
     }
@@ -166,13 +177,10 @@ async def prepare(house: House) -> None:
 
 
 class SecurityHeaders:
-    """Adds the headers that every response carries, unless a route has its own.
+    """Adds the headers that every response carries, unless a route has its own."""
 
-    What is asked most goes `straight` to its app by path, past routing and middleware that it has no use for.
-    """
-
-    def __init__(self, app: ASGIApp, straight: Mapping[str, ASGIApp]) -> None:
-        self._app, self._straight = app, straight
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -181,5 +189,4 @@ class SecurityHeaders:
                 message["headers"] = [*message["headers"], *(pair for pair in RAW_HEADERS if pair[0] not in own)]
             await send(message)
 
-        app = self._straight.get(scope["path"], self._app) if scope["type"] == "http" else self._app
-        await app(scope, receive, send_with_headers)
+        await self._app(scope, receive, send_with_headers)

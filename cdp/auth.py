@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 
@@ -31,8 +31,7 @@ ROLES: Final = ("channel", "officer", "steward")
 SELF: Final = "SELF"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks. `legal_entity` is the recipient of the answer, "SELF" for the operator; `actor` the token's subject."""
 
     client: str
@@ -81,7 +80,7 @@ class Verifier:
         fingerprint = hashlib.sha256(token.encode()).digest()
         known = self._remembered.get(fingerprint)
         # A key that was read again is another object: what it verified is verified again.
-        if known and time.time() < known.expires_at and await self._keys.find(known.key["kid"]) is known.key:
+        if known and time.time() < known.expires_at and self._keys.at_hand(known.key["kid"]) is known.key:
             return known.caller
         verified = await self._verify(token)
         if len(self._remembered) >= REMEMBERED_TOKENS:

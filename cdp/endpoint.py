@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import structlog
 
 from cdp.auth import Caller, bearer_token
 from cdp.errors import AuditUnavailable, AuthError, RequestInvalid
 from cdp.exchange import (
+    GRAPHQL_TYPE,
     JSON_TYPE,
     Answer,
     GraphqlRequest,
@@ -24,10 +25,13 @@ from cdp.exchange import (
 )
 from cdp.metrics import Metrics
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+RawHeader: TypeAlias = tuple[bytes, bytes]
+
+GIVEN_UP: Final = float("-inf")
 
 log = structlog.get_logger()
 
@@ -57,83 +61,132 @@ class _ClientGone(Exception):
 class _Request:
     """One HTTP request as ASGI brings it. Headers by lower-case name; a repeated one is joined with commas."""
 
+    __slots__ = ("_headers", "_receive", "method", "query_string")
+
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.query_string: bytes = scope["query_string"]
         self._receive = receive
-        self._headers: dict[str, str] = {}
-        for raw_name, raw_value in scope["headers"]:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            self._headers[name] = f"{self._headers[name]},{value}" if name in self._headers else value
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers[name] = b"%b,%b" % (headers[name], value) if name in headers else value
+        self._headers = headers
 
-    def header(self, name: str) -> str | None:
-        return self._headers.get(name)
+    def header(self, name: bytes) -> str | None:
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
-    async def body(self, most: int, seconds: float) -> bytes:
-        """The whole body. Raises RequestInvalid beyond `most` bytes or `seconds`, _ClientGone."""
-        too_large = RequestInvalid("BODY_TOO_LARGE", f"A body may have {most} bytes.", 413)
-        length = self.header("content-length") or ""
-        if length.isdecimal() and (len(length) > 15 or int(length) > most):
-            raise too_large
-        body, more = bytearray(), True
+    async def body(self, most: int) -> bytes:
+        """The whole body. Raises RequestInvalid beyond `most` bytes, _ClientGone."""
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > 15 or int(length) > most):
+            raise _too_large(most)
+        body, more = b"", True
+        while more and len(body) <= most:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGone
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(body) > most:
+            raise _too_large(most)
+        return body
+
+
+class _Patience:
+    """How long a client may take to send its body. One timer looks after all of them, as most bodies are there at once
+    and a timer for each would cost more than reading it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._waiting: dict[asyncio.Task[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def read(self, chunks: Coroutine[Any, Any, bytes]) -> bytes:
+        """What the chunks make together; raises RequestInvalid BODY_TIMEOUT where they do not come in time."""
+        task = asyncio.current_task()
+        assert task is not None, "a request is answered by a task"
+        self._waiting[task] = time.monotonic() + self._seconds
+        if self._timer is None:
+            self._look()
         try:
-            async with asyncio.timeout(seconds):
-                while more:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGone
-                    body += message.get("body", b"")
-                    more = message.get("more_body", False)
-                    if len(body) > most:
-                        raise too_large
-        except TimeoutError:
-            raise RequestInvalid("BODY_TIMEOUT", "The body did not arrive in time.", 408) from None
-        return bytes(body)
+            return await chunks
+        except asyncio.CancelledError:
+            if self._waiting[task] == GIVEN_UP and task.uncancel() == 0:
+                raise RequestInvalid("BODY_TIMEOUT", "The body did not arrive in time.", 408) from None
+            raise
+        finally:
+            del self._waiting[task]
+
+    def _look(self) -> None:
+        """Gives up on whoever took too long, and looks again while anyone is waiting."""
+        now = time.monotonic()
+        for task, until in self._waiting.items():
+            if GIVEN_UP < until <= now:
+                self._waiting[task] = GIVEN_UP
+                task.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds / 8, self._look) if self._waiting else None
 
 
 class GraphqlEndpoint:
-    """Answers POST, and GET where no customer data is touched; a browser gets `page`, itself an ASGI app."""
+    """Answers POST, and GET where no customer data is touched; a browser gets `page`, itself an ASGI app.
 
-    def __init__(self, door: Door, page: Callable[[Scope, Receive, Send], Awaitable[None]], metrics: Metrics) -> None:
+    `headers` are on every answer.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        page: Callable[[Scope, Receive, Send], Awaitable[None]],
+        metrics: Metrics,
+        headers: Sequence[RawHeader] = (),
+    ) -> None:
         self._door, self._page, self._metrics = door, page, metrics
+        self._patience = _Patience(door.body_seconds)
+        self._headers = {
+            media_type: (
+                (b"content-type", f"{media_type}; charset=utf-8".encode()),
+                (b"vary", b"Accept, Authorization"),
+                *headers,
+            )
+            for media_type in (JSON_TYPE, GRAPHQL_TYPE)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _Request(scope, receive)
-        if request.method in ("GET", "HEAD") and not request.query_string and wants_page(request.header("accept")):
+        if request.method in ("GET", "HEAD") and not request.query_string and wants_page(request.header(b"accept")):
             return await self._page(scope, receive, send)
         started = time.perf_counter()
-        with self._metrics.in_flight.track_inprogress():
-            try:
-                answer = await self._respond(request)
-            except _ClientGone:
-                return None
-            await _send(answer, send)
-        self._metrics.answers.labels(answer.status).inc()
-        self._metrics.seconds.observe(time.perf_counter() - started)
+        self._metrics.in_flight += 1
+        try:
+            answer = await self._respond(request)
+            await self._send(answer, send)
+        except _ClientGone:
+            return None
+        finally:
+            self._metrics.in_flight -= 1
+        self._metrics.answered(answer.status, time.perf_counter() - started)
         return None
 
     async def _respond(self, request: _Request) -> Answer:
-        media_type = JSON_TYPE
+        """Every exception becomes a coded answer here, at the edge of the house."""
+        media_type, caller, well_formed = JSON_TYPE, None, False
         try:
             if request.method not in ("GET", "POST"):
                 raise _method_refused()
-            media_type = media_type_for(request.header("accept"))
-            caller = await self._door.verify(bearer_token(request.header("authorization")))
-        except Exception as error:  # noqa: BLE001 - the edge of the house: every exception becomes a coded answer
-            return self._refuse(error, media_type)
-        return await self._answer(request, caller, media_type)
-
-    async def _answer(self, request: _Request, caller: Caller, media_type: str) -> Answer:
-        well_formed = False
-        try:
+            media_type = media_type_for(request.header(b"accept"))
+            caller = await self._door.verify(bearer_token(request.header(b"authorization")))
             asked = await self._decode(request)
             well_formed = True
             answer = await self._door.answer(asked, caller)
         except _ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._refuse(await self._audited(error, caller), media_type, well_formed=well_formed)
-        return Answer(status_for(media_type, answer.status), answer.body, _headers(media_type) + answer.headers)
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            told = error if caller is None else await self._audited(error, caller)
+            return self._refuse(told, media_type, well_formed=well_formed)
+        return Answer(status_for(media_type, answer.status), answer.body, answer.headers, media_type)
 
     async def _decode(self, request: _Request) -> GraphqlRequest:
         if request.method == "GET":
@@ -141,8 +194,8 @@ class GraphqlEndpoint:
             if asked.query is None or not self._door.allow_get(asked.query):
                 raise _method_refused()
             return asked
-        check_content(request.header("content-type"), request.header("content-encoding"))
-        return decode_body(await request.body(self._door.body_bytes, self._door.body_seconds))
+        check_content(request.header(b"content-type"), request.header(b"content-encoding"))
+        return decode_body(await self._patience.read(request.body(self._door.body_bytes)))
 
     async def _audited(self, error: Exception, caller: Caller) -> Exception:
         """The error to tell: the given one once its audit entry is durable, AuditUnavailable when it cannot be."""
@@ -153,36 +206,35 @@ class GraphqlEndpoint:
             return unavailable
         return error
 
-    def _refuse(self, error: Exception, media_type: str, *, well_formed: bool = False) -> Answer:
+    def _refuse(self, error: Exception, media_type: str, *, well_formed: bool) -> Answer:
         """`well_formed`: GraphQL itself refused, which plain JSON tells with status 200."""
         refusal = refusal_of(error)
-        self._metrics.refusals.labels(refusal.code).inc()
+        self._metrics.refusals[refusal.code] += 1
         if refusal.status >= 500:
             log.error("request failed", code=refusal.code, exc_info=error)
-        headers = _headers(media_type)
+        headers: list[RawHeader] = []
         if isinstance(error, AuthError) and refusal.status == 401:
-            headers += (("www-authenticate", "Bearer"),)
+            headers.append((b"www-authenticate", b"Bearer"))
         if refusal.status == 405:
-            headers += (("allow", "POST"),)
+            headers.append((b"allow", b"POST"))
         if refusal.status == 503:
-            headers += (("retry-after", "1"),)
+            headers.append((b"retry-after", b"1"))
         if refusal.status in (408, 413):
             # What is left of the body is not read: the connection cannot be used again.
-            headers += (("connection", "close"),)
+            headers.append((b"connection", b"close"))
         status = status_for(media_type, refusal.status) if well_formed else refusal.status
-        return Answer(status, refusal.body, headers)
+        return Answer(status, refusal.body, tuple(headers), media_type)
+
+    async def _send(self, answer: Answer, send: Send) -> None:
+        length = b"%d" % len(answer.body)
+        headers = [(b"content-length", length), *self._headers[answer.media_type], *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
 
 def _method_refused() -> RequestInvalid:
     return RequestInvalid("METHOD_NOT_ALLOWED", "Ask for customer data by POST; a number never stands in a URL.", 405)
 
 
-def _headers(media_type: str) -> tuple[tuple[str, str], ...]:
-    return ("content-type", f"{media_type}; charset=utf-8"), ("vary", "Accept, Authorization")
-
-
-async def _send(answer: Answer, send: Send) -> None:
-    headers = (("content-length", str(len(answer.body))), *answer.headers)
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-    await send({"type": "http.response.body", "body": answer.body})
+def _too_large(most: int) -> RequestInvalid:
+    return RequestInvalid("BODY_TOO_LARGE", f"A body may have {most} bytes.", 413)

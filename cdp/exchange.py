@@ -8,9 +8,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from cdp.errors import AuthError, RequestInvalid, Unavailable
@@ -25,24 +26,23 @@ _QUALITY = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\Z")
 _HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class GraphqlRequest:
+class GraphqlRequest(NamedTuple):
     """One operation as it was sent: a document or the SHA-256 (64 hex digits) of a registered one, or both agreeing."""
 
     query: str | None
     document_hash: str | None = None
     operation_name: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    extensions: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = MappingProxyType({})
+    extensions: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What leaves: finished JSON, its status (400 for a request error, whatever the media type), extra headers."""
 
     status: int
     body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: str = JSON_TYPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ def _fit(ranges: list[tuple[str, float]], media_type: str) -> tuple[float, int, 
     return quality, named, (media_type == GRAPHQL_TYPE) == (named == 2), media_type
 
 
+@lru_cache(maxsize=256)
 def check_content(content_type: str | None, content_encoding: str | None) -> None:
     """Refuse (RequestInvalid, 415) a body that is not JSON in UTF-8 or that is compressed."""
     name, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
@@ -145,7 +146,7 @@ def decode_url(query_string: bytes) -> GraphqlRequest:
 
 def _json(body: bytes) -> Any:
     try:
-        value = json.loads(body.decode(), parse_constant=_no_constant)
+        value = DECODER.decode(body.decode())
     except UnicodeDecodeError:
         raise RequestInvalid("BODY_NOT_UTF8", "The body must be UTF-8.") from None
     except ValueError:
@@ -160,6 +161,9 @@ def _json(body: bytes) -> Any:
 
 def _no_constant(name: str) -> float:
     raise ValueError(name)
+
+
+DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _check_values(value: Any) -> None:

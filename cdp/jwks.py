@@ -42,10 +42,14 @@ class IssuerKeys:
 
     async def find(self, key_id: str) -> Jwk | None:
         """The key of this id with its `alg` filled in, the same object until the set is read again; or None."""
-        if key_id not in self._keys or self._clock() - self._read_at > KEYS_SECONDS:
+        if self.at_hand(key_id) is None:
             async with self._reading:
                 await self._refresh(key_id)
         return self._keys.get(key_id)
+
+    def at_hand(self, key_id: str) -> Jwk | None:
+        """The key of this id where nothing has to be read to know that it is still one of the issuer's; else None."""
+        return self._keys.get(key_id) if self._clock() - self._read_at <= KEYS_SECONDS else None
 
     async def _refresh(self, key_id: str) -> None:
         now = self._clock()

@@ -1,25 +1,61 @@
-"""What the process counts about itself, for Prometheus: statuses, codes and seconds; no client, number or document."""
+"""What the process counts about itself, for Prometheus: statuses, codes and seconds; no client, number or document.
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+The meters of a request are plain numbers of the one thread that answers requests; they become Prometheus' families
+when they are asked for.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 
 
-class Metrics:
-    """The meters of one process in a registry of their own, so that two apps in one process do not meet."""
+class Metrics(Collector):
+    """The meters of one process in a registry of their own, so that two apps in one process do not meet.
+
+    `answers` by status, `refusals` by code, `in_flight` requests being answered.
+    """
 
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.answers = Counter("cdp_answers", "GraphQL answers by HTTP status.", ["status"], registry=self.registry)
-        self.refusals = Counter("cdp_refusals", "Refused requests by code.", ["code"], registry=self.registry)
-        self.seconds = Histogram(
-            "cdp_request_seconds",
-            "From the first byte of a GraphQL request to the last of its answer.",
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
-            registry=self.registry,
+        self.answers: Counter[int] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.in_flight = 0
+        self._slower_than = [0] * len(LABELS)
+        self._seconds = 0.0
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def answered(self, status: int, seconds: float) -> None:
+        """An answer left, so long after its request came."""
+        self.answers[status] += 1
+        self._slower_than[bisect_left(BOUNDS, seconds)] += 1
+        self._seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The meters as Prometheus' families."""
+        answers = CounterMetricFamily("cdp_answers", "GraphQL answers by HTTP status.", labels=["status"])
+        for status, count in self.answers.items():
+            answers.add_metric([str(status)], count)
+        refusals = CounterMetricFamily("cdp_refusals", "Refused requests by code.", labels=["code"])
+        for code, count in self.refusals.items():
+            refusals.add_metric([code], count)
+        seconds = HistogramMetricFamily(
+            "cdp_request_seconds", "From the first byte of a GraphQL request to the last of its answer."
         )
-        self.in_flight = Gauge("cdp_requests_in_flight", "GraphQL requests being answered.", registry=self.registry)
+        seconds.add_metric([], list(zip(LABELS, accumulate(self._slower_than), strict=True)), self._seconds)
+        yield from (answers, refusals, seconds)
+        yield GaugeMetricFamily("cdp_requests_in_flight", "GraphQL requests being answered.", self.in_flight)
 
     def text(self) -> bytes:
         """The registry in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._registry)

@@ -5,7 +5,6 @@ import hmac
 import json
 import stat
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +297,7 @@ async def test_a_remembered_token_still_expires(verifier: Verifier, monkeypatch:
 
 async def test_issued_tokens_verify(tmp_path: Path) -> None:
     token = issue_token(tmp_path, CALLER, ISSUER, AUDIENCE)
-    again = issue_token(tmp_path, replace(CALLER, client="shop", partner=True), ISSUER, AUDIENCE)
+    again = issue_token(tmp_path, CALLER._replace(client="shop", partner=True), ISSUER, AUDIENCE)
     verifier = Verifier(IssuerKeys(str(tmp_path / "tokens" / "jwks.json")), ISSUER, AUDIENCE)
 
     assert await verifier.verify(token) == CALLER

@@ -255,7 +255,7 @@ async def test_a_refusal_that_cannot_be_audited_is_not_told(client: httpx.AsyncC
 
 
 async def test_a_request_error_of_the_answer_is_200_in_plain_json(client: httpx.AsyncClient, house: House) -> None:
-    house.answer_with = Answer(400, b'{"errors":[{"message":"no"}]}', (("x-plan", "miss"),))
+    house.answer_with = Answer(400, b'{"errors":[{"message":"no"}]}', ((b"x-plan", b"miss"),))
 
     statuses = {}
     for accept in (GRAPHQL_TYPE, JSON_TYPE):
