@@ -14,7 +14,7 @@ from typing import Any
 
 from cdp.errors import StoreUnavailable, Unavailable
 from cdp.statement import Statement
-from cdp.stores import Store
+from cdp.stores import Line, Store
 
 LANES = 2
 MOST_TOGETHER = 16
@@ -45,6 +45,7 @@ class Gatherer:
         self._store = store
         self._groups: dict[tuple[str, tuple[Any, ...]], _Group] = {}
         self._order: deque[_Group] = deque()
+        self._free = [store.read_line() for _ in range(LANES)]
         self._running: set[asyncio.Task[None]] = set()
         self._waiting = 0
 
@@ -59,53 +60,61 @@ class Gatherer:
             self._order.append(group)
         group.calls.append(call)
         self._waiting += 1
-        if len(self._running) < LANES:
-            task = asyncio.create_task(self._lane())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if self._free:
+            lane = asyncio.create_task(self._lane(self._free.pop()))
+            self._running.add(lane)
+            lane.add_done_callback(self._running.discard)
         return await call.rows
 
-    async def _lane(self) -> None:
+    async def _lane(self, line: Line) -> None:
         """Runs what waits, the longest waiting group first, until nothing does."""
-        while self._order:
-            group = self._order.popleft()
-            most = MOST_TOGETHER if group.statement.keys else 1
-            calls = [group.calls.popleft() for _ in range(min(most, len(group.calls)))]
-            if group.calls:
-                self._order.append(group)
-            else:
-                del self._groups[group.statement.text, group.shared]
-            self._waiting -= len(calls)
-            wanted = [call for call in calls if not call.rows.done()]
-            if wanted:
-                await self._run(group, wanted)
-
-    async def _run(self, group: _Group, calls: Sequence[_Call]) -> None:
         try:
-            rows = await self._fetch(group, calls)
-        except Exception as failed:  # noqa: BLE001 - whoever waits is told; the lane goes on
-            await self._fail(group, calls, failed)
-            return
-        found: list[list[Any]] = [[] for _ in calls]
-        for row in rows:
-            found[row[1] - 1].append(row)
-        for call, mine in zip(calls, found, strict=True):
-            if not call.rows.done():
-                call.rows.set_result(mine)
+            while self._order:
+                group, calls = self._next()
+                wanted = [call for call in calls if not call.rows.done()]
+                if wanted:
+                    await _run(line, group, wanted)
+        finally:
+            # At once, not when the task is known to be done: a call that came in between would wait for nobody.
+            self._free.append(line)
 
-    async def _fetch(self, group: _Group, calls: Sequence[_Call]) -> Sequence[Any]:
-        arrays = [list(column) for column in zip(*(call.keys for call in calls), strict=True)]
-        arguments = group.statement.arguments(arrays, group.shared)
-        async with self._store.read() as connection:
-            rows: Sequence[Any] = await connection.fetch(group.statement.text, *arguments)
-        return rows
+    def _next(self) -> tuple[_Group, list[_Call]]:
+        """The calls that go together now, and the group they are of."""
+        group = self._order.popleft()
+        # Without keys of their own they all ask for the same.
+        most = MOST_TOGETHER if group.statement.keys else MOST_WAITING
+        calls = [group.calls.popleft() for _ in range(min(most, len(group.calls)))]
+        if group.calls:
+            self._order.append(group)
+        else:
+            del self._groups[group.statement.text, group.shared]
+        self._waiting -= len(calls)
+        return group, calls
 
-    async def _fail(self, group: _Group, calls: Sequence[_Call], failed: Exception) -> None:
-        """A failure of several is nobody's in particular: each is tried alone, unless the store itself is gone."""
-        if len(calls) > 1 and not isinstance(failed, Unavailable):
-            for call in calls:
-                await self._run(group, [call])
-            return
+
+async def _run(line: Line, group: _Group, calls: Sequence[_Call]) -> None:
+    """Executes the statement for all calls at once and hands each its rows."""
+    statement = group.statement
+    arrays = [list(column) for column in zip(*(call.keys for call in calls), strict=True)]
+    try:
+        rows = await line.fetch(statement.text, *statement.arguments(arrays, group.shared))
+    except Exception as failed:  # noqa: BLE001 - whoever waits is told; the lane goes on
+        await _fail(line, group, calls, failed)
+        return
+    found: list[list[Any]] = [[] for _ in calls] if statement.keys else [rows] * len(calls)
+    for row in rows if statement.keys else ():
+        found[row[1] - 1].append(row)
+    for call, mine in zip(calls, found, strict=True):
+        if not call.rows.done():
+            call.rows.set_result(mine)
+
+
+async def _fail(line: Line, group: _Group, calls: Sequence[_Call], failed: Exception) -> None:
+    """A failure of several is nobody's in particular: each is tried alone, unless the store itself is gone."""
+    if len(calls) > 1 and group.statement.keys and not isinstance(failed, Unavailable):
         for call in calls:
-            if not call.rows.done():
-                call.rows.set_exception(failed)
+            await _run(line, group, [call])
+        return
+    for call in calls:
+        if not call.rows.done():
+            call.rows.set_exception(failed)

@@ -1,9 +1,10 @@
 """Stores: one database per jurisdiction, each with a pool that only reads and a pool that writes; the only commit."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeAlias
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -17,6 +18,8 @@ Init: TypeAlias = Callable[[asyncpg.Connection], Awaitable[None]]
 # any of our statements runs.
 EVERYWHERE = {"jit": "off", "timezone": "UTC", "application_name": "cdp"}
 READING = EVERYWHERE | {"plan_cache_mode": "force_generic_plan", "default_transaction_read_only": "on"}
+
+END_SECONDS = 2.0
 
 # What the server says when it is starting, stopping, full, too slow or gone.
 GONE = (
@@ -32,6 +35,94 @@ GONE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What all connections of one kind have; each keeps the statements that were prepared on it."""
+
+    url: str
+    server_settings: Mapping[str, str]
+    init: Init | None
+
+    async def pool(self, size: int) -> asyncpg.Pool:
+        """A pool that connects when first asked."""
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            self.url,
+            min_size=0,
+            max_size=size,
+            max_inactive_connection_lifetime=0,
+            init=self.init,
+            reset=_keep_session,
+            **self._how(),
+        )
+        return pool
+
+    async def connect(self, seconds: float) -> asyncpg.Connection:
+        """A connection of one's own, or TimeoutError."""
+        connection = await asyncpg.connect(self.url, timeout=seconds, **self._how())
+        if self.init is not None:
+            await self.init(connection)
+        return connection
+
+    def _how(self) -> dict[str, Any]:
+        settings = dict(self.server_settings)
+        return {"statement_cache_size": 500, "max_cached_statement_lifetime": 0, "server_settings": settings}
+
+
+class Line:
+    """A connection that one task after the other has to itself, opened when it is first used and again when it broke.
+
+    Taking a connection from a pool and giving it back costs more than a short statement does: whoever executes one
+    after the other all day has a line.
+    """
+
+    def __init__(self, store: str, session: Session, seconds: float) -> None:
+        """`seconds`: how long connecting, and a statement, may take."""
+        self._store, self._session, self._seconds = store, session, seconds
+        self._connection: asyncpg.Connection | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> asyncpg.Connection:
+        """The connection; raises StoreUnavailable where there is none to be had, so that nothing can have happened."""
+        if self._connection is None or self._connection.is_closed():
+            try:
+                self._connection = await self._session.connect(self._seconds)
+            except (OSError, TimeoutError, *GONE) as gone:
+                raise StoreUnavailable(self._store, f"cannot connect ({type(gone).__name__})") from None
+        return self._connection
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """The rows of a statement, which is its own transaction.
+
+        Raises StoreUnavailable when the database does not answer; whether a write happened nobody knows then.
+        """
+        connection = await self.open()
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *values, timeout=self._seconds)
+        except TimeoutError:
+            self.drop()
+            raise StoreUnavailable(self._store, f"no answer within {self._seconds:g} s") from None
+        except OSError as gone:
+            raise StoreUnavailable(self._store, f"connection lost ({type(gone).__name__})") from gone
+        except (*GONE, asyncpg.InterfaceError) as failed:
+            if (loss := _loss(self._store, connection, failed)) is None:
+                raise
+            raise loss from failed
+        return rows
+
+    def drop(self) -> None:
+        """Has no connection any more; what still runs on it is called off, which is not waited for."""
+        if self._connection is not None:
+            ending = asyncio.create_task(_end(self._connection))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+        self._connection = None
+
+    async def close(self) -> None:
+        """Drops the connection, and returns when it is closed."""
+        self.drop()
+        await asyncio.gather(*self._ending)
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """One database; `jurisdiction` is the two-letter code whose law its data is under."""
 
@@ -39,7 +130,24 @@ class Store:
     jurisdiction: str
     reader: asyncpg.Pool
     writer: asyncpg.Pool
+    reading: Session
+    writing: Session
     wait_seconds: float
+    statement_seconds: float
+    lines: list[Line] = field(default_factory=list)
+
+    def read_line(self) -> Line:
+        """A line of the caller's own on which nothing can be written; it is closed with the store."""
+        # The server stops a statement that takes too long; one that says nothing at all is given up soon after.
+        return self._line(self.reading, self.statement_seconds + self.wait_seconds)
+
+    def write_line(self, seconds: float) -> Line:
+        """A line of the caller's own on which every statement is committed; it is closed with the store."""
+        return self._line(self.writing, seconds)
+
+    def _line(self, session: Session, seconds: float) -> Line:
+        self.lines.append(line := Line(self.name, session, seconds))
+        return line
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Connection]:
@@ -60,15 +168,6 @@ class Store:
         async with self._borrow(self.writer) as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[Connection]:
-        """A connection on which every statement is its own transaction: one round trip for a single INSERT.
-
-        Raises StoreUnavailable like `read`; when the connection breaks nobody knows whether the statement happened.
-        """
-        async with self._borrow(self.writer) as connection:
-            yield connection
-
     async def ping(self) -> None:
         """Raises StoreUnavailable unless the database answers."""
         async with self.read() as connection:
@@ -84,12 +183,10 @@ class Store:
             raise StoreUnavailable(self.name, f"cannot connect ({type(gone).__name__})") from None
         try:
             yield connection
-        except GONE as gone:
-            raise StoreUnavailable(self.name, f"connection lost ({type(gone).__name__})") from gone
-        except asyncpg.InterfaceError as misuse:
-            if not _is_lost(connection):
+        except (*GONE, asyncpg.InterfaceError) as failed:
+            if (loss := _loss(self.name, connection, failed)) is None:
                 raise
-            raise StoreUnavailable(self.name, "connection lost") from misuse
+            raise loss from failed
         finally:
             await pool.release(connection)
 
@@ -118,6 +215,8 @@ class Stores(Mapping[str, Store]):
     async def close(self) -> None:
         """Waits for borrowed connections to come back, then closes all of them."""
         for store in self._stores.values():
+            for line in store.lines:
+                await line.close()
             await store.reader.close()
             await store.writer.close()
 
@@ -130,25 +229,19 @@ async def open_stores(settings: Settings, urls: Mapping[str, str], init: Init | 
     statement_milliseconds = str(int(settings.statement_seconds * 1000))
     stores = {}
     for name, url in urls.items():
-        reader = await _pool(url, settings.pool_size, READING | {"statement_timeout": statement_milliseconds}, init)
-        writer = await _pool(url, settings.pool_size, EVERYWHERE, init)
-        stores[name] = Store(name, settings.jurisdiction_of(name), reader, writer, settings.pool_wait_seconds)
+        reading = Session(url, READING | {"statement_timeout": statement_milliseconds}, init)
+        writing = Session(url, EVERYWHERE, init)
+        reader, writer = await reading.pool(settings.pool_size), await writing.pool(settings.pool_size)
+        waits = settings.pool_wait_seconds, settings.statement_seconds
+        stores[name] = Store(name, settings.jurisdiction_of(name), reader, writer, reading, writing, *waits)
     return Stores(stores)
 
 
-async def _pool(url: str, size: int, server_settings: Mapping[str, str], init: Init | None) -> asyncpg.Pool:
-    pool: asyncpg.Pool = await asyncpg.create_pool(
-        url,
-        min_size=0,
-        max_size=size,
-        max_inactive_connection_lifetime=0,
-        init=init,
-        reset=_keep_session,
-        statement_cache_size=500,
-        max_cached_statement_lifetime=0,
-        server_settings=dict(server_settings),
-    )
-    return pool
+def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavailable | None:
+    """What to raise for a failed statement where the database is gone; None where the statement itself failed."""
+    if isinstance(failed, GONE):
+        return StoreUnavailable(store, f"connection lost ({type(failed).__name__})")
+    return StoreUnavailable(store, "connection lost") if _is_lost(connection) else None
 
 
 def _is_lost(connection: Connection) -> bool:
@@ -156,6 +249,11 @@ def _is_lost(connection: Connection) -> bool:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:  # the pool has taken the broken connection back already
         return True
+
+
+async def _end(connection: asyncpg.Connection) -> None:
+    with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        await connection.close(timeout=END_SECONDS)
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:
