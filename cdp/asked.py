@@ -2,17 +2,21 @@
 values.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from cdp.audit import Names
+from cdp.audit import TRAIL_BLANKS, AuditTrail
 from cdp.auth import Caller
 from cdp.gate import Part, Spot
 from cdp.statement import Statement, Way
+from privacy.log import Form
 from privacy.vocabulary import Effect
+
+MOST_FORMS: Final = 256
+"""Entry forms that are remembered for a plan."""
 
 
 class Plan(Protocol):
@@ -28,7 +32,19 @@ class Plan(Protocol):
     def categories(self) -> tuple[str, ...]: ...
     @property
     def masks(self) -> Mapping[str | None, int]: ...
+    @property
+    def governed(self) -> int: ...
+    @property
+    def forms(self) -> dict[Any, Form]: ...
     def statement(self, ways: tuple[Way, ...]) -> Statement: ...
+
+
+class Book(NamedTuple):
+    """A store's trail, with the store's name and jurisdiction (a code of two letters)."""
+
+    store: str
+    jurisdiction: str
+    trail: AuditTrail
 
 
 @dataclass(slots=True)
@@ -43,46 +59,66 @@ class Asked:
     at: datetime
     parts: list[Part] = field(default_factory=list)
     stores: set[str] = field(default_factory=set)
-    home: dict[UUID, str] = field(default_factory=dict)
-    """Customer -> the jurisdiction their data was read in."""
 
 
-def entry(asked: Asked, store: str, jurisdiction: str, names: Names, code: str | None) -> dict[str, Any]:
-    """The entry of an operation in one store's trail. `code` is given for one that was refused."""
+async def write_down(asked: Asked, at: Book, code: str | None, entry_id: UUID) -> None:
+    """Makes the entry of an operation durable in one store's trail. `code` is given for one that was refused.
+
+    Raises AuditUnavailable.
+    """
+    parts = [part for part in asked.parts if part.store == at.store]
+    values: dict[str, object] = {}
+    if asked.plan is not None:
+        year = asked.at.year
+        lines = [_customer(part, asked.plan, at.trail.names.pseudonym(part.customer_id, year)) for part in parts]
+        values["customers"] = f"[{','.join(lines)}]"
+        values["opened"] = sum([part.opener.opened for part in parts])
+    if parts:
+        values["policy"] = parts[0].policy_version
+    await at.trail.fill_in(_form(asked, at, code, values), values, entry_id)
+
+
+def _form(asked: Asked, at: Book, code: str | None, values: Iterable[str]) -> Form:
+    """The entry without what differs from one run of the operation to the next."""
+    blanks = frozenset(values)
+    key = (asked.caller, at.store, asked.at.year, code, blanks)
+    forms = asked.plan.forms if asked.plan is not None else {}
+    form = forms.get(key)
+    if form is None:
+        form = Form(_shared(asked, at, code), (*TRAIL_BLANKS, *blanks))
+        if len(forms) >= MOST_FORMS:
+            forms.clear()
+        forms[key] = form
+    return form
+
+
+def _shared(asked: Asked, at: Book, code: str | None) -> dict[str, object]:
     caller, plan = asked.caller, asked.plan
-    parts = [part for part in asked.parts if part.store == store]
-    made: dict[str, Any] = {
+    made: dict[str, object] = {
         "client": caller.client,
-        "actor": names.actor(caller.actor),
+        "actor": at.trail.names.actor(caller.actor, asked.at.year),
         "role": caller.role,
         "channel": caller.channel,
         "recipient": caller.legal_entity,
-        "from": jurisdiction,
+        "from": at.jurisdiction,
     }
     if plan is not None:
         made |= {"operation": plan.kind.value, "document": plan.document, "purpose": plan.purpose}
-        made["customers"] = [_customer(part, plan.masks, asked, names.pseudonym) for part in parts]
-        made["opened"] = sum(part.opener.opened for part in parts)
-    if parts:
-        made["policy"] = parts[0].policy_version
     return made if code is None else made | {"refused": code}
 
 
-def _customer(
-    part: Part, masks: Mapping[str | None, int], asked: Asked, pseudonym: Callable[[UUID], str]
-) -> dict[str, Any]:
+def _customer(part: Part, plan: Plan, pseudonym: str) -> str:
     """One customer's line: bitmaps over the plan's places in hex, the first place being the lowest bit."""
-    bits = {Effect.ALLOW: 0, Effect.MASK: 0, Effect.DENY: masks[None]}
-    for category, verdict in part.verdicts.items():
-        bits[verdict.effect] |= masks.get(category, 0)
-    return {
-        "customer": pseudonym(part.customer_id),
-        "to": asked.home.get(part.customer_id, ""),
-        "consents": part.consents,
-        "allowed": format(bits[Effect.ALLOW], "x"),
-        "masked": format(bits[Effect.MASK], "x"),
-        "denied": format(bits[Effect.DENY], "x"),
-    }
+    allowed, masked, denied = plan.governed, 0, plan.masks[None]
+    if not part.decision.clear:
+        bits = {Effect.ALLOW: 0, Effect.MASK: 0, Effect.DENY: denied}
+        for category, verdict in part.decision.verdicts.items():
+            bits[verdict.effect] |= plan.masks.get(category, 0)
+        allowed, masked, denied = bits[Effect.ALLOW], bits[Effect.MASK], bits[Effect.DENY]
+    return (
+        f'{{"allowed":"{allowed:x}","consents":{part.consents},"customer":"{pseudonym}",'
+        f'"denied":"{denied:x}","masked":"{masked:x}","to":"{part.destination}"}}'
+    )
 
 
 def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:

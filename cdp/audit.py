@@ -7,8 +7,7 @@ whether a group was committed, the worker ends and a new one begins, so that a c
 """
 
 import asyncio
-import contextlib
-import secrets
+import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,12 @@ import structlog
 from cdp.errors import AuditUnavailable
 from cdp.stores import Store
 from cdp.tables import BUCKETS
-from privacy.errors import ValueRefused
 from privacy.keys import KeyRing
-from privacy.log import START, canonical, chain
+from privacy.log import START, Form, chain
 
 GROUP_ENTRIES: Final = 64
 MOST_WAITING: Final = 4096
-MOST_ACTORS: Final = 4096
+SALT_BYTES: Final = 16
 WRITE_SECONDS: Final = 5.0
 # Entries that do not come alone wait this long for more of them: a commit costs as much for many as for one.
 PAUSE_SECONDS: Final = 0.002
@@ -45,11 +43,16 @@ FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::bytea[], $7::bytea[
 log = structlog.get_logger()
 
 
+TRAIL_BLANKS: Final = ("at", "id", "salt", "sequence", "worker")
+"""What the trail itself fills in."""
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     entry_id: UUID
     at: datetime
-    entry: Mapping[str, object]
+    form: Form
+    values: dict[str, object]
     durable: "asyncio.Future[UUID]"
 
     def tell(self, refused: Exception | None = None) -> None:
@@ -66,7 +69,7 @@ class _Waiting:
 class _Group:
     """Entries, leaves and links side by side; `inserted` once a commit may have reached the database."""
 
-    waiting: list[_Waiting]
+    waiting: Sequence[_Waiting]
     leaves: list[bytes]
     links: list[bytes]
     inserted: bool = False
@@ -77,34 +80,26 @@ class Names:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._actors: dict[tuple[str, int], str] = {}
 
-    def pseudonym(self, customer_id: UUID) -> str:
-        """How a customer is called in this year's entries."""
-        return self._ring.pseudonym(customer_id, datetime.now(UTC).year).hex()
+    def pseudonym(self, customer_id: UUID, year: int) -> str:
+        """How a customer is called in a year's entries."""
+        return self._ring.pseudonym(customer_id, year).hex()
 
-    def actor(self, name: str) -> str:
-        """How somebody who asks is called in this year's entries."""
-        year = datetime.now(UTC).year
-        known = self._actors.get((name, year))
-        if known is None:
-            if len(self._actors) >= MOST_ACTORS:
-                self._actors.clear()
-            known = self._actors[name, year] = self.pseudonym(UUID(bytes=sha256(name.encode()).digest()[:16]))
-        return known
+    def actor(self, name: str, year: int) -> str:
+        """How somebody who asks is called in a year's entries."""
+        return self.pseudonym(UUID(bytes=sha256(name.encode()).digest()[:16]), year)
 
 
 class AuditTrail:
     """The trail of one store. Entries hold no personal values: customers stand in them as `pseudonym`."""
 
     def __init__(self, store: Store, ring: KeyRing, write_seconds: float = WRITE_SECONDS) -> None:
-        """`write_seconds`: how long the writing of one group may take once there is a connection."""
+        """`write_seconds`: how long the writing of one group may take."""
         self._store, self.names = store, Names(ring)
-        self._write_seconds = store.wait_seconds + write_seconds
+        self._line = store.write_line(write_seconds)
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
-        self._abandoned: set[asyncio.Task[None]] = set()
         self._crowded = False
         self._begin_chain()
 
@@ -122,16 +117,22 @@ class AuditTrail:
     async def record(self, entry: Mapping[str, object], entry_id: UUID | None = None) -> UUID:
         """The id of the entry, once it is durable; `id`, `at`, `worker`, `sequence` and `salt` are added to it.
 
-        Raises AuditUnavailable when it cannot be written or too many wait, ValueRefused for an entry that is not JSON.
-        An entry is written even when who waits for it is cancelled.
+        Raises as `fill_in` does, and ValueRefused for an entry that is not JSON.
+        """
+        return await self.fill_in(Form(entry, TRAIL_BLANKS), {}, entry_id or uuid7(datetime.now(UTC)))
+
+    async def fill_in(self, form: Form, values: dict[str, object], entry_id: UUID) -> UUID:
+        """The id of an entry, once it is durable: a form with the trail's own blanks, and the JSON text of the others.
+
+        Raises AuditUnavailable when it cannot be written or too many wait. An entry is written even when who waits for
+        it is cancelled.
         """
         if self._flusher is None or len(self._queue) >= MOST_WAITING:
             raise self._unavailable("closed" if self._flusher is None else "too many entries wait")
-        at = datetime.now(UTC)
-        waiting = _Waiting(entry_id or uuid7(at), at, dict(entry), asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        durable: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(entry_id, datetime.now(UTC), form, values, durable))
         self._wake.set()
-        return await waiting.durable
+        return await durable
 
     def _begin_chain(self) -> None:
         self._worker, self._sequence, self._head = uuid4(), 0, START
@@ -149,75 +150,54 @@ class AuditTrail:
 
     async def _flush(self, waiting: Sequence[_Waiting]) -> None:
         group = self._linked(waiting)
-        if not group.waiting:
-            return
-        self._crowded = len(group.waiting) > 1
+        self._crowded = len(waiting) > 1
         failure = await self._failure(group)
         if failure is None:
             self._sequence, self._head = self._sequence + len(group.links), group.links[-1]
-            for one in group.waiting:
+            for one in waiting:
                 one.tell()
-        elif isinstance(failure, asyncpg.IntegrityConstraintViolationError) and len(group.waiting) > 1:
+        elif isinstance(failure, asyncpg.IntegrityConstraintViolationError) and len(waiting) > 1:
             # One of them carries an id that is taken: the others must not suffer for it.
-            for one in group.waiting:
+            for one in waiting:
                 await self._flush([one])
         else:
             self._refuse(group, failure)
 
     def _linked(self, waiting: Sequence[_Waiting]) -> _Group:
-        """The entries as the next of the chain; one that is not JSON is refused here and left out."""
-        group, head = _Group([], [], []), self._head
-        for one in waiting:
-            try:
-                leaf = self._leaf(one, self._sequence + len(group.leaves) + 1)
-            except ValueRefused as refused:
-                one.tell(refused)
-                continue
-            head = chain(head, leaf)
-            group.waiting.append(one)
-            group.leaves.append(leaf)
-            group.links.append(head)
-        return group
+        """The entries as the next of the chain."""
+        worker, head = f'"{self._worker}"', self._head
+        leaves, links = [], []
+        for sequence, one in enumerate(waiting, self._sequence + 1):
+            one.values["at"] = f'"{instant_text(one.at)}"'
+            one.values["id"] = f'"{one.entry_id}"'
+            one.values["salt"] = f'"{os.urandom(SALT_BYTES).hex()}"'
+            one.values["sequence"] = sequence
+            one.values["worker"] = worker
+            leaves.append(leaf := one.form.filled(one.values))
+            links.append(head := chain(head, leaf))
+        return _Group(waiting, leaves, links)
 
-    def _leaf(self, one: _Waiting, sequence: int) -> bytes:
-        added = {"id": str(one.entry_id), "at": instant_text(one.at), "worker": str(self._worker)}
-        return canonical({**one.entry, **added, "sequence": sequence, "salt": secrets.token_hex(16)})
-
-    async def _failure(self, group: _Group) -> BaseException | None:
+    async def _failure(self, group: _Group) -> Exception | None:
         """What kept the group from being durable, or None. A database that stands still is not waited for."""
-        writing = asyncio.create_task(self._write(group))
-        await asyncio.wait({writing}, timeout=self._write_seconds)
-        if writing.done():
-            return writing.exception()
-        group.inserted = True
-        self._abandoned.add(writing)
-        writing.add_done_callback(self._forget)
-        writing.cancel()
-        return TimeoutError()
-
-    def _forget(self, writing: "asyncio.Task[None]") -> None:
-        self._abandoned.discard(writing)
-        with contextlib.suppress(asyncio.CancelledError):
-            writing.exception()
-
-    async def _write(self, group: _Group) -> None:
         first = self._sequence + 1
-        async with self._store.autocommit() as connection:
+        try:
+            await self._line.open()
             group.inserted = True
-            try:
-                await connection.execute(
-                    WRITE,
-                    bucket_of(self._worker),
-                    self._worker,
-                    [one.entry_id for one in group.waiting],
-                    list(range(first, first + len(group.waiting))),
-                    [one.at for one in group.waiting],
-                    group.leaves,
-                    group.links,
-                )
-            except asyncpg.PostgresError:
+            await self._line.fetch(
+                WRITE,
+                bucket_of(self._worker),
+                self._worker,
+                [one.entry_id for one in group.waiting],
+                list(range(first, first + len(group.waiting))),
+                [one.at for one in group.waiting],
+                group.leaves,
+                group.links,
+            )
+        except Exception as failed:  # noqa: BLE001 - those who wait are told; the trail goes on
+            if isinstance(failed, asyncpg.PostgresError):
                 group.inserted = False  # the server said no: nothing was committed
-                raise
+            return failed
+        return None
 
     def _refuse(self, group: _Group, failure: BaseException) -> None:
         """Refuses the group, and those behind it: waiting as long again would not help them."""
@@ -240,7 +220,7 @@ def bucket_of(worker: UUID) -> int:
 
 def uuid7(at: datetime) -> UUID:
     """A random id (RFC 9562, version 7) that sorts by its instant."""
-    random = secrets.randbits(74)
+    random = int.from_bytes(os.urandom(10), "big") >> 6
     milliseconds = int(at.timestamp() * 1000)
     return UUID(int=milliseconds << 80 | 7 << 76 | random >> 62 << 64 | 2 << 62 | random & ((1 << 62) - 1))
 

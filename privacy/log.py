@@ -5,15 +5,38 @@ link of a chain), so that none can be passed off as another.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from privacy.encoding import canonical
 from privacy.errors import LogBroken, ValueRefused
 
-__all__ = ["START", "canonical", "chain", "leaf_hash", "verify_chain"]
+__all__ = ["START", "Form", "canonical", "chain", "leaf_hash", "verify_chain"]
 
 HASH_BYTES = 32
 START = bytes(HASH_BYTES)
+BLANK = "\0blank"
+
+
+class Form:
+    """Entries that differ in a few values alone: what they share is spelled once, and each then costs one filling-in.
+
+    `blanks` are the keys of the values that differ; the values come as JSON text, in the order of the sorted keys.
+    Raises ValueRefused where what is shared is not JSON.
+    """
+
+    __slots__ = ("_text", "blanks")
+
+    def __init__(self, shared: Mapping[str, object], blanks: Iterable[str]) -> None:
+        self.blanks = tuple(sorted(blanks))
+        spelled = canonical({**shared, **dict.fromkeys(self.blanks, BLANK)}).decode()
+        pieces = spelled.split(canonical(BLANK).decode())
+        if len(pieces) != len(self.blanks) + 1:
+            raise ValueRefused("what is shared holds the mark of a blank")
+        self._text = "%s".join(piece.replace("%", "%%") for piece in pieces)
+
+    def filled(self, values: Mapping[str, object]) -> bytes:
+        """The canonical bytes of one entry; `values` holds the JSON text of each blank."""
+        return (self._text % tuple([values[blank] for blank in self.blanks])).encode()
 
 
 def leaf_hash(leaf: bytes) -> bytes:

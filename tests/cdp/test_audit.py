@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from cdp.audit import AuditTrail, uuid7
 from cdp.audited import Break, Report, tail, verify
-from cdp.errors import AuditUnavailable
+from cdp.errors import AuditUnavailable, StoreUnavailable
 from cdp.settings import Settings
 from cdp.stores import Store, Stores, open_stores
 from privacy.errors import ValueRefused
@@ -180,14 +179,14 @@ async def test_after_a_commit_nobody_knows_about_a_new_worker_begins(
     trail: AuditTrail, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await trail.record(ENTRY)
-    write = trail._write
+    fetch = trail._line.fetch
 
-    async def committed_but_not_told(group: object) -> None:
-        await write(group)  # type: ignore[arg-type]  # the group is the trail's own
-        raise ConnectionResetError
+    async def committed_but_not_told(statement: str, *values: object) -> None:
+        await fetch(statement, *values)
+        raise StoreUnavailable("cn", "connection lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trail, "_write", committed_but_not_told)
+        patch.setattr(trail._line, "fetch", committed_but_not_told)
         with pytest.raises(AuditUnavailable):
             await trail.record(ENTRY)
     await trail.record(ENTRY)
@@ -197,7 +196,7 @@ async def test_after_a_commit_nobody_knows_about_a_new_worker_begins(
 
 
 async def test_a_database_that_stands_still_is_not_waited_for(stores: Stores, ring: KeyRing) -> None:
-    trail = AuditTrail(replace(stores["cn"], wait_seconds=0.1), ring, write_seconds=0.1)
+    trail = AuditTrail(stores["cn"], ring, write_seconds=0.1)
     trail.start()
     async with stores["cn"].transaction() as holder:
         await holder.execute("LOCK TABLE audit_entry IN EXCLUSIVE MODE")
@@ -315,9 +314,11 @@ async def test_an_empty_trail_is_whole(stores: Stores) -> None:
 
 async def test_a_pseudonym_tells_customers_apart_and_nothing_else(trail: AuditTrail) -> None:
     customer = uuid4()
-    assert trail.names.pseudonym(customer) == trail.names.pseudonym(customer) != trail.names.pseudonym(uuid4())
-    assert customer.hex not in trail.names.pseudonym(customer)
-    assert len(bytes.fromhex(trail.names.pseudonym(customer))) == 16
+    known = trail.names.pseudonym(customer, 2026)
+    assert known == trail.names.pseudonym(customer, 2026) != trail.names.pseudonym(uuid4(), 2026)
+    assert known != trail.names.pseudonym(customer, 2027)
+    assert customer.hex not in known
+    assert len(bytes.fromhex(known)) == 16
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)), st.integers(1, 10**9))  # noqa: DTZ001 -- made aware below
