@@ -2,40 +2,29 @@
 them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from cdp.asked import Asked
-from cdp.audit import AuditTrail
+from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
 from cdp.consent.reads import facts_of, latest_known
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import (
-    BIRTH_DATE,
-    CONSENTS,
-    CUSTOMER_ID,
-    DATA_KEYS,
-    LINKS,
-    LISTS,
-    OBJECTIONS,
-    POLICY_VERSION,
-    STATE,
-)
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
-from privacy.keys import KeyRing, WrappedDataKey
-from privacy.policy import decide
+from privacy.keys import KeyRing, KeyRow
+from privacy.policy import Decider, decide
 from privacy.rulebook import Policy
 from privacy.seal import Opener, Sealed, SealedColumn
-from privacy.vocabulary import SELF, RecipientClass, RetentionClass
+from privacy.vocabulary import SELF, RecipientClass
 
 BIRTH: SealedColumn = customer.c.birth_date.info["sealed"]
 AGE_PURPOSE = "legal.realname"
@@ -49,82 +38,78 @@ class OpenStore:
 
     store: Store
     ring: KeyRing
-    trail: AuditTrail
+    book: Book
     places: Places
     gatherer: Gatherer
     policy: Policy | None = None
 
-    async def policy_of(self, version: int) -> Policy:
-        """The policy of a version a snapshot named; read anew when the store has moved on."""
-        if self.policy is None or self.policy.version != version:
+    async def policy_since(self, version: int) -> Policy:
+        """The policy of the version a snapshot named, or a newer one; read anew when the store has moved on."""
+        if self.policy is None or self.policy.version < version:
             async with self.store.read() as connection:
                 self.policy = await read_policy(connection)
         return self.policy
 
 
-async def admit(at: OpenStore, row: Any, destination: str, asked: Asked) -> Part:
-    """The verdicts for one customer's rows, to be read in the jurisdiction `destination`, and the opener that follows
-    them.
-    """
-    head, plan, caller = row[2], asked.plan, asked.caller
-    assert plan is not None, "what is read has a plan"
-    policy = await at.policy_of(head[POLICY_VERSION])
-    customer_id: UUID = head[CUSTOMER_ID]
-    keys = [WrappedDataKey(customer_id, RetentionClass(key[0]), *key[1:]) for key in row[DATA_KEYS]]
-    request = Request(
-        caller.client,
-        caller.legal_entity,
-        caller.recipient_class,
-        plan.purpose,
-        caller.purposes,
-        caller.channel,
-        at.store.jurisdiction,
-        destination,
-        latest_known(asked.at, row[CONSENTS], row[OBJECTIONS]),
-    )
-    facts = facts_of(customer_id, head[STATE], None, row[CONSENTS], row[OBJECTIONS])
-    if head[BIRTH_DATE] is not None:
-        facts = replace(facts, birth_on=birth_of(Minor(at, policy, facts, keys), head[BIRTH_DATE], asked.at))
-    decision = decide(policy, request, facts, plan.categories)
-    opener = Opener(decision.permit, at.ring, customer_id, keys)
-    link = row[LINKS][0][0] if row[LINKS] else None
-    consents = len(row[CONSENTS])
-    return Part(
-        at.store.name,
-        customer_id,
-        head,
-        row[LISTS:],
-        link,
-        decision.verdicts,
-        opener,
-        at.places,
-        policy.version,
-        consents,
-    )
+class Admission:
+    """Who comes through the gate: customers' rows of one store, read for one operation in one jurisdiction."""
 
+    __slots__ = ("_at", "_categories", "_decider", "_policy", "_request")
 
-@dataclass(frozen=True, slots=True)
-class Minor:
-    """A customer whose age decides: the store and policy they are under, what is known of them, and their keys."""
+    def __init__(self, at: OpenStore, policy: Policy, destination: str, asked: Asked) -> None:
+        caller, plan = asked.caller, asked.plan
+        assert plan is not None, "what is read has a plan"
+        self._at, self._policy, self._categories = at, policy, plan.categories
+        self._request = Request(
+            caller.client,
+            caller.legal_entity,
+            caller.recipient_class,
+            plan.purpose,
+            caller.purposes,
+            caller.channel,
+            at.store.jurisdiction,
+            destination,
+            asked.at,
+        )
+        self._decider = Decider(policy, self._request, plan.categories)
 
-    at: OpenStore
-    policy: Policy
-    facts: Facts
-    keys: Sequence[WrappedDataKey]
+    def part(self, row: Any) -> Part:
+        """One customer's rows with the verdicts for them, and the opener that follows these."""
+        _, _, head, consents, objections, keys, links, *arrays = row
+        at, now, decider = self._at, self._request.as_of, self._decider
+        if (as_of := latest_known(now, consents, objections)) is not now:
+            decider = Decider(self._policy, self._request._replace(as_of=as_of), self._categories)
+        customer_id: UUID = head[CUSTOMER_ID]
+        facts = facts_of(customer_id, head[STATE], consents, objections)
+        if head[BIRTH_DATE] is not None:
+            facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
+        decision = decider.decide(facts)
+        return Part(
+            at.store.name,
+            customer_id,
+            head,
+            arrays,
+            links[0][0] if links else None,
+            decision,
+            Opener(decision.permit, at.ring, customer_id, keys),
+            at.places,
+            self._policy.version,
+            len(consents),
+            self._request.destination,
+        )
 
-
-def birth_of(minor: Minor, cell: bytes, now: datetime) -> date:
-    """A minor's birth date, opened so that the law that protects minors can be followed; today's where it does not
-    open: in doubt the youngest.
-    """
-    at, facts, here = minor.at, minor.facts, minor.at.store.jurisdiction
-    duty = Request("cdp", SELF, RecipientClass.SELF, AGE_PURPOSE, frozenset({AGE_PURPOSE}), "cdp", here, here, now)
-    permit = decide(minor.policy, duty, facts, (BIRTH.category,)).permit
-    try:
-        opener = Opener(permit, at.ring, facts.customer_id, minor.keys)
-        born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
-    except PrivacyError as broken:
-        log.warning("birth_unopened", store=at.store.name, code=broken.code)
-        return now.date()
-    assert isinstance(born, date)
-    return born
+    def _birth_of(self, facts: Facts, cell: bytes, keys: Collection[KeyRow]) -> date:
+        """A minor's birth date, opened so that the law that protects minors can be followed; today's where it does not
+        open: in doubt the youngest.
+        """
+        at, now, here = self._at, self._request.as_of, self._at.store.jurisdiction
+        duty = Request("cdp", SELF, RecipientClass.SELF, AGE_PURPOSE, frozenset({AGE_PURPOSE}), "cdp", here, here, now)
+        permit = decide(self._policy, duty, facts, (BIRTH.category,)).permit
+        try:
+            opener = Opener(permit, at.ring, facts.customer_id, keys)
+            born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
+        except PrivacyError as broken:
+            log.warning("birth_unopened", store=at.store.name, code=broken.code)
+            return now.date()
+        assert isinstance(born, date)
+        return born

@@ -5,7 +5,7 @@ together with the verdicts for them; `Findings` collects what did not leave, or 
 audit trail.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from privacy.errors import PrivacyError
-from privacy.policy import Verdict
+from privacy.policy import Decision, Verdict
 from privacy.seal import Opener, Place, Sealed, SealedColumn
 from privacy.vocabulary import Effect, Withheld
 
@@ -104,34 +104,32 @@ class Places:
 
 @dataclass(slots=True)
 class Part:
-    """One customer's rows of one store: `head` is the row of the root, `arrays` its lists in the plan's order."""
+    """One customer's rows of one store: `head` is the row of the root, `arrays` its lists in the plan's order.
+    `destination` is the jurisdiction they are read in.
+    """
 
     store: str
     customer_id: UUID
     head: Row
     arrays: Sequence[Sequence[Row]]
     link: bytes | None
-    verdicts: Mapping[str, Verdict]
+    decision: Decision
     opener: Opener
     places: Places
     policy_version: int
     consents: int
-    _grouped: dict[int, dict[Any, dict[Row, None]]] = field(default_factory=dict)
-
-    @property
-    def clear(self) -> bool:
-        """Whether everything the plan asks for may be seen as it is."""
-        return all(verdict.effect is Effect.ALLOW for verdict in self.verdicts.values())
+    destination: str
+    _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
 
     def shows_any(self, categories: Iterable[str]) -> bool:
         """Whether any of these categories of the plan may be seen."""
-        return any(self.verdicts[category].effect is not Effect.DENY for category in categories)
+        return any(self.decision.verdicts[category].effect is not Effect.DENY for category in categories)
 
     def verdict(self, spot: Spot) -> Verdict | None:
         """The verdict for a spot; None where nothing about a person is at stake."""
         if spot.refused is not None:
             return Verdict(Effect.DENY, "plan", spot.refused)
-        return None if spot.category is None else self.verdicts[spot.category]
+        return None if spot.category is None else self.decision.verdicts[spot.category]
 
     def sees(self, spot: Spot, findings: Findings) -> bool:
         """Whether the spot may be filled, noting it when not."""
@@ -160,6 +158,8 @@ class Part:
         """The rows of a list; those of one parent row when `parent` is not None (their first value names it)."""
         if parent is None:
             return self.arrays[array] or ()
+        if self._grouped is None:
+            self._grouped = {}
         groups = self._grouped.get(array)
         if groups is None:
             groups = self._grouped[array] = {}

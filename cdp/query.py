@@ -9,17 +9,17 @@ share, and nothing else.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from cdp.admission import OpenStore, admit
-from cdp.asked import Asked, Plan, entry
+from cdp.admission import Admission, OpenStore
+from cdp.asked import Asked, Plan, write_down
 from cdp.audit import uuid7
 from cdp.auth import Caller
-from cdp.gate import Spot
+from cdp.gate import Part, Spot
 from cdp.rendering import Writer
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import LINKS, KeyKind, Way
+from cdp.statement import HEAD_ROW, LINKS, POLICY_VERSION, KeyKind, Way
 from privacy.vocabulary import Effect, Withheld
 
 
@@ -36,8 +36,7 @@ class Root:
     """What it asks for of the customer's data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A root to be answered: by which kind of key, the key's values in each store to be asked, and its other
     parameters.
     """
@@ -65,6 +64,8 @@ class Query:
         answer.
         """
         assert asked.plan is not None, "what is read has a plan"
+        for want in wanted:
+            reading.bindings |= want.parameters
         homes = await self._fetch(wanted, asked.plan, reading)
         away = self._linked(wanted, homes, asked, reading)
         others = await self._fetch(away, asked.plan, reading) if away else {}
@@ -82,12 +83,10 @@ class Query:
         One that touched no store is written down in the first the caller may read. Raises AuditUnavailable.
         """
         entry_id = uuid7(asked.at)
-        first = next((store for store in asked.caller.stores if store in self.stores), next(iter(self.stores)))
-        touched = sorted({part.store for part in asked.parts} | asked.stores) or [first]
-        writing = [
-            at.trail.record(entry(asked, name, at.store.jurisdiction, at.trail.names, code), entry_id)
-            for name, at in ((name, self.stores[name]) for name in touched)
-        ]
+        touched = {part.store for part in asked.parts} | asked.stores
+        if not touched:
+            touched = {next((name for name in asked.caller.stores if name in self.stores), next(iter(self.stores)))}
+        writing = [write_down(asked, self.stores[name].book, code, entry_id) for name in sorted(touched)]
         if len(writing) == 1:
             await writing[0]
         else:
@@ -113,13 +112,13 @@ class Query:
         return found
 
     async def _execute(self, store: str, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> Sequence[Any]:
-        statement = plan.statement(tuple(_way(want, reading) for want in wanted))
-        shared, keys = dict(reading.bindings), dict(wanted[0].keys[store])
-        for want in wanted:
-            shared |= want.parameters
-            keys |= want.keys[store]
+        statement = plan.statement(tuple([_way(want, reading) for want in wanted]))
+        keys = wanted[0].keys[store]
+        for want in wanted[1:]:
+            keys = {**keys, **want.keys[store]}
+        bound = reading.bindings
         return await self.stores[store].gatherer.rows(
-            statement, [keys[name] for name in statement.keys], tuple([shared[name] for name in statement.shared])
+            statement, [keys[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
         )
 
     def _linked(
@@ -155,26 +154,38 @@ class Query:
         if not rows:
             return _nothing(want.root, asked.caller, reading)
         destination = self.stores[rows[0][0]].store.jurisdiction
-        token = rows[0][1][LINKS][0][0] if rows[0][1][LINKS] else None
-        parts = [await admit(self.stores[store], row, destination, asked) for store, row in (rows[0], *away)]
-        home, *others = parts
-        others = [part for part in others if part.link == token]
-        asked.parts += [home, *others]
-        asked.home |= {part.customer_id: destination for part in (home, *others)}
+        parts = [await self._admitted(store, row, destination, asked) for store, row in (rows[0], *away)]
+        home = parts[0]
+        if away:
+            parts = [home, *(part for part in parts[1:] if part.link == home.link)]
+        asked.parts += parts
         if asked.caller.partner and not home.shows_any(want.root.categories):
             return _nothing(want.root, asked.caller, reading)
         assert isinstance(want.root.shape, Node)
-        return want.root.writer.object(want.root.shape, home.head, [home, *others], reading)
+        return want.root.writer.object(want.root.shape, home.head, parts, reading)
+
+    async def _admitted(self, store: str, row: Any, destination: str, asked: Asked) -> Part:
+        return (await self._admission(store, row, destination, asked)).part(row)
+
+    async def _admitted_page(self, rows: Sequence[tuple[str, Any]], asked: Asked) -> list[Part]:
+        """The customers of a page: it is of one region, and so of one store."""
+        store, first = rows[0]
+        admission = await self._admission(store, first, self.stores[store].store.jurisdiction, asked)
+        return [admission.part(row) for _, row in rows]
+
+    async def _admission(self, store: str, row: Any, destination: str, asked: Asked) -> Admission:
+        """What admits the rows of a statement, of which `row` is one."""
+        at = self.stores[store]
+        return Admission(at, await at.policy_since(row[HEAD_ROW][POLICY_VERSION]), destination, asked)
 
     async def _page(self, want: Wanted, rows: Sequence[tuple[str, Any]], asked: Asked, reading: Reading) -> str:
         shape = want.root.shape
         assert isinstance(shape, Connection)
         first = reading.bindings[shape.many.first]
+        listed = rows[:first]
         parts = []
-        for store, row in rows[:first]:
-            at = self.stores[store]
-            part = await admit(at, row, at.store.jurisdiction, asked)
-            refused = [v for name in want.filters if (v := part.verdicts[name]).effect is not Effect.ALLOW]
+        for part in await self._admitted_page(listed, asked) if listed else ():
+            refused = [v for name in want.filters if (v := part.decision.verdicts[name]).effect is not Effect.ALLOW]
             if refused:
                 # Being found by a filter is a read of the filtered field.
                 code = refused[0].code or Withheld.UNAVAILABLE
@@ -182,9 +193,8 @@ class Query:
             else:
                 parts.append(part)
         asked.parts += parts
-        asked.home |= {part.customer_id: self.stores[part.store].store.jurisdiction for part in parts}
         # One who may not be listed keeps their place: the page ends, and goes on, where it would with them.
-        ends = (rows[0][1][2], rows[:first][-1][1][2]) if rows[:first] else None
+        ends = (listed[0][1][HEAD_ROW], listed[-1][1][HEAD_ROW]) if listed else None
         shown = [(part.head, (part,)) for part in parts]
         return want.root.writer.page(Page(shown, len(rows) > first, ends), reading)
 

@@ -34,8 +34,9 @@ class Way(NamedTuple):
     rows: int = 0
 
 
-# A statement's columns: root number, key number, head tuple, these arrays of tuples, then the lists of the plan.
-CONSENTS, OBJECTIONS, DATA_KEYS, LINKS, LISTS = 3, 4, 5, 6, 7
+# A statement's columns: root number, key number, head tuple, arrays of tuples (consents, objections, data keys, links),
+# then the lists of the plan.
+HEAD_ROW, LINKS = 2, 6
 
 # The head tuple begins with these; what the operation asked for follows.
 CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4

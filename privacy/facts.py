@@ -1,6 +1,6 @@
 """What a decision is made from: the request, and what is known of one customer in the snapshot of the data."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -18,8 +18,7 @@ from privacy.vocabulary import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Who asks, for what, from where and as of when.
 
     `recipient` is the receiving legal entity, "SELF" for the operator itself. `channel` is the channel the answer is
@@ -70,15 +69,14 @@ class ObjectionFact(NamedTuple):
     lifted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is known of one customer, read in the same snapshot as the data. `birth_on` is needed only for minors."""
 
     customer_id: UUID
     state: CustomerState
     birth_on: date | None
-    consents: tuple[ConsentFact, ...]
-    objections: tuple[ObjectionFact, ...]
+    consents: Collection[ConsentFact]
+    objections: Collection[ObjectionFact]
 
     def aged_on(self, years: int) -> date | None:
         """The day the customer is that old, None where the birth date is not known. 29 February falls on 1 March."""

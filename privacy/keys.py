@@ -11,8 +11,9 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache, partial
 from struct import pack
-from typing import Protocol, Self, final
+from typing import NamedTuple, Protocol, Self, TypeAlias, final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -43,6 +44,7 @@ __all__ = [
 DATA_KEY_BYTES = 32
 PSEUDONYM_BYTES = 16
 LONGEST_TOKEN = 8192
+MOST_LABELS = 4096
 
 
 class StoreKeyKind(StrEnum):
@@ -62,6 +64,9 @@ LENGTHS = {
     StoreKeyKind.LOG: 32,  # an Ed25519 seed
     StoreKeyKind.CURSOR: 64,
 }
+
+
+RETENTIONS = {retention: framed(retention.value) for retention in RetentionClass}
 
 
 class CellCipher(Protocol):
@@ -84,8 +89,11 @@ class DataKey(Hidden):
         self.cipher: CellCipher | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WrappedDataKey:
+KeyRow: TypeAlias = tuple[str, int, int, bytes]
+"""A wrapped key of a customer who is known already: retention class, generation, epoch, wrapped."""
+
+
+class WrappedDataKey(NamedTuple):
     """A data key as a row of the key store keeps it: 48 bytes, under the KEK of `epoch`."""
 
     customer_id: UUID
@@ -93,6 +101,11 @@ class WrappedDataKey:
     generation: int
     epoch: int
     wrapped: bytes
+
+    @property
+    def row(self) -> KeyRow:
+        """The key without its customer."""
+        return self.retention.value, self.generation, self.epoch, self.wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +178,15 @@ class LogSigner(Hidden):
 class TokenSeal(Hidden):
     """Seals global ids and cursors (AES-SIV): the same payload gives the same text, good for its audience alone."""
 
-    __slots__ = ("_siv",)
+    __slots__ = ("_label", "_siv")
 
     def __init__(self, secret: bytes) -> None:
         self._siv = AESSIV(secret)
+        self._label = lru_cache(MOST_LABELS)(partial(framed, "cdp.token.v1"))
 
     def seal(self, kind: str, audience: str, payload: bytes) -> str:
         """The payload as URL-safe base64 without padding, bound to its kind ("node", "cursor") and audience."""
-        sealed = self._siv.encrypt(payload, [framed("cdp.token.v1", kind, audience)])
+        sealed = self._siv.encrypt(payload, [self._label(kind, audience)])
         return urlsafe_b64encode(sealed).decode().rstrip("=")
 
     def open(self, kind: str, audience: str, text: str) -> bytes:
@@ -184,7 +198,7 @@ class TokenSeal(Hidden):
             # Base64 has several spellings for the same bytes; only the one that was given out is accepted.
             if urlsafe_b64encode(sealed).decode().rstrip("=") != text:
                 raise InvalidTag
-            return self._siv.decrypt(sealed, [framed("cdp.token.v1", kind, audience)])
+            return self._siv.decrypt(sealed, [self._label(kind, audience)])
         except (InvalidTag, ValueError):
             raise TokenRefused("the token is not one of ours") from None
 
@@ -193,7 +207,7 @@ class TokenSeal(Hidden):
 class KeyRing(Hidden):
     """The unwrapped keys of one store, for as long as the process serves it. New data keys use the newest epoch."""
 
-    __slots__ = ("_keks", "_newest", "_prefix", "_pseudonym_keys", "_secrets", "_taggers", "store", "tenant")
+    __slots__ = ("_keks", "_newest", "_prefix", "_pseudonyms", "_secrets", "_taggers", "store", "tenant")
 
     def __init__(self, tenant: str, store: str, keys: Iterable[tuple[StoreKeyKind, int, bytes]]) -> None:
         """Raises KeyUnavailable for a key of the wrong length; `unlock` makes a ring from wrapped keys."""
@@ -205,7 +219,7 @@ class KeyRing(Hidden):
         self._newest = dict(sorted(self._secrets))
         self._keks = {epoch: AESSIV(secret) for (kind, epoch), secret in self._secrets.items() if kind == "KEK"}
         self._taggers: dict[Index, Tagger] = {}
-        self._pseudonym_keys: dict[int, bytes] = {}
+        self._pseudonyms: dict[int, hmac.HMAC] = {}
 
     @classmethod
     async def unlock(cls, kms: Kms, tenant: str, store: str, wrapped: Iterable[WrappedStoreKey]) -> Self:
@@ -224,7 +238,7 @@ class KeyRing(Hidden):
     def _bound(self, customer_id: UUID, retention: RetentionClass, generation: int, epoch: int) -> list[bytes]:
         # As `framed` writes it: each part behind its length.
         tail = pack(">HIHI", 4, generation, 4, epoch)
-        return [b"".join((self._prefix, customer_id.bytes, framed(retention.value), tail))]
+        return [b"".join((self._prefix, customer_id.bytes, RETENTIONS[retention], tail))]
 
     def wrap(self, key: DataKey) -> WrappedDataKey:
         """The data key under the newest KEK, bound to tenant, store, customer, class, generation and epoch."""
@@ -263,11 +277,14 @@ class KeyRing(Hidden):
 
     def pseudonym(self, customer_id: UUID, year: int) -> bytes:
         """The name (16 bytes) of a customer in one year of the audit log; without the key, years do not join."""
-        key = self._pseudonym_keys.get(year)
-        if key is None:
+        keyed = self._pseudonyms.get(year)
+        if keyed is None:
             label = framed("audit", self.tenant, self.store, u32(year))
-            key = self._pseudonym_keys[year] = expand(self._newest_of(StoreKeyKind.AUDIT), label)
-        return hmac.digest(key, customer_id.bytes, "sha256")[:PSEUDONYM_BYTES]
+            key = expand(self._newest_of(StoreKeyKind.AUDIT), label)
+            keyed = self._pseudonyms[year] = hmac.new(key, digestmod="sha256")
+        keyed = keyed.copy()
+        keyed.update(customer_id.bytes)
+        return keyed.digest()[:PSEUDONYM_BYTES]
 
     @property
     def signer(self) -> LogSigner:

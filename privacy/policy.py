@@ -7,31 +7,18 @@ while planning), 3 the border, 4 objections, 5 a basis other than consent, 6 con
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass
-from datetime import date, datetime
-from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from privacy.errors import PermitMissing
 from privacy.facts import ConsentFact, Facts, ObjectionFact, Request
-from privacy.rulebook import UNRULED, Border, Cell, Demand, Policy, Route, Verdict
-from privacy.vocabulary import (
-    ANY,
-    NOWHERE,
-    SELF,
-    Actor,
-    ConsentKind,
-    ConsentType,
-    CustomerState,
-    Effect,
-    ObjectionKind,
-    RecipientClass,
-    Withheld,
-    covers,
-)
+from privacy.hearing import Hearing
+from privacy.rulebook import UNRULED, Cells, Outcome, Policy, Route, Verdict
+from privacy.vocabulary import LEGAL, SELF, CustomerState, Effect, RecipientClass, Withheld
 
 __all__ = [
     "ConsentFact",
+    "Decider",
     "Decision",
     "Facts",
     "ObjectionFact",
@@ -44,65 +31,34 @@ __all__ = [
 ]
 
 _MINT: Final = object()
-_LEGAL: Final = "legal"
-_MARKETING: Final = "marketing"
-_LADDER: Final = {
-    ConsentKind.GUARDIAN: -1,
-    ConsentKind.NO_OBJECTION: 0,
-    ConsentKind.GENERAL: 1,
-    ConsentKind.SEPARATE: 2,
-    ConsentKind.WRITTEN: 3,
-}
-_NO: Final = {
-    ConsentType.REFUSED: Withheld.CONSENT_WITHDRAWN,
-    ConsentType.WITHDRAWN: Withheld.CONSENT_WITHDRAWN,
-    ConsentType.INVALIDATED: Withheld.CONSENT_REQUIRED,
-    ConsentType.EXPIRED: Withheld.CONSENT_EXPIRED,
-}
-_ENDS: Final = frozenset({ConsentType.INVALIDATED, ConsentType.EXPIRED})
-# Of two events of one instant the stricter is heard.
-_STRICTNESS: Final = {
-    None: 0,
-    Withheld.NOTICE_SUPERSEDED: 1,
-    Withheld.CONSENT_EXPIRED: 2,
-    Withheld.CONSENT_REQUIRED: 3,
-    Withheld.CONSENT_WITHDRAWN: 4,
-}
-_SEVERITY: Final = {Effect.ALLOW: 0, Effect.MASK: 1, Effect.DENY: 2}
 _UNAVAILABLE: Final = Verdict(Effect.DENY, "customer", Withheld.UNAVAILABLE)
 _RESTRICTED: Final = Verdict(Effect.DENY, "customer", Withheld.RESTRICTED)
 _STRANGER: Final = Verdict(Effect.DENY, "request", Withheld.UNAVAILABLE)
 _NOT_GRANTED: Final = Verdict(Effect.DENY, "request", Withheld.PURPOSE_NOT_DECLARED)
-_OBJECTED: Final = {
-    kind: Verdict(Effect.DENY, f"objection.{kind}".lower(), Withheld.OBJECTION) for kind in ObjectionKind
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to open one customer's cells, made by decide() alone; anyone else gets PermitMissing."""
+    """Leave to open one customer's cells, made by decide() alone; anyone else gets PermitMissing.
+
+    `opens` are the categories whose cells may be opened; what is opened of a masked one must be masked by whoever did.
+    """
 
     customer_id: UUID
-    purpose: str
-    allowed: frozenset[str]
-    masked: Mapping[str, str]
+    opens: frozenset[str]
     mint: InitVar[object]
 
     def __post_init__(self, mint: object) -> None:
         if mint is not _MINT:
             raise PermitMissing("a permit is made by a decision, not by hand")
 
-    def covers(self, customer_id: UUID, category: str) -> bool:
-        """Whether a cell may be opened; a masked category may be, and must be masked by whoever opened it."""
-        return customer_id == self.customer_id and (category in self.allowed or category in self.masked)
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The permit for one customer and the verdict for each category asked about."""
+class Decision(NamedTuple):
+    """The permit for one customer and the verdict for each category asked about; `clear` where all are ALLOW."""
 
     permit: Permit
     verdicts: Mapping[str, Verdict]
+    clear: bool
 
 
 def declares(field_purposes: Collection[str], purpose: str, policy: Policy) -> bool:
@@ -112,188 +68,55 @@ def declares(field_purposes: Collection[str], purpose: str, policy: Policy) -> b
 
 def decide(policy: Policy, request: Request, facts: Facts, categories: Iterable[str]) -> Decision:
     """Decide every category for one customer. Nothing is remembered of the customer; nothing is raised."""
-    wall = _wall(policy, request, facts.state)
-    if wall is not None:
-        permit = Permit(facts.customer_id, request.purpose, frozenset(), MappingProxyType({}), _MINT)
-        return Decision(permit, dict.fromkeys(categories, wall))
-    cells = policy.cells(Route(request.origin, request.destination, request.purpose, request.recipient_class))
-    hearing = _Hearing(policy, request, facts)
-    allowed: list[str] = []
-    masked: dict[str, str] = {}
-    verdicts: dict[str, Verdict] = {}
-    for category in categories:
-        cell = cells[category]
-        verdict = cell.verdict if cell.settled and hearing.objection is None else hearing.judge(cell, category)
-        verdicts[category] = verdict
-        if verdict.effect is Effect.ALLOW:
-            allowed.append(category)
-        elif verdict.style is not None:
-            masked[category] = verdict.style
-    permit = Permit(facts.customer_id, request.purpose, frozenset(allowed), MappingProxyType(masked), _MINT)
-    return Decision(permit, verdicts)
+    return Decider(policy, request, tuple(categories)).decide(facts)
 
 
-def _wall(policy: Policy, request: Request, state: CustomerState) -> Verdict | None:
-    """Steps 0 and 1: what closes the whole record, or None."""
-    lineage = policy.lineage.get(request.purpose)
-    if lineage is None or request.purpose in policy.groups:
+class Decider:
+    """Decides for the customers of one request: what does not depend on them is worked out once."""
+
+    __slots__ = ("_categories", "_cells", "_legal", "_policy", "_request", "_settled", "_wall")
+
+    def __init__(self, policy: Policy, request: Request, categories: tuple[str, ...]) -> None:
+        self._policy, self._request, self._categories = policy, request, categories
+        lineage = policy.lineage.get(request.purpose, frozenset())
+        self._wall, self._legal = _wall(policy, request, lineage), LEGAL in lineage
+        route = Route(request.origin, request.destination, request.purpose, request.recipient_class)
+        self._cells = policy.cells(route) if self._wall is None else Cells(policy, route)
+        self._settled = self._cells.settled(categories) if self._wall is None else None
+
+    def decide(self, facts: Facts) -> Decision:
+        """As the function of this name."""
+        wall = self._wall or self._closed(facts.state)
+        if wall is not None:
+            return _decision(facts, dict.fromkeys(self._categories, wall))
+        if self._settled is not None and not facts.objections:
+            verdicts, opens, clear = self._settled
+            return Decision(Permit(facts.customer_id, opens, _MINT), verdicts, clear)
+        hearing = Hearing(self._policy, self._request, facts)
+        verdicts = {}
+        for category in self._categories:
+            cell = self._cells[category]
+            known = cell.settled and hearing.objection is None
+            verdicts[category] = cell.verdict if known else hearing.judge(cell, category)
+        return _decision(facts, verdicts)
+
+    def _closed(self, state: CustomerState) -> Verdict | None:
+        """Step 1: what closes the whole record, or None."""
+        if state is CustomerState.ACTIVE or (state is CustomerState.RESTRICTED and self._legal):
+            return None
+        return _RESTRICTED if state is CustomerState.RESTRICTED else _UNAVAILABLE
+
+
+def _decision(facts: Facts, verdicts: Mapping[str, Verdict]) -> Decision:
+    outcome = Outcome.of(verdicts)
+    return Decision(Permit(facts.customer_id, outcome.opens, _MINT), verdicts, outcome.clear)
+
+
+def _wall(policy: Policy, request: Request, lineage: frozenset[str]) -> Verdict | None:
+    """Step 0: what closes every record to the request, or None."""
+    if not lineage or request.purpose in policy.groups:
         return UNRULED
     itself = request.recipient_class == RecipientClass.SELF
     if not request.client or not request.recipient or itself != (request.recipient == SELF):
         return _STRANGER
-    if lineage.isdisjoint(request.granted):
-        return _NOT_GRANTED
-    if state == CustomerState.ACTIVE or (state == CustomerState.RESTRICTED and _LEGAL in lineage):
-        return None
-    return _RESTRICTED if state == CustomerState.RESTRICTED else _UNAVAILABLE
-
-
-class _Voice(NamedTuple):
-    """One consent event that speaks to this request; `no` is why it says no, None for a yes that still holds."""
-
-    happened_at: datetime
-    recorded_at: datetime
-    strictness: int
-    no: Withheld | None
-    fact: ConsentFact
-
-
-class _Hearing:
-    """What one customer said, heard for one request: the objection that stands, and the consent events as voices."""
-
-    __slots__ = ("_answers", "_facts", "_heard", "_policy", "_request", "objection")
-
-    def __init__(self, policy: Policy, request: Request, facts: Facts) -> None:
-        self._policy, self._request, self._facts = policy, request, facts
-        self._heard: list[_Voice] | None = None
-        self._answers: dict[str, Withheld | None] = {}  # what holds for every category, by what was asked
-        self.objection = self._objection() if facts.objections else None
-
-    def judge(self, cell: Cell, category: str) -> Verdict:
-        """Steps 3 to 8 for one category; where several jurisdictions ask, the strictest answer."""
-        refused = self._border(cell.border, category) if cell.border is not None else None
-        if decisive := refused or self.objection:
-            return decisive
-        strictest = cell.verdict
-        for demand in cell.demands:
-            code = self._answer(demand, category)
-            verdict = demand.met if code is None else demand.refusals[code]
-            strictest = max(strictest, verdict, key=lambda answer: _SEVERITY[answer.effect])
-        return strictest
-
-    def _border(self, border: Border, category: str) -> Verdict | None:
-        """Step 3. A border rule not in force asks nothing, but an explicit no naming the destination still counts."""
-        if border.demand is None:
-            return border.refused
-        if border.enforced and not any(
-            basis.expires_at is None or basis.expires_at > self._request.as_of for basis in border.transfers
-        ):
-            return border.refused
-        code = self._answer(border.demand, category)
-        if code is None or not (border.enforced or code is Withheld.CONSENT_WITHDRAWN):
-            return None
-        return border.demand.refusals[code]
-
-    def _objection(self) -> Verdict | None:
-        """Step 4: an objection that hits the purpose."""
-        request = self._request
-        purpose = self._policy.purposes[request.purpose]
-        lineage = self._policy.lineage[request.purpose]
-        hit = {
-            ObjectionKind.DIRECT_MARKETING: purpose.direct_marketing,
-            ObjectionKind.AUTOMATED_DECISION: purpose.automated_decision,
-            ObjectionKind.RESTRICTION: _LEGAL not in lineage,
-            ObjectionKind.DO_NOT_CONTACT: _MARKETING in lineage,
-        }
-        kinds = {fact.kind for fact in self._facts.objections if hit[fact.kind] and self._stands(fact)}
-        return next((_OBJECTED[kind] for kind in ObjectionKind if kind in kinds), None)
-
-    def _stands(self, fact: ObjectionFact) -> bool:
-        request = self._request
-        horizon = request.as_of if request.known_at is None else min(request.as_of, request.known_at)
-        lifted = fact.lifted_at is not None and fact.lifted_at <= horizon
-        return not lifted and covers(fact.scope, request.purpose) and request.knows(fact)
-
-    def _answer(self, demand: Demand, category: str) -> Withheld | None:
-        """Steps 6 and 7: why the demand is not met, or None. Worked out once where no event names a category."""
-        if demand.asks in self._answers:
-            return self._answers[demand.asks]
-        majority_on = None if demand.under_age is None else self._facts.aged_on(demand.under_age)
-        minor = majority_on is not None and self._request.as_of.date() < majority_on
-        answer = self._own(demand, category, majority_on, minor=minor)
-        answer = self._guardian(demand, category) if answer is None and minor else answer
-        if all(voice.fact.category == ANY for voice in self._voices()):
-            self._answers[demand.asks] = answer
-        return answer
-
-    def _own(self, demand: Demand, category: str, majority_on: date | None, *, minor: bool) -> Withheld | None:
-        """The latest event in a covering scope: any no, or a yes as strong and as plainly addressed as demanded.
-
-        Of age, a yes of a guardian or of the child no longer counts, so that a birthday never widens access. An event
-        that ends a yes does not end a no: the withdrawal before it is still heard.
-        """
-        ended: Withheld | None = None
-        for voice in self._voices():
-            fact = voice.fact
-            if fact.kind == ConsentKind.GUARDIAN or not self._reaches(fact, demand, category):
-                continue
-            if fact.type in _ENDS:
-                ended = ended or voice.no
-                continue
-            grown = majority_on is None or fact.happened_at.date() >= majority_on
-            counts = minor or (grown and fact.actor != Actor.GUARDIAN)
-            if fact.type in _NO or (counts and _LADDER[fact.kind] >= _LADDER[demand.kind]):
-                return voice.no if voice.no is Withheld.CONSENT_WITHDRAWN else ended or voice.no
-        return ended or Withheld.CONSENT_REQUIRED
-
-    def _guardian(self, demand: Demand, category: str) -> Withheld | None:
-        """Step 7: the latest event of the guardian's own kind."""
-        for voice in self._voices():
-            if voice.fact.kind == ConsentKind.GUARDIAN and self._reaches(voice.fact, demand, category):
-                return None if voice.no is None else Withheld.GUARDIAN_REQUIRED
-        return Withheld.GUARDIAN_REQUIRED
-
-    def _reaches(self, fact: ConsentFact, demand: Demand, category: str) -> bool:
-        """Whether an event speaks to a demand. In a yes "*" names neither a destination nor a recipient."""
-        if not covers(fact.category, category):
-            return False
-        if fact.type in _NO or demand.destination == NOWHERE:
-            named = fact.destination in {demand.destination, ANY}
-        else:
-            named = fact.destination == demand.destination
-        due = demand.names_recipient and fact.type not in _NO
-        return named and not (due and fact.recipient != self._request.recipient)
-
-    def _voices(self) -> list[_Voice]:
-        """The events in scope and known by then, latest first; read once, and only if some rule asks for consent."""
-        if self._heard is None:
-            request = self._request
-            # A processor acts for the operator: what was said to the operator is said to it.
-            itself = {SELF} if request.recipient_class == RecipientClass.PROCESSOR else set()
-            recipients = {request.recipient, ANY} | itself
-            heard = [
-                self._voice(fact)
-                for fact in self._facts.consents
-                if covers(fact.purpose, request.purpose)
-                and fact.type != ConsentType.REQUESTED
-                and covers(fact.channel, request.channel)
-                and fact.recipient in recipients
-                and request.knows(fact)
-            ]
-            self._heard = sorted(heard, key=lambda voice: voice[:3], reverse=True)
-        return self._heard
-
-    def _voice(self, fact: ConsentFact) -> _Voice:
-        no = _NO.get(fact.type) or self._lapsed(fact)
-        return _Voice(fact.happened_at, fact.recorded_at, _STRICTNESS[no], no, fact)
-
-    def _lapsed(self, fact: ConsentFact) -> Withheld | None:
-        """Whether a yes has run out, or was given to a notice that was replaced or that nobody knows."""
-        if fact.expires_at is not None and fact.expires_at <= self._request.as_of:
-            return Withheld.CONSENT_EXPIRED
-        if fact.notice is None:
-            return None
-        notice = self._policy.notices.get(fact.notice)
-        if notice is None or (notice.superseded_at is not None and notice.superseded_at <= self._request.as_of):
-            return Withheld.NOTICE_SUPERSEDED
-        return None
+    return _NOT_GRANTED if lineage.isdisjoint(request.granted) else None

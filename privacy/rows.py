@@ -3,10 +3,13 @@
 A row is data, never code: counsel changes a row, not a release. `fault()` returns one sentence or None.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from privacy.errors import PolicyInvalid
 from privacy.vocabulary import (
     ANY,
     BasisKind,
@@ -208,6 +211,16 @@ def _scope_fault(scope: str, words: Words) -> str | None:
     return None if known else _unknown_category(scope) + ", a parent of one or *"
 
 
+class _Row(Protocol):
+    def fault(self, words: Words) -> str | None: ...
+
+
+def _unique(kind: str, keys: Iterable[object]) -> None:
+    doubled = [key for key, count in Counter(keys).items() if count > 1]
+    if doubled:
+        raise PolicyInvalid(f"{kind} {doubled[0]}: given twice; expected one row for each")
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyRows:
     """Every row of one version, in any order, as the reference tables give them."""
@@ -220,3 +233,29 @@ class PolicyRows:
     bases: tuple[Basis, ...]
     notices: tuple[Notice, ...]
     transfer_bases: tuple[TransferBasis, ...]
+
+    def check(self) -> None:
+        """Raise PolicyInvalid for the first row that is doubled, points nowhere or contradicts itself."""
+        _unique("purpose", (row.id for row in self.purposes))
+        _unique("category", (row.id for row in self.categories))
+        _unique("rule", (row.id for row in self.rules))
+        _unique("rule place", (row.place for row in self.rules))
+        _unique("notice", (row.id for row in self.notices))
+        _unique("transfer basis", (row.id for row in self.transfer_bases))
+        _unique("sensitivity", ((row.category, row.jurisdiction) for row in self.sensitivities))
+        words = Words(frozenset(row.id for row in self.purposes), frozenset(row.id for row in self.categories))
+        for purpose in self.purposes:
+            if purpose.parent is not None and not (
+                purpose.parent in words.purposes and purpose.id.startswith(purpose.parent + ".")
+            ):
+                raise PolicyInvalid(f"purpose {purpose.id}: parent {purpose.parent!r}; expected a known dotted prefix")
+        governed: tuple[tuple[str, _Row], ...] = (
+            *((f"rule {row.id}", row) for row in self.rules),
+            *((f"notice {row.id}", row) for row in self.notices),
+            *((f"transfer basis {row.id}", row) for row in self.transfer_bases),
+            *((f"sensitivity of {row.category} in {row.jurisdiction}", row) for row in self.sensitivities),
+            *((f"basis of {row.purpose} for {row.category} in {row.jurisdiction}", row) for row in self.bases),
+        )
+        for name, row in governed:
+            if fault := row.fault(words):
+                raise PolicyInvalid(f"{name}: {fault}")

@@ -4,14 +4,13 @@ A cell holds all that follows from the policy alone for one route (from, to, pur
 category, so that a decision reads only what differs between customers. Cells are made once and kept in the policy.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Self
 
 from privacy.errors import PolicyInvalid
-from privacy.rows import Basis, Notice, PolicyRows, Rule, TransferBasis, Words
+from privacy.rows import Basis, Notice, PolicyRows, Rule, TransferBasis
 from privacy.vocabulary import (
     ANY,
     NOWHERE,
@@ -26,6 +25,8 @@ from privacy.vocabulary import (
 )
 
 DEFAULT_RULE: Final = "default"
+MOST_SETS: Final = 4096
+"""Sets of categories that are remembered for a route."""
 _OTHERS: Final = frozenset({RecipientClass.AFFILIATE, RecipientClass.THIRD_PARTY})  # entities with ends of their own
 
 
@@ -92,12 +93,44 @@ class Cell:
         object.__setattr__(self, "settled", self.border is None and not self.demands)
 
 
+class Outcome(NamedTuple):
+    """Verdicts by category; the categories whose cells they open; whether all of them are ALLOW."""
+
+    verdicts: Mapping[str, Verdict]
+    opens: frozenset[str]
+    clear: bool
+
+    @classmethod
+    def of(cls, verdicts: Mapping[str, Verdict]) -> "Outcome":
+        """The outcome of these verdicts; a category to be masked is opened too."""
+        opens = [
+            category
+            for category, verdict in verdicts.items()
+            if verdict.effect is Effect.ALLOW or verdict.style is not None
+        ]
+        return cls(verdicts, frozenset(opens), all(verdict.effect is Effect.ALLOW for verdict in verdicts.values()))
+
+
 class Cells(dict[str, Cell]):
     """category -> cell of one route, compiled on first use; unknown categories are answered and not kept."""
 
     def __init__(self, policy: "Policy", route: Route) -> None:
         super().__init__()
         self._policy, self._route = policy, route
+        self._settled: dict[tuple[str, ...], Outcome | None] = {}
+
+    def settled(self, categories: tuple[str, ...]) -> Outcome | None:
+        """What the policy alone says of these categories, where nothing a customer said could change it; else None."""
+        try:
+            return self._settled[categories]
+        except KeyError:
+            pass
+        cells = {category: self[category] for category in categories}
+        settled = all(cell.settled for cell in cells.values())
+        outcome = Outcome.of({category: cell.verdict for category, cell in cells.items()}) if settled else None
+        if len(self._settled) < MOST_SETS:
+            self._settled[categories] = outcome
+        return outcome
 
     def __missing__(self, category: str) -> Cell:
         if category not in self._policy.categories:
@@ -125,7 +158,7 @@ class Policy:
     @classmethod
     def of(cls, rows: PolicyRows) -> Self:
         """Check and index the rows. Raises PolicyInvalid naming the row and what was expected."""
-        _check(rows)
+        rows.check()
         purposes = {row.id: row for row in rows.purposes}
         ranks = {(row.category, row.jurisdiction): row.sensitivity for row in rows.sensitivities}
         return cls(
@@ -157,43 +190,6 @@ class Policy:
             and any(covers(scope, purpose) for scope in notice.scopes)
         ]
         return max(fitting)[1] if fitting else None
-
-
-class _Row(Protocol):
-    def fault(self, words: Words) -> str | None: ...
-
-
-def _check(rows: PolicyRows) -> None:
-    """Raise PolicyInvalid for the first row that is doubled, points nowhere or contradicts itself."""
-    _unique("purpose", (row.id for row in rows.purposes))
-    _unique("category", (row.id for row in rows.categories))
-    _unique("rule", (row.id for row in rows.rules))
-    _unique("rule place", (row.place for row in rows.rules))
-    _unique("notice", (row.id for row in rows.notices))
-    _unique("transfer basis", (row.id for row in rows.transfer_bases))
-    _unique("sensitivity", ((row.category, row.jurisdiction) for row in rows.sensitivities))
-    words = Words(frozenset(row.id for row in rows.purposes), frozenset(row.id for row in rows.categories))
-    for purpose in rows.purposes:
-        if purpose.parent is not None and not (
-            purpose.parent in words.purposes and purpose.id.startswith(purpose.parent + ".")
-        ):
-            raise PolicyInvalid(f"purpose {purpose.id}: parent {purpose.parent!r}; expected a known dotted prefix")
-    governed: tuple[tuple[str, _Row], ...] = (
-        *((f"rule {row.id}", row) for row in rows.rules),
-        *((f"notice {row.id}", row) for row in rows.notices),
-        *((f"transfer basis {row.id}", row) for row in rows.transfer_bases),
-        *((f"sensitivity of {row.category} in {row.jurisdiction}", row) for row in rows.sensitivities),
-        *((f"basis of {row.purpose} for {row.category} in {row.jurisdiction}", row) for row in rows.bases),
-    )
-    for name, row in governed:
-        if fault := row.fault(words):
-            raise PolicyInvalid(f"{name}: {fault}")
-
-
-def _unique(kind: str, keys: Iterable[object]) -> None:
-    doubled = [key for key, count in Counter(keys).items() if count > 1]
-    if doubled:
-        raise PolicyInvalid(f"{kind} {doubled[0]}: given twice; expected one row for each")
 
 
 def _lineage(purpose: str, purposes: Mapping[str, Purpose]) -> frozenset[str]:

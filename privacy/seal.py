@@ -6,7 +6,7 @@ does not open. No other module touches AES-GCM.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import final
 from uuid import UUID
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from privacy.encoding import CellType, CellValue, decode, encode, framed, pad, u32, unpad
 from privacy.errors import KeyUnavailable, PermitMissing, SealBroken, ValueRefused
 from privacy.hidden import Hidden
-from privacy.keys import CellCipher, DataKey, KeyRing, WrappedDataKey
+from privacy.keys import CellCipher, DataKey, KeyRing, KeyRow, WrappedDataKey
 from privacy.policy import Permit
 from privacy.vocabulary import RetentionClass
 
@@ -45,20 +45,20 @@ def seal_bytes(key: CellCipher | bytes, nonce: bytes, plaintext: bytes, associat
     """
     if len(nonce) != NONCE_BYTES:
         raise ValueRefused("a nonce has 12 bytes")
-    return _cipher(key).encrypt(nonce, plaintext, associated_data)
+    cipher = _cipher(key) if isinstance(key, bytes) else key
+    return cipher.encrypt(nonce, plaintext, associated_data)
 
 
 def open_bytes(key: CellCipher | bytes, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
     """The plaintext; raises SealBroken unless key, nonce, ciphertext and associated data are those of the sealing."""
+    cipher = _cipher(key) if isinstance(key, bytes) else key
     try:
-        return _cipher(key).decrypt(nonce, ciphertext, associated_data)
+        return cipher.decrypt(nonce, ciphertext, associated_data)
     except (InvalidTag, ValueError):
         raise SealBroken("the cell was altered or moved") from None
 
 
-def _cipher(key: CellCipher | bytes) -> CellCipher:
-    if not isinstance(key, bytes):
-        return key
+def _cipher(key: bytes) -> CellCipher:
     try:
         return AESGCM(key)
     except ValueError:
@@ -134,20 +134,19 @@ def seal(value: CellValue, key: DataKey, place: Place, row_id: UUID, customer_id
 class Opener(Hidden):
     """Opens the cells of one customer for one request; made with a permit, dropped with the request.
 
-    `opened` counts the cells that were opened. Raises PermitMissing when `permit` is not a Permit, and KeyUnavailable
-    for a wrapped key of another customer.
+    `keys` are the customer's rows in the key store: retention class, generation, epoch, wrapped key. `opened` counts
+    the cells that were opened. Raises PermitMissing when `permit` is not a Permit.
     """
 
-    __slots__ = ("_ciphers", "_customer", "_customer_id", "_permit", "_ring", "_wrapped", "opened")
+    __slots__ = ("_ciphers", "_customer", "_customer_id", "_keys", "_opens", "_ring", "opened")
 
-    def __init__(self, permit: Permit, ring: KeyRing, customer_id: UUID, wrapped: Iterable[WrappedDataKey]) -> None:
+    def __init__(self, permit: Permit, ring: KeyRing, customer_id: UUID, keys: Collection[KeyRow]) -> None:
         if not isinstance(permit, Permit):
             raise PermitMissing("cells are opened with a permit")
-        self._permit, self._ring, self._customer_id = permit, ring, customer_id
+        # A permit for somebody else opens nothing here.
+        self._opens = permit.opens if permit.customer_id == customer_id else frozenset()
+        self._ring, self._customer_id, self._keys = ring, customer_id, keys
         self._customer = LENGTH_16 + customer_id.bytes
-        self._wrapped = {(key.retention, key.generation): key for key in wrapped}
-        if any(key.customer_id != customer_id for key in self._wrapped.values()):
-            raise KeyUnavailable("a wrapped key of another customer")
         self._ciphers: dict[tuple[RetentionClass, bytes], CellCipher] = {}
         self.opened = 0
 
@@ -158,7 +157,7 @@ class Opener(Hidden):
         where the key of the cell's generation is missing, SealBroken for a cell that was not written to this place.
         """
         column = place.column
-        if not self._permit.covers(self._customer_id, column.category):
+        if column.category not in self._opens:
             raise PermitMissing("the permit does not cover this category")
         cell = sealed.cell
         padded = place.read_as.get(cell[:4])
@@ -175,8 +174,10 @@ class Opener(Hidden):
 
     def _unwrap(self, retention: RetentionClass, generation: bytes) -> CellCipher:
         # By class and the generation in the header, never by trial: a key that is missing is not replaced by another.
-        wrapped = self._wrapped.get((retention, int.from_bytes(generation, "big")))
-        if wrapped is None:
-            raise KeyUnavailable("no key of this class and generation")
-        cipher = self._ciphers[retention, generation] = cipher_of(self._ring.unwrap(wrapped))
-        return cipher
+        wanted = int.from_bytes(generation, "big")
+        for kept_for, number, epoch, wrapped in self._keys:
+            if kept_for == retention and number == wanted:
+                key = WrappedDataKey(self._customer_id, retention, number, epoch, wrapped)
+                cipher = self._ciphers[retention, generation] = cipher_of(self._ring.unwrap(key))
+                return cipher
+        raise KeyUnavailable("no key of this class and generation")

@@ -11,6 +11,7 @@ from typing import Final
 ANY: Final = "*"  # a scope that covers everything of its kind
 SELF: Final = "SELF"  # the recipient that is the operator itself
 NOWHERE: Final = "NONE"  # the destination of data that stays in its own jurisdiction
+LEGAL: Final = "legal"  # the purpose above all that the law itself asks for
 
 
 class RetentionClass(StrEnum):

@@ -1,7 +1,7 @@
 """The consent facts that travel with every read, in the same snapshot as the data."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ CONSENT_COLUMNS = (
     consent_event.c.expires_at,
     consent_event.c.actor,
 )
+STATES = {state.value: state for state in CustomerState}
 OBJECTION_COLUMNS = (
     objection.c.kind,
     objection.c.scope,
@@ -55,36 +56,30 @@ def policy_version_now() -> ColumnElement[Any]:
 
 
 def facts_of(
-    customer_id: UUID,
-    state: str,
-    birth_on: date | None,
-    consents: Iterable[Sequence[Any]],
-    objections: Sequence[Sequence[Any]],
+    customer_id: UUID, state: str, consents: Sequence[Sequence[Any]], objections: Sequence[Sequence[Any]]
 ) -> Facts:
-    """The facts of one customer from the rows of the statements above."""
-    return Facts(
-        customer_id,
-        CustomerState(state),
-        birth_on,
-        tuple(
-            ConsentFact(
-                ConsentType(said),
-                ConsentKind(form),
-                purpose,
-                at,
-                known_at,
-                category,
-                channel,
-                to,
-                abroad,
-                notice,
-                end,
-                Actor(by),
-            )
-            for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by in consents
-        ),
-        objection_facts(objections),
-    )
+    """The facts of one customer from the rows of the statements above, but for the birth date."""
+    return Facts(customer_id, STATES[state], None, ConsentFacts(consents), objection_facts(objections))
+
+
+class ConsentFacts(Collection[ConsentFact]):
+    """Consent events from their rows, made when a decision listens to them: most need not."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: Sequence[Sequence[Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, fact: object) -> bool:
+        return any(fact == mine for mine in self)
+
+    def __iter__(self) -> Iterator[ConsentFact]:
+        for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by in self._rows:
+            words = ConsentType(said), ConsentKind(form)
+            yield ConsentFact(*words, purpose, at, known_at, category, channel, to, abroad, notice, end, Actor(by))
 
 
 def objection_facts(rows: Sequence[Sequence[Any]]) -> tuple[ObjectionFact, ...]:
@@ -111,5 +106,8 @@ def latest_known(now: datetime, consents: Sequence[Sequence[Any]], objections: S
 
     A withdrawal that was committed counts from then on, whatever this machine's clock says.
     """
-    recorded: list[datetime] = [row[4] for row in consents] + [row[3] for row in objections]
-    return max([now, *recorded])
+    for row in consents:
+        now = max(now, row[4])
+    for row in objections:
+        now = max(now, row[3])
+    return now

@@ -5,7 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -44,8 +44,8 @@ AS_OF: Final = NAME.replace("String!", "String!, $at: DateTime").replace(
 )
 INTROSPECTION: Final = "{ __schema { types { name } } }"
 
-STRANGER: Final = replace(APP, client="other-app", actor="desk 9")
-AFFILIATE: Final = replace(APP, client="sister-app", legal_entity="SISTER", actor="sister")
+STRANGER: Final = APP._replace(client="other-app", actor="desk 9")
+AFFILIATE: Final = APP._replace(client="sister-app", legal_entity="SISTER", actor="sister")
 
 NAMES: Final = ("陈家明", "林晓燕", "深圳市", "kaming.chan")
 """What the stores hold, and no refusal may tell."""
@@ -235,7 +235,7 @@ CASES: Final[Mapping[str, Case]] = {
     "events over five hundred": Case(asked(INGEST, events=EVENTS), "TOO_MANY_EVENTS"),
     "an event that is no object": Case(asked(INGEST, events=["x"]), "EVENT_INVALID"),
     "events of a store not open to the caller": Case(
-        asked(INGEST, replace(APP, stores=("hk",)), events=EVENTS[:1]), "FORBIDDEN", 403
+        asked(INGEST, APP._replace(stores=("hk",)), events=EVENTS[:1]), "FORBIDDEN", 403
     ),
     "a region that is none": Case(asked(REGION, region="Guangdong"), "REGION_INVALID"),
     "a region that nobody keeps": Case(asked(REGION, region="TW"), "REGION_UNKNOWN"),
@@ -292,7 +292,7 @@ async def test_an_id_that_is_altered_or_of_another_legal_entity_leads_nowhere(wo
     own = (await world.ask(PROFILE, number=MAINLAND_NUMBER))["data"]["customer"]["id"]
     found = await world.ask(NODE, id=own)
     assert found["data"]["node"] == {"__typename": "Customer", "id": own}
-    foreign = (await world.ask(PROFILE, replace(AFFILIATE), number=MAINLAND_NUMBER))["data"]["customer"]
+    foreign = (await world.ask(PROFILE, AFFILIATE._replace(), number=MAINLAND_NUMBER))["data"]["customer"]
 
     for text in (altered(own), own[:-4], "", "💥", "x" * 5000):
         async with unmoved(world, 1):

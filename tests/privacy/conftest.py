@@ -36,6 +36,6 @@ def permit_for() -> Callable[..., Permit]:
     """A permit without a decision: only tests make one so."""
 
     def make(customer_id: UUID, *categories: str) -> Permit:
-        return Permit(customer_id, "service.care", frozenset(categories), {}, policy._MINT)
+        return Permit(customer_id, frozenset(categories), policy._MINT)
 
     return make

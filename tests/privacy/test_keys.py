@@ -61,7 +61,7 @@ def test_a_data_key_comes_back(ring: KeyRing, retention: RetentionClass, generat
 )
 def test_a_wrapped_key_changed_in_any_part_is_refused(rings: Rings, wrapped: WrappedDataKey, change: Any) -> None:
     with pytest.raises(KeyUnavailable):
-        rings("cdp", "cn", (1, 2)).unwrap(replace(wrapped, **change))
+        rings("cdp", "cn", (1, 2)).unwrap(wrapped._replace(**change))
 
 
 @pytest.mark.parametrize(("tenant", "store"), [("other", "cn"), ("cdp", "hk"), ("cdpc", "n")])
@@ -77,7 +77,7 @@ def test_every_flipped_bit_of_a_wrapped_key_is_refused(ring: KeyRing, wrapped: W
         altered = bytearray(wrapped.wrapped)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(KeyUnavailable):
-            ring.unwrap(replace(wrapped, wrapped=bytes(altered)))
+            ring.unwrap(wrapped._replace(wrapped=bytes(altered)))
 
 
 def test_new_keys_use_the_newest_epoch_and_older_ones_still_unwrap(rings: Rings, wrapped: WrappedDataKey) -> None:

@@ -119,7 +119,7 @@ def test_the_product_reads_the_cell(answer: Answer, permit_for: Callable[..., Pe
     customer, retention = UUID(answer["customer"]), RetentionClass(answer["retention"])
     column = SealedColumn(answer["uid"], "identity.name", retention, CellType[answer["type"]], answer["padded"])
     wrapped = WrappedDataKey(customer, retention, answer["generation"], 1, bytes.fromhex(answer["wrapped"]))
-    opener = Opener(permit_for(customer, "identity.name"), ring_of(answer["store"]), customer, [wrapped])
+    opener = Opener(permit_for(customer, "identity.name"), ring_of(answer["store"]), customer, [wrapped.row])
     sealed = Sealed(bytes.fromhex(answer["cell"]))
     value = opener.open(sealed, Place(TENANT, answer["store"], column), UUID(answer["row"]))
     meant = MEANT.get(answer["type"], as_it_is)(answer["value"])

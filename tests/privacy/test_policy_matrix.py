@@ -333,9 +333,7 @@ def assert_never_wider(before: dict[str, Verdict], after: dict[str, Verdict]) ->
 def test_a_no_never_widens(random: Random, no: ConsentType) -> None:
     asked, facts = a_case(random)
     fact = a_consent(random, asked)._replace(type=no)
-    assert_never_wider(
-        decided(asked, facts), decided(asked, dataclasses.replace(facts, consents=(*facts.consents, fact)))
-    )
+    assert_never_wider(decided(asked, facts), decided(asked, facts._replace(consents=(*facts.consents, fact))))
 
 
 @often
@@ -343,7 +341,7 @@ def test_a_no_never_widens(random: Random, no: ConsentType) -> None:
 def test_an_objection_never_widens(random: Random) -> None:
     asked, facts = a_case(random)
     objections = (*facts.objections, an_objection(random, asked))
-    assert_never_wider(decided(asked, facts), decided(asked, dataclasses.replace(facts, objections=objections)))
+    assert_never_wider(decided(asked, facts), decided(asked, facts._replace(objections=objections)))
 
 
 @often
@@ -351,8 +349,8 @@ def test_an_objection_never_widens(random: Random) -> None:
 def test_a_later_date_never_widens(random: Random, days: int) -> None:
     """All has been said by the first date: what then passes is only time, birthdays included."""
     asked, facts = a_case(random)
-    asked = dataclasses.replace(asked, as_of=max(asked.as_of, NOW + DAY * 5))
-    later = dataclasses.replace(asked, as_of=asked.as_of + DAY * days)
+    asked = asked._replace(as_of=max(asked.as_of, NOW + DAY * 5))
+    later = asked._replace(as_of=asked.as_of + DAY * days)
     assert_never_wider(decided(asked, facts), decided(later, facts))
 
 
@@ -362,7 +360,7 @@ def test_an_event_about_something_else_changes_nothing(random: Random, scope: st
     asked, facts = a_case(random)
     changes: dict[str, Any] = {scope: "ELSEWHERE"}
     elsewhere = a_consent(random, asked)._replace(**changes)
-    assert decided(asked, facts) == decided(asked, dataclasses.replace(facts, consents=(*facts.consents, elsewhere)))
+    assert decided(asked, facts) == decided(asked, facts._replace(consents=(*facts.consents, elsewhere)))
 
 
 @often
@@ -372,7 +370,7 @@ def test_the_order_of_events_does_not_matter(random: Random) -> None:
     consents, objections = list(facts.consents), list(facts.objections)
     random.shuffle(consents)
     random.shuffle(objections)
-    shuffled = dataclasses.replace(facts, consents=tuple(consents), objections=tuple(objections))
+    shuffled = facts._replace(consents=tuple(consents), objections=tuple(objections))
     assert decided(asked, facts) == decided(asked, shuffled)
 
 

@@ -139,7 +139,7 @@ def test_another_entity_must_be_named(jurisdiction: str, purpose: str, recipient
     def allowed(name: str) -> bool:
         consent = ConsentFact(ConsentType.GIVEN, ConsentKind.WRITTEN, "*", NOW, NOW, recipient=name)
         facts = Facts(UUID(int=1), CustomerState.ACTIVE, None, (consent,), ())
-        return bool(decide(POLICY, asked, facts, CATEGORIES).permit.allowed)
+        return bool(decide(POLICY, asked, facts, CATEGORIES).permit.opens)
 
     assert [allowed(name) for name in ("ACME", "*", "OTHER", "SELF")] == [True, False, False, False]
 
@@ -248,5 +248,5 @@ def test_an_onward_transfer_needs_a_contract_that_allows_it() -> None:
     )
     asked = Request("app", "ACME", ACME, "partner.share", frozenset({"partner"}), "app", "CN", "HK", NOW)
     facts = Facts(UUID(int=1), CustomerState.ACTIVE, None, consents, ())
-    assert decide(policy, asked, facts, ["usage.summary"]).permit.allowed == {"usage.summary"}
-    assert decide(POLICY, asked, facts, ["usage.summary"]).permit.allowed == frozenset()
+    assert decide(policy, asked, facts, ["usage.summary"]).permit.opens == {"usage.summary"}
+    assert decide(POLICY, asked, facts, ["usage.summary"]).permit.opens == frozenset()

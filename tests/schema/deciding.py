@@ -22,7 +22,7 @@ from cdp.identity.tables import customer
 from cdp.tables import data_key
 from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.facts import Request as Asking
-from privacy.keys import WrappedDataKey
+from privacy.keys import KeyRow
 from privacy.policy import Decision, Permit, Verdict, decide
 from privacy.rules import starter_policy
 from privacy.seal import Opener, Place, Sealed
@@ -35,7 +35,6 @@ from privacy.vocabulary import (
     Effect,
     ObjectionKind,
     RecipientClass,
-    RetentionClass,
     Withheld,
 )
 from schema.fields import Governance
@@ -78,13 +77,13 @@ class Decider:
         )
         return decide(self.policy, asking, await self.facts(side, request), [category])
 
-    async def keys(self, side: Side) -> list[WrappedDataKey]:
+    async def keys(self, side: Side) -> list[KeyRow]:
         """All wrapped keys of the customer."""
         columns = (data_key.c.retention, data_key.c.generation, data_key.c.epoch, data_key.c.wrapped)
         rows = await self._mine(
             side, "keys", lambda: select(*columns).where(data_key.c.customer_id == side.customer_id)
         )
-        return [WrappedDataKey(side.customer_id, RetentionClass(retention), *rest) for retention, *rest in rows]
+        return [tuple(row) for row in rows]
 
     async def state(self, side: Side) -> CustomerState:
         [[state]] = await self._mine(

@@ -1,0 +1,200 @@
+"""What one customer said, heard for one request: steps 3 to 8 of a decision (see policy.py)."""
+
+from datetime import date, datetime
+from typing import Final, NamedTuple
+
+from privacy.facts import ConsentFact, Facts, ObjectionFact, Request
+from privacy.rulebook import Border, Cell, Demand, Policy, Verdict
+from privacy.vocabulary import (
+    ANY,
+    LEGAL,
+    NOWHERE,
+    SELF,
+    Actor,
+    ConsentKind,
+    ConsentType,
+    Effect,
+    ObjectionKind,
+    RecipientClass,
+    Withheld,
+    covers,
+)
+
+_MARKETING: Final = "marketing"
+_LADDER: Final = {
+    ConsentKind.GUARDIAN: -1,
+    ConsentKind.NO_OBJECTION: 0,
+    ConsentKind.GENERAL: 1,
+    ConsentKind.SEPARATE: 2,
+    ConsentKind.WRITTEN: 3,
+}
+_NO: Final = {
+    ConsentType.REFUSED: Withheld.CONSENT_WITHDRAWN,
+    ConsentType.WITHDRAWN: Withheld.CONSENT_WITHDRAWN,
+    ConsentType.INVALIDATED: Withheld.CONSENT_REQUIRED,
+    ConsentType.EXPIRED: Withheld.CONSENT_EXPIRED,
+}
+_ENDS: Final = frozenset({ConsentType.INVALIDATED, ConsentType.EXPIRED})
+# Of two events of one instant the stricter is heard.
+_STRICTNESS: Final = {
+    None: 0,
+    Withheld.NOTICE_SUPERSEDED: 1,
+    Withheld.CONSENT_EXPIRED: 2,
+    Withheld.CONSENT_REQUIRED: 3,
+    Withheld.CONSENT_WITHDRAWN: 4,
+}
+_SEVERITY: Final = {Effect.ALLOW: 0, Effect.MASK: 1, Effect.DENY: 2}
+_OBJECTED: Final = {
+    kind: Verdict(Effect.DENY, f"objection.{kind}".lower(), Withheld.OBJECTION) for kind in ObjectionKind
+}
+
+
+class _Voice(NamedTuple):
+    """One consent event that speaks to this request; `no` is why it says no, None for a yes that still holds."""
+
+    happened_at: datetime
+    recorded_at: datetime
+    strictness: int
+    no: Withheld | None
+    fact: ConsentFact
+
+
+class Hearing:
+    """What one customer said, heard for one request: the objection that stands, and the consent events as voices."""
+
+    __slots__ = ("_answers", "_facts", "_heard", "_policy", "_request", "objection")
+
+    def __init__(self, policy: Policy, request: Request, facts: Facts) -> None:
+        self._policy, self._request, self._facts = policy, request, facts
+        self._heard: list[_Voice] | None = None
+        self._answers: dict[str, Withheld | None] = {}  # what holds for every category, by what was asked
+        self.objection = self._objection() if facts.objections else None
+
+    def judge(self, cell: Cell, category: str) -> Verdict:
+        """Steps 3 to 8 for one category; where several jurisdictions ask, the strictest answer."""
+        refused = self._border(cell.border, category) if cell.border is not None else None
+        if decisive := refused or self.objection:
+            return decisive
+        strictest = cell.verdict
+        for demand in cell.demands:
+            code = self._answer(demand, category)
+            verdict = demand.met if code is None else demand.refusals[code]
+            strictest = max(strictest, verdict, key=lambda answer: _SEVERITY[answer.effect])
+        return strictest
+
+    def _border(self, border: Border, category: str) -> Verdict | None:
+        """Step 3. A border rule not in force asks nothing, but an explicit no naming the destination still counts."""
+        if border.demand is None:
+            return border.refused
+        if border.enforced and not any(
+            basis.expires_at is None or basis.expires_at > self._request.as_of for basis in border.transfers
+        ):
+            return border.refused
+        code = self._answer(border.demand, category)
+        if code is None or not (border.enforced or code is Withheld.CONSENT_WITHDRAWN):
+            return None
+        return border.demand.refusals[code]
+
+    def _objection(self) -> Verdict | None:
+        """Step 4: an objection that hits the purpose."""
+        request = self._request
+        purpose = self._policy.purposes[request.purpose]
+        lineage = self._policy.lineage[request.purpose]
+        hit = {
+            ObjectionKind.DIRECT_MARKETING: purpose.direct_marketing,
+            ObjectionKind.AUTOMATED_DECISION: purpose.automated_decision,
+            ObjectionKind.RESTRICTION: LEGAL not in lineage,
+            ObjectionKind.DO_NOT_CONTACT: _MARKETING in lineage,
+        }
+        kinds = {fact.kind for fact in self._facts.objections if hit[fact.kind] and self._stands(fact)}
+        return next((_OBJECTED[kind] for kind in ObjectionKind if kind in kinds), None)
+
+    def _stands(self, fact: ObjectionFact) -> bool:
+        request = self._request
+        horizon = request.as_of if request.known_at is None else min(request.as_of, request.known_at)
+        lifted = fact.lifted_at is not None and fact.lifted_at <= horizon
+        return not lifted and covers(fact.scope, request.purpose) and request.knows(fact)
+
+    def _answer(self, demand: Demand, category: str) -> Withheld | None:
+        """Steps 6 and 7: why the demand is not met, or None. Worked out once where no event names a category."""
+        if demand.asks in self._answers:
+            return self._answers[demand.asks]
+        majority_on = None if demand.under_age is None else self._facts.aged_on(demand.under_age)
+        minor = majority_on is not None and self._request.as_of.date() < majority_on
+        answer = self._own(demand, category, majority_on, minor=minor)
+        answer = self._guardian(demand, category) if answer is None and minor else answer
+        if all(voice.fact.category == ANY for voice in self._voices()):
+            self._answers[demand.asks] = answer
+        return answer
+
+    def _own(self, demand: Demand, category: str, majority_on: date | None, *, minor: bool) -> Withheld | None:
+        """The latest event in a covering scope: any no, or a yes as strong and as plainly addressed as demanded.
+
+        Of age, a yes of a guardian or of the child no longer counts, so that a birthday never widens access. An event
+        that ends a yes does not end a no: the withdrawal before it is still heard.
+        """
+        ended: Withheld | None = None
+        for voice in self._voices():
+            fact = voice.fact
+            if fact.kind == ConsentKind.GUARDIAN or not self._reaches(fact, demand, category):
+                continue
+            if fact.type in _ENDS:
+                ended = ended or voice.no
+                continue
+            grown = majority_on is None or fact.happened_at.date() >= majority_on
+            counts = minor or (grown and fact.actor != Actor.GUARDIAN)
+            if fact.type in _NO or (counts and _LADDER[fact.kind] >= _LADDER[demand.kind]):
+                return voice.no if voice.no is Withheld.CONSENT_WITHDRAWN else ended or voice.no
+        return ended or Withheld.CONSENT_REQUIRED
+
+    def _guardian(self, demand: Demand, category: str) -> Withheld | None:
+        """Step 7: the latest event of the guardian's own kind."""
+        for voice in self._voices():
+            if voice.fact.kind == ConsentKind.GUARDIAN and self._reaches(voice.fact, demand, category):
+                return None if voice.no is None else Withheld.GUARDIAN_REQUIRED
+        return Withheld.GUARDIAN_REQUIRED
+
+    def _reaches(self, fact: ConsentFact, demand: Demand, category: str) -> bool:
+        """Whether an event speaks to a demand. In a yes "*" names neither a destination nor a recipient."""
+        if not covers(fact.category, category):
+            return False
+        if fact.type in _NO or demand.destination == NOWHERE:
+            named = fact.destination in {demand.destination, ANY}
+        else:
+            named = fact.destination == demand.destination
+        due = demand.names_recipient and fact.type not in _NO
+        return named and not (due and fact.recipient != self._request.recipient)
+
+    def _voices(self) -> list[_Voice]:
+        """The events in scope and known by then, latest first; read once, and only if some rule asks for consent."""
+        if self._heard is None:
+            request = self._request
+            # A processor acts for the operator: what was said to the operator is said to it.
+            itself = {SELF} if request.recipient_class == RecipientClass.PROCESSOR else set()
+            recipients = {request.recipient, ANY} | itself
+            heard = [
+                self._voice(fact)
+                for fact in self._facts.consents
+                if covers(fact.purpose, request.purpose)
+                and fact.type != ConsentType.REQUESTED
+                and covers(fact.channel, request.channel)
+                and fact.recipient in recipients
+                and request.knows(fact)
+            ]
+            self._heard = sorted(heard, key=lambda voice: voice[:3], reverse=True)
+        return self._heard
+
+    def _voice(self, fact: ConsentFact) -> _Voice:
+        no = _NO.get(fact.type) or self._lapsed(fact)
+        return _Voice(fact.happened_at, fact.recorded_at, _STRICTNESS[no], no, fact)
+
+    def _lapsed(self, fact: ConsentFact) -> Withheld | None:
+        """Whether a yes has run out, or was given to a notice that was replaced or that nobody knows."""
+        if fact.expires_at is not None and fact.expires_at <= self._request.as_of:
+            return Withheld.CONSENT_EXPIRED
+        if fact.notice is None:
+            return None
+        notice = self._policy.notices.get(fact.notice)
+        if notice is None or (notice.superseded_at is not None and notice.superseded_at <= self._request.as_of):
+            return Withheld.NOTICE_SUPERSEDED
+        return None
