@@ -1,6 +1,6 @@
 """Global ids: opaque tokens for rows, and for customers that two stores share; readable for one legal entity alone."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from privacy.errors import TokenRefused
@@ -11,8 +11,7 @@ NOBODY = UUID(int=0)
 LINK_BYTES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalId:
+class GlobalId(NamedTuple):
     """What a token says: a row of a customer in a store, or (`link`) the token two stores share for one customer."""
 
     type_name: str
@@ -30,7 +29,7 @@ def link_id(tokens: TokenSeal, audience: str, link: bytes) -> str:
 def row_id(tokens: TokenSeal, audience: str, row: GlobalId) -> str:
     """The id of a row."""
     where = f"{row.store}:{row.type_name}".encode()
-    return tokens.seal(KIND, audience, b"r" + row.customer_id.bytes + row.row_id.bytes + where)
+    return tokens.seal(KIND, audience, b"r%b%b%b" % (row.customer_id.bytes, row.row_id.bytes, where))
 
 
 def read_id(tokens: TokenSeal, audience: str, text: str) -> GlobalId | None:

@@ -63,7 +63,8 @@ class Scalar:
     """A value made of columns of the row; a sealed one is opened with the part's permit.
 
     Inside an embedded object (`inner`) the object has been decided already, and only its numbers and dates are masked.
-    Where the field is no free text (not `text`), a mask that leaves nothing but a sign of it leaves null.
+    Where the field is no free text (not `text`), a mask that leaves nothing but a sign of it leaves null. `kind` is the
+    Python type of what the row holds (`object` where the database alone knows).
     """
 
     key: str
@@ -74,6 +75,7 @@ class Scalar:
     row_id: int
     inner: bool
     text: bool
+    kind: type = object
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> Any:
         part = parts[0]

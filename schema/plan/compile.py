@@ -1,7 +1,8 @@
 """From the fields an operation asks for to the shape of its answer and the SQL that fills it, in one walk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode
@@ -9,6 +10,7 @@ from sqlalchemy import Column, ColumnElement, FromClause, func, select
 
 from cdp.gate import Spot
 from cdp.shape import Connection, Embedded, Item, Listing, Many, Node, One, PageItem, Scalar, Token, Typename
+from privacy.seal import CellType
 from privacy.vocabulary import Withheld
 from schema.fields import (
     ColumnField,
@@ -22,10 +24,13 @@ from schema.fields import (
     TokenField,
 )
 from schema.plan.arguments import Arguments
-from schema.plan.declared import child_type, expression, field_declaration, node_type, ordered, record_of
+from schema.plan.declared import child_type, expression, field_declaration, node_type, ordered, python_type, record_of
 from schema.plan.lists import ListArguments, keyset, paged
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, Scope
+
+OPENED: Mapping[CellType, type] = {CellType.TEXT: str, CellType.INT64: int, CellType.DATE: date}
+"""What a cell of a type holds; for others nothing is taken for granted."""
 
 Sets = Sequence[SelectionSetNode | None]
 
@@ -102,8 +107,10 @@ class Compiler:
         if sealed is not None:
             self.sql.retentions.add(sealed.retention)
             row_id = at.scope.add(at.scope.alias.c[at.key])
-        indexes = tuple(at.scope.add(expression(source, at.scope.alias)) for source in declaration.sources)
-        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text=True)
+        columns = [expression(source, at.scope.alias) for source in declaration.sources]
+        indexes = tuple(at.scope.add(column) for column in columns)
+        kind = python_type(columns[0].type) if sealed is None else OPENED.get(sealed.cell_type, object)
+        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text=True, kind=kind)
 
     def listing(self, key: str, declaration: ListingField, at: Here) -> Listing:
         column = declaration.column

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, get_named_type
 from sqlalchemy import Column, ColumnElement, FromClause
+from sqlalchemy.types import TypeEngine
 
 from schema.fields import RECORD, Declaration, Order, Record, Source, rising
 
@@ -40,3 +41,11 @@ def expression(source: Source, alias: FromClause) -> ColumnElement[Any]:
 def ordered(order: tuple[Order, ...], record: Record) -> tuple[Order, ...]:
     """The order of a list made total: ties are broken by the row's key."""
     return order if order[-1].column.name == record.key.name else (*order, rising(record.key))
+
+
+def python_type(of: TypeEngine[Any]) -> type:
+    """What the database gives for a column of this type; `object` where SQLAlchemy does not know."""
+    try:
+        return of.python_type
+    except NotImplementedError:
+        return object
