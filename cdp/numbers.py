@@ -141,7 +141,7 @@ def _clean(text: str) -> tuple[str, str | None]:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     extension = None
-    if not text.isdigit():
+    if not text.removeprefix("+").isdigit():
         if text.strip().casefold() in BLOCKED_WORDS:
             raise InvalidNumber("BLOCKED")
         if found := EXTENSION.search(text):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
 from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql import GraphQLError
 
 from cdp.asked import Asked
 from cdp.auth import Caller
@@ -52,10 +52,9 @@ class FrontDoor:
                 400,
                 to_json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]}).encode(),
             )
-        definition = document.definition(request.operation_name)
-        variables = self._variables(definition, request)
-        switches = {name: bool(variables.coerced.get(name)) for name in document.switches_of(definition)}
-        plan = document.plan(definition, switches)
+        prepared = document.operation(request.operation_name)
+        variables = prepared.variables.values(request.variables)
+        plan = prepared.plan(variables.coerced)
         check_caller(plan, caller)
         at = datetime.now(UTC)
         asked = Asked(caller, plan, at)
@@ -66,7 +65,7 @@ class FrontDoor:
         if not plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())
         report = _report(reading.findings, caller)
-        privacy = f'{{"purpose":{to_json(plan.purpose)},"auditId":"{entry_id}",{report}'
+        privacy = f'{{"purpose":{encode_basestring(plan.purpose)},"auditId":"{entry_id}",{report}'
         return Answer(200, f'{{"data":{data},"extensions":{{"privacy":{privacy}}}}}'.encode())
 
     async def refused(self, caller: Caller, code: str) -> None:
@@ -78,10 +77,9 @@ class FrontDoor:
         return reads_schema_only(source, self.documents.limits)
 
     async def _document(self, request: GraphqlRequest, caller: Caller) -> Document:
-        digest = request.document_hash or hash_of(request.query or "")
         source = request.query
         if caller.partner or source is None:
-            source = await self._registered(digest)
+            source = await self._registered(request.document_hash or hash_of(request.query or ""))
             if source is None and caller.partner:
                 raise AuthError("DOCUMENT_NOT_REGISTERED", "Partners run registered documents only.", 403)
             if source is None:
@@ -99,14 +97,6 @@ class FrontDoor:
         if found is not None and len(self.registered) < MOST_REGISTERED:
             self.registered[digest] = found
         return found
-
-    def _variables(self, definition: OperationDefinitionNode, request: GraphqlRequest) -> VariableValues:
-        found = get_variable_values(
-            self.documents.schema, definition.variable_definitions or (), dict(request.variables), hide_suggestions=True
-        )
-        if isinstance(found, VariableValues):
-            return found
-        raise _variable_invalid(found)
 
 
 def check_caller(plan: Operation, caller: Caller) -> None:
@@ -130,19 +120,6 @@ def _report(findings: Findings, caller: Caller) -> str:
     if not findings.withheld and not findings.masked:
         return '"withheld":[],"masked":[]}'
     return to_json(findings.report(partner=caller.partner))[1:]
-
-
-def _variable_invalid(errors: list[GraphQLError]) -> RequestInvalid:
-    """What is wrong with a variable, without what was in it."""
-    first = errors[0]
-    cause: Exception | None = first
-    while isinstance(cause, GraphQLError):
-        cause = cause.original_error
-    if isinstance(cause, RequestInvalid):
-        return cause
-    names = [node.variable for node in first.nodes or () if hasattr(node, "variable")]
-    name = f"${names[0].name.value}" if names else "variables"
-    return RequestInvalid("VARIABLES_INVALID", f"{name}: expected a value of the declared type")
 
 
 def _told(error: GraphQLError, code: str) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from graphql import OperationDefinitionNode
-
 from cdp.statement import KeyKind, Way
 from schema.plan.document import Documents
 from schema.plan.operation import MOST_PER_PAGE, Operation, OperationRoot, ReadRoot
@@ -23,10 +21,8 @@ def explain(documents: Documents, source: str) -> str:
     """
     document = documents.get(source)
     lines: list[str] = [f"document {document.sha256}"]
-    for definition in document.ast.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            plan = document.plan(definition, dict.fromkeys(document.switches_of(definition), False))
-            lines += _operation(plan, definition.name.value if definition.name else "(unnamed)")
+    for name, prepared in document.operations.items():
+        lines += _operation(prepared.plan({}), name or "(unnamed)")
     return "\n".join(lines)
 
 

@@ -1,8 +1,10 @@
 """A document: parsed within limits, validated, and the plans of its operations, each compiled once."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -16,9 +18,10 @@ from graphql import (
 )
 
 from cdp.errors import RequestInvalid
-from schema.plan.limits import Limits, measure, parse_limited
+from schema.plan.limits import Limits, parse_limited
 from schema.plan.operation import Operation, compile_operation
 from schema.plan.selection import Selecting, switches_of
+from schema.plan.variables import Variables
 
 MOST_DOCUMENTS = 2000
 MOST_VARIANTS = 32
@@ -33,51 +36,62 @@ class DocumentInvalid(RequestInvalid):
 
 
 @dataclass(slots=True)
-class Document:
-    """A valid document. `sha256` is the hash of its text, in hex."""
+class Prepared:
+    """One operation of a document, ready to be planned: its variables, its switches and its plans so far.
 
-    sha256: str
-    source: str
-    ast: DocumentNode
-    schema: GraphQLSchema
-    introspects: bool
-    switches: dict[str | None, tuple[str, ...]] = field(default_factory=dict)
-    plans: OrderedDict[tuple[str | None, tuple[bool, ...]], Operation] = field(default_factory=OrderedDict)
+    `switches` are the variables that decide `@skip` and `@include`; each setting of them has a plan of its own.
+    """
 
-    def definition(self, name: str | None) -> OperationDefinitionNode:
-        """The operation to run; OPERATION_UNKNOWN where the name does not say which."""
-        found = [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
-        if name is not None:
-            found = [node for node in found if node.name is not None and node.name.value == name]
-        if len(found) != 1:
-            raise RequestInvalid(
-                "OPERATION_UNKNOWN", "operationName: expected the name of one operation of the document"
-            )
-        return found[0]
+    document: "Document"
+    definition: OperationDefinitionNode
+    variables: Variables
+    switches: tuple[str, ...]
+    plans: OrderedDict[tuple[bool, ...], Operation] = field(default_factory=OrderedDict)
 
-    def switches_of(self, definition: OperationDefinitionNode) -> tuple[str, ...]:
-        """The variables that decide `@skip` and `@include` in an operation."""
-        name = definition.name.value if definition.name else None
-        if name not in self.switches:
-            self.switches[name] = switches_of(self.ast, definition)
-        return self.switches[name]
-
-    def plan(self, definition: OperationDefinitionNode, switches: dict[str, bool]) -> Operation:
-        """The plan of an operation for one setting of its switches; compiled at its first use."""
-        key = (definition.name.value if definition.name else None, tuple(switches.values()))
-        plan = self.plans.get(key)
+    def plan(self, values: Mapping[str, Any]) -> Operation:
+        """The plan for these values of the switches; compiled at its first use."""
+        setting = tuple([bool(values.get(name)) for name in self.switches])
+        plan = self.plans.get(setting)
         if plan is None:
-            fragments = {n.name.value: n for n in self.ast.definitions if isinstance(n, FragmentDefinitionNode)}
-            selecting = Selecting(self.schema, fragments, switches)
-            plan = compile_operation(selecting, definition, self.sha256, purpose_of(definition))
-            self.plans[key] = plan
+            plan = self.plans[setting] = self._compiled(dict(zip(self.switches, setting, strict=True)))
             if len(self.plans) > MOST_VARIANTS:
                 self.plans.popitem(last=False)
         return plan
 
+    def _compiled(self, setting: Mapping[str, bool]) -> Operation:
+        whole = self.document
+        fragments = {n.name.value: n for n in whole.ast.definitions if isinstance(n, FragmentDefinitionNode)}
+        selecting = Selecting(whole.schema, fragments, setting)
+        return compile_operation(selecting, self.definition, whole.sha256, purpose_of(self.definition))
+
+
+class Document:
+    """A valid document. `sha256` is the hash of its text, in hex."""
+
+    def __init__(self, sha256: str, ast: DocumentNode, schema: GraphQLSchema) -> None:
+        self.sha256, self.ast, self.schema = sha256, ast, schema
+        self.operations = {
+            node.name.value if node.name else None: Prepared(
+                self, node, Variables(schema, node), switches_of(ast, node)
+            )
+            for node in ast.definitions
+            if isinstance(node, OperationDefinitionNode)
+        }
+
+    def operation(self, name: str | None) -> Prepared:
+        """The operation to run; OPERATION_UNKNOWN where the name does not say which."""
+        if name is None and len(self.operations) == 1:
+            return next(iter(self.operations.values()))
+        found = None if name is None else self.operations.get(name)
+        if found is None:
+            raise RequestInvalid(
+                "OPERATION_UNKNOWN", "operationName: expected the name of one operation of the document"
+            )
+        return found
+
 
 class Documents:
-    """The documents seen lately, by the hash of their text; the least recently used goes first."""
+    """The documents seen lately, by their text; the least recently used goes first."""
 
     def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
         self.schema, self.limits = schema, limits or Limits()
@@ -87,17 +101,16 @@ class Documents:
         """The document of a text. Raises RequestInvalid over a limit, DocumentInvalid where it does not fit the
         schema.
         """
-        digest = hash_of(source)
-        document = self._known.get(digest)
+        document = self._known.get(source)
         if document is None:
-            document = self._known[digest] = self._read(source, digest)
+            document = self._known[source] = self._read(source)
             if len(self._known) > MOST_DOCUMENTS:
                 self._known.popitem(last=False)
         else:
-            self._known.move_to_end(digest)
+            self._known.move_to_end(source)
         return document
 
-    def _read(self, source: str, digest: str) -> Document:
+    def _read(self, source: str) -> Document:
         try:
             ast = parse_limited(source, self.limits)
         except GraphQLSyntaxError as wrong:
@@ -105,7 +118,7 @@ class Documents:
         errors = validate(self.schema, ast)
         if errors:
             raise DocumentInvalid("GRAPHQL_VALIDATION_FAILED", errors)
-        return Document(digest, source, ast, self.schema, measure(ast).introspections > 0)
+        return Document(hash_of(source), ast, self.schema)
 
 
 def hash_of(source: str) -> str:

@@ -21,6 +21,7 @@ from cdp.rendering import Writer
 from cdp.shape import Connection, Listing, Many, Node
 from cdp.statement import CUSTOMER_ID, Statement, Way
 from privacy.keys import TokenSeal
+from privacy.log import Form
 from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
@@ -91,20 +92,29 @@ class Operation:
     categories: tuple[str, ...] = ()
     masks: dict[str | None, int] = field(default_factory=dict)
     """Category -> bitmap of its places, for the audit trail."""
+    governed: int = 0
+    """The bitmap of all places that planning did not refuse."""
+    forms: dict[Any, Form] = field(default_factory=dict)
+    """What its entries in the audit trail share, by who asks."""
     statements: dict[tuple[Way, ...], Statement] = field(default_factory=dict)
+    reads: list[ReadRoot] = field(default_factory=list)
+    """The reads of all roots."""
+    touches_customers: bool = False
+    """Whether anything is read from a store or written to one."""
+    introspects: bool = False
 
-    @property
-    def reads(self) -> list[ReadRoot]:
-        return [read for root in self.roots for read in root.reads.values()]
-
-    @property
-    def touches_customers(self) -> bool:
-        """Whether anything is read from a store or written to one."""
-        return self.kind is OperationType.MUTATION or any(root.reads for root in self.roots)
-
-    @property
-    def introspects(self) -> bool:
-        return any(root.name in INTROSPECTION for root in self.roots)
+    def summed_up(self) -> "Operation":
+        """The operation, now that all its roots and places are known."""
+        self.reads = [read for root in self.roots for read in root.reads.values()]
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads)
+        self.introspects = any(root.name in INTROSPECTION for root in self.roots)
+        used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
+        if any(root.name == "customers" for root in self.roots):
+            used |= set(PAGE_CATEGORIES.values())
+        self.categories = tuple(sorted(used))
+        self.masks = masks_of(self.spots)
+        self.governed = sum(bits for category, bits in self.masks.items() if category is not None)
+        return self
 
     def statement(self, ways: tuple[Way, ...]) -> Statement:
         """The statement for these roots, each in its way; built once."""
@@ -127,12 +137,7 @@ def compile_operation(
     """Compile one operation of a document (known by its hash) for one setting of its switches."""
     operation = Operation(document, purpose or "", definition.operation, definition)
     _Builder(operation, selecting).build()
-    used = {spot.category for spot in operation.spots if spot.category and spot.refused is None}
-    if any(root.name == "customers" for root in operation.roots):
-        used |= set(PAGE_CATEGORIES.values())
-    operation.categories = tuple(sorted(used))
-    operation.masks = masks_of(operation.spots)
-    return operation
+    return operation.summed_up()
 
 
 class _Builder:

@@ -1,9 +1,8 @@
 """From the arguments of a root to what is to be read: which stores, by which keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from cdp.admission import OpenStore
@@ -22,8 +21,7 @@ from schema.plan.operation import PAGE_CATEGORIES, OperationRoot, ReadRoot
 Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """Where a caller's questions may go: the stores served here, and what is needed to find a customer in them."""
 
     settings: Settings

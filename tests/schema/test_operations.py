@@ -114,7 +114,8 @@ def same(path: Path, found: str) -> None:
 
 def statements_of(world: World, source: str) -> dict[str, str]:
     """Key kinds of a statement's roots -> its text, for all statements the document has run so far."""
-    plans: Sequence[Operation] = [*world.front.documents.get(source).plans.values()]
+    prepared = world.front.documents.get(source).operations.values()
+    plans: Sequence[Operation] = [plan for one in prepared for plan in one.plans.values()]
     found = {
         " and ".join(way.kind.value for way in roots): statement.text
         for plan in plans

@@ -122,7 +122,7 @@ REFUSED = {
 
 async def test_what_is_refused_is_not_asked(overheard: tuple[World, Log]) -> None:
     world, log = overheard
-    caller = replace(CARE, purposes=CARE.purposes - {"service"})
+    caller = CARE._replace(purposes=CARE.purposes - {"service"})
     for source, code in REFUSED.items():
         with pytest.raises((RequestInvalid, AuthError)) as refused:
             await world.ask(source, caller)
@@ -140,7 +140,7 @@ async def test_a_withdrawal_counts_from_the_next_read_on(fresh_world: World) -> 
     withheld = after["extensions"]["privacy"]["withheld"]
     assert {(*place["path"],) for place in withheld} == {("customer", name) for name in JOINED}
     assert {(place["code"], place["kind"]) for place in withheld} == {("CROSS_BORDER", "SEPARATE")}
-    alone = json.loads(await fresh_world.ask(PROFILE, replace(CARE, stores=("hk",)), {"number": NUMBERS["b-hk"]}))
+    alone = json.loads(await fresh_world.ask(PROFILE, CARE._replace(stores=("hk",)), {"number": NUMBERS["b-hk"]}))
     assert after["data"] == alone["data"]
     assert {key for key, value in after["data"]["customer"].items() if value != before["data"]["customer"][key]} == {
         *JOINED
