@@ -21,7 +21,7 @@ from cdp.house import House, migrate_stores, open_databases, open_house
 from cdp.load import load_file
 from cdp.logs import configure_logs
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
-from cdp.serving import listen, multiply, run, serve, url_of
+from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.settings import Settings, read_settings
 from cdp.terminal import exit_code, json_line, output, progress, table, troubles
 from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
@@ -75,11 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
     settings = _settings(serving=True)
-    shared = listen(host, port) if workers > 1 else None
+    port = free_address(host, port)
 
     async def until_told() -> None:
         async with open_house(settings) as house:
-            await _serve(house, shared or listen(host, port))
+            await _serve(house, listen(host, port, shared=workers > 1))
 
     if workers == 1 or multiply(workers):
         run(until_told())

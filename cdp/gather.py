@@ -1,9 +1,8 @@
 """Gathering: requests that run the same statement at the same time share one execution of it.
 
-A statement takes its keys as arrays, so one execution can answer many requests. Nobody waits for company: where a
-store has a free lane the statement goes at once; what arrives while all lanes are taken goes together when the next
-one is free. A statement that is executed began after every request in it, so each sees whatever was committed before
-it asked.
+A statement takes its keys as arrays, so one execution can answer many requests. Nobody waits for company: a statement
+that is not running goes at once where a lane is free; what arrives while it runs goes together when it is done. A
+statement that is executed began after every request in it, so each sees whatever was committed before it asked.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from cdp.errors import StoreUnavailable, Unavailable
 from cdp.statement import Statement
 from cdp.stores import Line, Store
 
-LANES = 2
+LANES = 4
 MOST_TOGETHER = 16
 MOST_WAITING = 1000
 
@@ -31,11 +30,12 @@ class _Call:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """Calls that differ in their keys alone."""
+    """Calls that differ in their keys alone; `running` while a lane executes their statement for some of them."""
 
     statement: Statement
     shared: tuple[Any, ...]
     calls: deque[_Call] = field(default_factory=deque)
+    running: bool = False
 
 
 class Gatherer:
@@ -44,7 +44,6 @@ class Gatherer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._groups: dict[tuple[str, tuple[Any, ...]], _Group] = {}
-        self._order: deque[_Group] = deque()
         self._free = [store.read_line() for _ in range(LANES)]
         self._running: set[asyncio.Task[None]] = set()
         self._waiting = 0
@@ -57,39 +56,46 @@ class Gatherer:
         group = self._groups.get((statement.text, shared))
         if group is None:
             group = self._groups[statement.text, shared] = _Group(statement, shared)
-            self._order.append(group)
         group.calls.append(call)
         self._waiting += 1
-        if self._free:
-            lane = asyncio.create_task(self._lane(self._free.pop()))
+        # What is running for others like it takes it along when it is done: that costs less than a lane of its own.
+        if self._free and not group.running:
+            lane = asyncio.create_task(self._lane(self._free.pop(), group))
+            group.running = True
             self._running.add(lane)
             lane.add_done_callback(self._running.discard)
         return await call.rows
 
-    async def _lane(self, line: Line) -> None:
-        """Runs what waits, the longest waiting group first, until nothing does."""
+    async def _lane(self, line: Line, group: _Group | None) -> None:
+        """Runs the calls of one group after the other, until nothing waits that no other lane looks after."""
         try:
-            while self._order:
-                group, calls = self._next()
-                wanted = [call for call in calls if not call.rows.done()]
+            while group is not None:
+                wanted = [call for call in self._taken(group) if not call.rows.done()]
                 if wanted:
                     await _run(line, group, wanted)
+                group = self._next(group)
         finally:
             # At once, not when the task is known to be done: a call that came in between would wait for nobody.
             self._free.append(line)
 
-    def _next(self) -> tuple[_Group, list[_Call]]:
-        """The calls that go together now, and the group they are of."""
-        group = self._order.popleft()
+    def _taken(self, group: _Group) -> list[_Call]:
+        """The calls that go together now."""
         # Without keys of their own they all ask for the same.
         most = MOST_TOGETHER if group.statement.keys else MOST_WAITING
         calls = [group.calls.popleft() for _ in range(min(most, len(group.calls)))]
-        if group.calls:
-            self._order.append(group)
-        else:
-            del self._groups[group.statement.text, group.shared]
         self._waiting -= len(calls)
-        return group, calls
+        return calls
+
+    def _next(self, last: _Group) -> _Group | None:
+        """The group to go on with: the longest waiting first. The last one is forgotten where nobody waits in it."""
+        last.running = False
+        del self._groups[last.statement.text, last.shared]
+        if last.calls:
+            self._groups[last.statement.text, last.shared] = last
+        found = next((group for group in self._groups.values() if not group.running), None)
+        if found is not None:
+            found.running = True
+        return found
 
 
 async def _run(line: Line, group: _Group, calls: Sequence[_Call]) -> None:
@@ -110,10 +116,11 @@ async def _run(line: Line, group: _Group, calls: Sequence[_Call]) -> None:
 
 
 async def _fail(line: Line, group: _Group, calls: Sequence[_Call], failed: Exception) -> None:
-    """A failure of several is nobody's in particular: each is tried alone, unless the store itself is gone."""
+    """A failure of several is nobody's in particular: each half is tried alone, unless the store itself is gone."""
     if len(calls) > 1 and group.statement.keys and not isinstance(failed, Unavailable):
-        for call in calls:
-            await _run(line, group, [call])
+        half = len(calls) // 2
+        await _run(line, group, calls[:half])
+        await _run(line, group, calls[half:])
         return
     for call in calls:
         if not call.rows.done():

@@ -14,7 +14,7 @@ import uvicorn
 from cdp.bulk import seldom_collected
 from cdp.errors import Unavailable
 
-__all__ = ["App", "listen", "multiply", "run", "serve", "url_of"]
+__all__ = ["App", "free_address", "listen", "multiply", "run", "serve", "url_of"]
 
 GRACE_SECONDS: Final = 10
 
@@ -34,13 +34,24 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(work)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on which clients can wait already; port 0 takes a free one. Raises Unavailable."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket on which clients can wait already; port 0 takes a free one. Raises Unavailable.
+
+    Workers each have a `shared` one on the same port, and the system spreads new connections over them: of one socket
+    for all, whoever wakes first would take most.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family, reuse_port=shared)
     except OSError as taken:
         raise Unavailable(f"cannot listen on {host} port {port}: {taken.strerror}") from None
+
+
+def free_address(host: str, port: int) -> int:
+    """The port, once it is known that nobody listens there; for port 0 a free one. Raises Unavailable."""
+    with listen(host, port) as found:
+        number: int = found.getsockname()[1]
+        return number
 
 
 def url_of(listening: socket.socket) -> str:

@@ -1,5 +1,6 @@
 """What reaches the stores: one statement each for a read, none for what is refused, no consent that is remembered."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -145,6 +146,31 @@ async def test_a_withdrawal_counts_from_the_next_read_on(fresh_world: World) -> 
     assert {key for key, value in after["data"]["customer"].items() if value != before["data"]["customer"][key]} == {
         *JOINED
     }
+
+
+async def test_a_withdrawal_is_honoured_by_every_read_that_starts_after_it_among_many(fresh_world: World) -> None:
+    """Readers never stop asking, so that reads wait and share statements all the time while it is committed."""
+    withdrawn = asyncio.Event()
+    seen: list[tuple[bool, bool]] = []
+
+    async def reader() -> None:
+        for left in range(25):
+            await withdrawn.wait() if left == 5 else None
+            after = withdrawn.is_set()
+            answer = json.loads(await fresh_world.ask(PROFILE, CARE, {"number": NUMBERS["b-hk"]}))
+            seen.append((after, bool(answer["extensions"]["privacy"]["withheld"])))
+
+    async def withdraw() -> None:
+        while len(seen) < 20:
+            await asyncio.sleep(0)
+        subject = {"subject": {"number": NUMBERS["b-cn"]}, "purpose": "service", "destination": "HK"}
+        done = json.loads(await fresh_world.ask(WITHDRAW, CARE, {"input": subject}))
+        assert done["data"]["withdrawConsent"]["outcome"] == {"status": "ACCEPTED"}
+        withdrawn.set()
+
+    await asyncio.gather(*(reader() for _ in range(20)), withdraw())
+    assert {withheld for after, withheld in seen if after} == {True}
+    assert (False, False) in seen, "some were answered before it"
 
 
 async def test_nothing_changes_for_who_asks_in_the_other_store(fresh_world: World) -> None:
