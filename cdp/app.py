@@ -151,7 +151,12 @@ def serve_house(house: House) -> ASGIApp:
 
         return answers
 
-    return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}))
+    @asynccontextmanager
+    async def planned(_: Starlette) -> AsyncIterator[None]:
+        await front.plan_registered()
+        yield
+
+    return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}, lifespan=planned))
 
 
 def check_document(source: str) -> None:

@@ -7,10 +7,11 @@ from hashlib import sha256
 
 from cdp.stores import Connection, Store
 
-__all__ = ["Document", "find_document", "list_documents", "register_document"]
+__all__ = ["Document", "find_document", "list_documents", "register_document", "registered_sources"]
 
 ADD = "INSERT INTO document (sha256, source, name, registered_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 FIND = "SELECT source FROM document WHERE sha256 = $1"
+SOURCES = "SELECT source FROM document ORDER BY registered_at DESC LIMIT $1"
 LIST = "SELECT sha256, name, registered_at FROM document ORDER BY name, registered_at, sha256"
 
 
@@ -36,6 +37,11 @@ async def find_document(connection: Connection, digest: str) -> str | None:
     """The text with this hash (64 hex digits), or None."""
     source: str | None = await connection.fetchval(FIND, bytes.fromhex(digest))
     return source
+
+
+async def registered_sources(connection: Connection, most: int) -> list[str]:
+    """The texts of the documents that were registered last."""
+    return [row[0] for row in await connection.fetch(SOURCES, most)]
 
 
 async def list_documents(connection: Connection) -> list[Document]:

@@ -1,16 +1,17 @@
 """From a request to its answer: find the plan, bind it, run it, write it down, let it go."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Any
 
+import structlog
 from graphql import GraphQLError
 
 from cdp.asked import Asked
 from cdp.auth import Caller
-from cdp.documents import find_document
-from cdp.errors import AuthError, RequestInvalid
+from cdp.documents import find_document, registered_sources
+from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.ingest import Writer
@@ -20,15 +21,16 @@ from cdp.settings import Settings
 from cdp.shape import Reading
 from privacy.keys import TokenSeal
 from privacy.vocabulary import PURPOSES
-from schema.plan.document import Document, DocumentInvalid, Documents, hash_of
+from schema.plan.document import MOST_REGISTERED, Document, DocumentInvalid, Documents, hash_of
 from schema.plan.limits import reads_schema_only
 from schema.plan.operation import Operation
 from schema.plan.run import Run
 from schema.plan.targets import Reach
 
-MOST_REGISTERED = 10_000
 MOST_LOCATIONS = 10
 """Validation errors told at once."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,6 @@ class FrontDoor:
     writer: Writer
     tokens: TokenSeal
     documents: Documents
-    registered: dict[str, str] = field(default_factory=dict)
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
@@ -76,27 +77,41 @@ class FrontDoor:
         """Whether a document may come in a URL: only one that touches no customer's data."""
         return reads_schema_only(source, self.documents.limits)
 
-    async def _document(self, request: GraphqlRequest, caller: Caller) -> Document:
-        source = request.query
-        if caller.partner or source is None:
-            source = await self._registered(request.document_hash or hash_of(request.query or ""))
-            if source is None and caller.partner:
-                raise AuthError("DOCUMENT_NOT_REGISTERED", "Partners run registered documents only.", 403)
-            if source is None:
-                raise RequestInvalid("DOCUMENT_NOT_FOUND", "No document with this hash is registered.")
-        return self.documents.get(source)
+    async def plan_registered(self) -> None:
+        """Plan what is registered before anyone asks for it; one that does not fit the schema any more is left out."""
+        first = next(iter(self.query.stores.values())).store
+        try:
+            async with first.read() as connection:
+                sources = await registered_sources(connection, MOST_REGISTERED)
+        except Unavailable as down:
+            log.warning("registered documents not planned", code=down.code)
+            return
+        for source in sources:
+            try:
+                document = self.documents.keep(source)
+            except RequestInvalid as invalid:
+                log.warning("registered document left out", document=hash_of(source), code=invalid.code)
+                continue
+            for prepared in document.operations.values():
+                prepared.plan({})
 
-    async def _registered(self, digest: str) -> str | None:
-        # A registered document never changes and is never taken back, so one that was found need not be looked up
-        # again.
-        if (known := self.registered.get(digest)) is not None:
-            return known
+    async def _document(self, request: GraphqlRequest, caller: Caller) -> Document:
+        if request.query is not None and not caller.partner:
+            return self.documents.get(request.query)
+        digest = request.document_hash or hash_of(request.query or "")
+        document = self.documents.registered.get(digest) or await self._registered(digest)
+        if document is None and caller.partner:
+            raise AuthError("DOCUMENT_NOT_REGISTERED", "Partners run registered documents only.", 403)
+        if document is None:
+            raise RequestInvalid("DOCUMENT_NOT_FOUND", "No document with this hash is registered.")
+        return document
+
+    async def _registered(self, digest: str) -> Document | None:
+        """A document that was registered since this process began."""
         store = next(iter(self.query.stores.values())).store
         async with store.read() as connection:
             found = await find_document(connection, digest)
-        if found is not None and len(self.registered) < MOST_REGISTERED:
-            self.registered[digest] = found
-        return found
+        return None if found is None else self.documents.keep(found)
 
 
 def check_caller(plan: Operation, caller: Caller) -> None:

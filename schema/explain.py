@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from cdp.statement import KeyKind, Way
 from schema.plan.document import Documents
+from schema.plan.lists import cost
 from schema.plan.operation import MOST_PER_PAGE, Operation, OperationRoot, ReadRoot
+from schema.plan.run import MOST_COST
 
 KINDS: dict[str, tuple[KeyKind, ...]] = {
     "customers": (KeyKind.REGION,),
@@ -40,9 +42,11 @@ def _operation(plan: Operation, name: str) -> Iterator[str]:
 
 
 def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]:
-    lists = [f"{one.place}(first: 0..{one.most})" for one in read.lists]
-    path, values = ".".join(read.root.path), sum(read.values.values())
-    yield f"  {path}: {values} values where each list has one row; lists: {', '.join(lists) or 'none'}"
+    sizes = {one.first: one.most if one.written_first is None else one.written_first for one in read.lists}
+    costs = cost(read.lists, read.values, sizes)
+    yield f"  {'.'.join(read.root.path)}: it may return {costs:,} values, of {MOST_COST:,} that are allowed"
+    for one in read.lists:
+        yield f"    {one.place}: {sizes[one.first]} rows at most, {one.most} could be asked for"
     for kind in KINDS.get(root.name, (KeyKind.CUSTOMER,)):
         statement = plan.statement((Way(read.root.number, kind, rows=MOST_PER_PAGE + 1),))
         yield f"  statement by {kind.value}:"

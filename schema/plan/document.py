@@ -24,6 +24,9 @@ from schema.plan.selection import Selecting, switches_of
 from schema.plan.variables import Variables
 
 MOST_DOCUMENTS = 2000
+MOST_CHARACTERS = 4_000_000
+"""Of all documents seen lately together: what is kept of one is some forty times its text."""
+MOST_REGISTERED = 10_000
 MOST_VARIANTS = 32
 
 
@@ -91,11 +94,15 @@ class Document:
 
 
 class Documents:
-    """The documents seen lately, by their text; the least recently used goes first."""
+    """The documents seen lately, by their text, of which the least recently used goes first; and, by their hash, the
+    registered ones, which stay.
+    """
 
     def __init__(self, schema: GraphQLSchema, limits: Limits | None = None) -> None:
         self.schema, self.limits = schema, limits or Limits()
+        self.registered: dict[str, Document] = {}
         self._known: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
 
     def get(self, source: str) -> Document:
         """The document of a text. Raises RequestInvalid over a limit, DocumentInvalid where it does not fit the
@@ -104,10 +111,19 @@ class Documents:
         document = self._known.get(source)
         if document is None:
             document = self._known[source] = self._read(source)
-            if len(self._known) > MOST_DOCUMENTS:
-                self._known.popitem(last=False)
+            self._characters += len(source)
+            while len(self._known) > MOST_DOCUMENTS or self._characters > MOST_CHARACTERS:
+                gone, _ = self._known.popitem(last=False)
+                self._characters -= len(gone)
         else:
             self._known.move_to_end(source)
+        return document
+
+    def keep(self, source: str) -> Document:
+        """A registered document: it never changes and is never taken back. Raises as `get` does."""
+        document = self._read(source)
+        if len(self.registered) < MOST_REGISTERED:
+            self.registered[document.sha256] = document
         return document
 
     def _read(self, source: str) -> Document:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graphql import IntValueNode
 from graphql.execution.values import VariableValues
 from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, or_, tuple_
 
@@ -36,6 +37,15 @@ class ListArguments:
     def fixed(self) -> bool:
         """Whether its page is the same for every request."""
         return self.arguments.fixed and not self.after
+
+    @property
+    def written_first(self) -> int | None:
+        """How long the list may be where the document says so, None where a variable does."""
+        for argument in self.arguments.node.arguments or ():
+            if argument.name.value == "first":
+                return int(argument.value.value) if isinstance(argument.value, IntValueNode) else None
+        first: int = self.arguments.definition.args["first"].default_value
+        return first
 
     def bind(self, variables: VariableValues, tokens: TokenSeal, client: str) -> dict[str, Any]:
         """The values of this list's parameters; PAGE_SIZE and CURSOR_INVALID for those out of bounds."""

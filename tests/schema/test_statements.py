@@ -150,7 +150,7 @@ async def test_a_withdrawal_counts_from_the_next_read_on(fresh_world: World) -> 
 
 async def test_a_withdrawal_is_honoured_by_every_read_that_starts_after_it_among_many(fresh_world: World) -> None:
     """Readers never stop asking, so that reads wait and share statements all the time while it is committed."""
-    withdrawn = asyncio.Event()
+    warm, withdrawn = asyncio.Event(), asyncio.Event()
     seen: list[tuple[bool, bool]] = []
 
     async def reader() -> None:
@@ -159,10 +159,10 @@ async def test_a_withdrawal_is_honoured_by_every_read_that_starts_after_it_among
             after = withdrawn.is_set()
             answer = json.loads(await fresh_world.ask(PROFILE, CARE, {"number": NUMBERS["b-hk"]}))
             seen.append((after, bool(answer["extensions"]["privacy"]["withheld"])))
+            warm.set()
 
     async def withdraw() -> None:
-        while len(seen) < 20:
-            await asyncio.sleep(0)
+        await warm.wait()
         subject = {"subject": {"number": NUMBERS["b-cn"]}, "purpose": "service", "destination": "HK"}
         done = json.loads(await fresh_world.ask(WITHDRAW, CARE, {"input": subject}))
         assert done["data"]["withdrawConsent"]["outcome"] == {"status": "ACCEPTED"}
