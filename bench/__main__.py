@@ -18,6 +18,8 @@ from bench.operations import Operation
 from bench.processes import BenchFailed
 from bench.results import machine, records_of, versions, write_results
 from bench.run import Outcome, Wish, perform
+from bench.scale import Scale, measure_scale, told
+from bench.scale import tables_of as tables_of_scale
 from bench.schedule import Plan
 from bench.tables import LEGEND, WIDTH, markdown, tables_of
 from bench.world import CHECKOUT, MONTHS
@@ -26,35 +28,46 @@ from cdp.errors import CdpError
 RESULTS: Final = CHECKOUT / "bench" / "results"
 CUSTOMERS, SECONDS, ROUNDS, CONNECTIONS = 200_000, 5.0, 3, (1, 32, 256)
 QUICK_CUSTOMERS, QUICK_SECONDS, QUICK_CONNECTIONS = 20_000, 4.0, (32,)
+SIZES, DOCUMENTS, SCALE_CONNECTIONS = (10_000, 100_000, 1_000_000), 100_000, (1, 32)
 MOST_ROUNDS: Final = 99
 
 
 def wish_of(arguments: Sequence[str]) -> Wish:
     """What the command line asks for; ends the process with a usage message when it is not understood."""
     parser = argparse.ArgumentParser(prog="cdp bench", description="Measure the floor, the peers and this product.")
-    parser.add_argument("--quick", action="store_true", help="20,000 customers, 4-second rounds, at most 4 minutes")
-    parser.add_argument("--customers", type=int, help=f"size of the world (default {CUSTOMERS:,})")
-    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="who takes part")
-    parser.add_argument(
-        "--operation", nargs="+", choices=[one.value for one in Operation], default=[one.value for one in Operation]
-    )
-    parser.add_argument("--seconds", type=float, help=f"of each turn (default {SECONDS:g})")
-    parser.add_argument("--concurrency", nargs="+", type=int, help=f"connections (default {CONNECTIONS})")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
+    operations = [one.value for one in Operation]
+    add = parser.add_argument
+    add("--quick", action="store_true", help="20,000 customers, 4-second rounds, at most 4 minutes")
+    add("--customers", type=int, help=f"size of the world (default {CUSTOMERS:,})")
+    add("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), help="who takes part")
+    add("--operation", nargs="+", choices=operations, default=operations)
+    add("--seconds", type=float, help=f"of each turn (default {SECONDS:g})")
+    add("--concurrency", nargs="+", type=int, help=f"connections (default {CONNECTIONS})")
+    add("--rounds", type=int, default=ROUNDS)
+    add("--workers", type=int, default=1, help="processes of each server (default 1)")
+    add("--scale", action="store_true", help="instead: the profile among more and more customers, and documents")
+    add("--sizes", nargs="+", type=int, default=SIZES, help=f"with --scale: customers (default {SIZES})")
+    add("--documents", type=int, default=DOCUMENTS, help=f"with --scale: different documents (default {DOCUMENTS:,})")
+    add("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
     asked = parser.parse_args(arguments)
+    given = (asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents)
+    if min(asked.rounds, asked.workers, *(one for one in given if one is not None)) < 1 or asked.rounds > MOST_ROUNDS:
+        parser.error("customers, sizes, documents, rounds, seconds, connections and workers must be at least 1")
+    return _wish(asked)
+
+
+def _wish(asked: argparse.Namespace) -> Wish:
     quick: bool = asked.quick
     plan = Plan(
         asked.only,
         [Operation(name) for name in asked.operation],
-        asked.concurrency or (QUICK_CONNECTIONS if quick else CONNECTIONS),
+        asked.concurrency or (QUICK_CONNECTIONS if quick else SCALE_CONNECTIONS if asked.scale else CONNECTIONS),
         asked.rounds,
         asked.seconds or (QUICK_SECONDS if quick else SECONDS),
     )
     customers = asked.customers or (QUICK_CUSTOMERS if quick else CUSTOMERS)
-    if customers < 1 or not 1 <= plan.rounds <= MOST_ROUNDS or plan.seconds < 1 or min(plan.connections) < 1:
-        parser.error("customers, rounds, seconds and connections must be at least 1")
-    return Wish(asked.home.expanduser().resolve(), customers, plan, quick)
+    scale = Scale(sorted(asked.sizes), asked.documents, plan) if asked.scale else None
+    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,6 +80,9 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"load generator: {generator()}, home: {wish.home}")
     about: dict[str, Any] = {"machine": machine()}
     try:
+        if wish.scale is not None:
+            _publish_scale(wish, wish.scale, about, console)
+            return 0
         outcome = perform(wish, console)
     except (BenchFailed, CdpError) as failed:
         console.print(f"{failed}", style="red", markup=False)
@@ -84,7 +100,7 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
     about |= {
         "versions": versions(CHECKOUT) | {"node": outcome.node, "load_generator": generator()},
         "world": {"customers": wish.customers, "months": MONTHS},
-        "plan": asdict(wish.plan),
+        "plan": asdict(wish.plan) | {"workers": wish.workers},
         "contestants": {name: one.note for name, one in CONTESTANTS.items()},
         "left_out": outcome.left_out,
     }
@@ -98,6 +114,15 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
     for name, reason in outcome.left_out.items():
         console.print(f"left out: {name}: {reason}", style="yellow", markup=False)
     console.print(f"also in {RESULTS}: latest.json, latest.md, latest.svg")
+
+
+def _publish_scale(wish: Wish, scale: Scale, about: dict[str, Any], console: Console) -> None:
+    """Measures, prints the tables and writes scale.json."""
+    grown, crowd = measure_scale(wish.home, scale, console)
+    for table in tables_of_scale(grown, crowd):
+        console.print(table)
+    write_results(RESULTS / "scale.json", [], about | {"versions": versions(CHECKOUT), **told(grown, crowd)})
+    console.print(f"also in {RESULTS}: scale.json")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class Contestant:
 def _python(module: str, **environment: str) -> Start:
     def start(stage: Stage, _: Peer | None, port: int) -> Launch:
         stores: Mapping[str, str] = {f"BENCH_{name.upper()}": url for name, url in stage.urls.items()}
-        told = {"BENCH_PORT": str(port), "PYTHONPATH": str(CHECKOUT), **stores, **environment}
+        told = {"BENCH_PORT": str(port), "PYTHONPATH": str(CHECKOUT), "BENCH_WORKERS": str(stage.workers)}
+        told |= {**stores, **environment}
         return Launch([sys.executable, "-m", module], told, CHECKOUT)
 
     return start
@@ -47,11 +48,11 @@ def _python(module: str, **environment: str) -> Start:
 
 def _postgraphile(stage: Stage, peer: Peer | None, port: int) -> Launch:
     assert peer is not None, "who takes part was prepared"
-    return peer.launch(stage.urls["cn"], port)
+    return peer.launch(stage.urls["cn"], port, stage.workers)
 
 
 def _served(stage: Stage, _: Peer | None, port: int) -> Launch:
-    return cdp_launch(stage.home, "serve", "--port", str(port))
+    return cdp_launch(stage.home, "serve", "--port", str(port), "--workers", str(stage.workers))
 
 
 def _stripped(parts: str) -> Start:

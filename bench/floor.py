@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from bench.floor_sql import LOOKUP, OTHER_STORE, PROFILE, REGION, TWO_STORES
+from cdp.serving import listen, multiply
 
 POOL_SIZE: Final = 10
 """As many connections a store as every other contestant has."""
@@ -95,11 +96,18 @@ app = Starlette(
 
 
 def serve(application: Any) -> None:
-    """Serves an ASGI app on the loopback port of the environment, on uvicorn with uvloop and httptools."""
-    port = int(os.environ["BENCH_PORT"])
-    uvicorn.run(
-        application, port=port, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning"
+    """Serves an ASGI app on the loopback port of the environment, on uvicorn with uvloop and httptools.
+
+    Several processes share the port as those of `cdp serve` do: of one socket for all, one would take most.
+    """
+    port, workers = int(os.environ["BENCH_PORT"]), int(os.environ["BENCH_WORKERS"])
+    if workers > 1 and not multiply(workers):
+        return
+    config = uvicorn.Config(
+        application, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning"
     )
+    with listen("127.0.0.1", port, shared=workers > 1) as listening:
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ class Peer:
         """Of Node.js."""
         return subprocess.run([self.node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
-    def launch(self, url: str, port: int) -> Launch:
-        """How the server is started on a store's URL."""
+    def launch(self, url: str, port: int, workers: int = 1) -> Launch:
+        """How the server is started on a store's URL, in so many processes."""
         environment = {"BENCH_PORT": str(port), "NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+        environment["BENCH_WORKERS"] = str(workers)
         return Launch([str(self.node), "server.mjs"], environment | libpq_environment(url), self.folder)
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from bench.peer import Peer, prepare_peer
 from bench.players import WARM_UP_SECONDS, Team
 from bench.processes import BenchFailed
 from bench.results import Measurement
+from bench.scale import Scale
 from bench.schedule import Plan, Turn, full, quick
 from bench.world import open_stage
 
@@ -33,6 +34,10 @@ class Wish:
     customers: int
     plan: Plan
     quick: bool
+    workers: int = 1
+    """Processes of each server."""
+    scale: Scale | None = None
+    """Given where something else is to be measured instead."""
 
 
 @dataclass(slots=True)
@@ -57,7 +62,7 @@ def perform(wish: Wish, console: Console) -> Outcome:
         stage = closing.enter_context(open_stage(wish.home / f"world-{wish.customers}", wish.customers, console))
         peer = _fetched(fetching, outcome)
         names = dict.fromkeys([OURS, *(turn.contestant for turn in turns)])
-        team = Team(stage, wish.plan.operations)
+        team = Team(replace(stage, workers=wish.workers), wish.plan.operations)
         team.start([name for name in names if name not in outcome.left_out], peer, closing)
         with console.status("comparing answers"):
             compared = team.check()

@@ -49,6 +49,8 @@ class Stage:
     postgres: psutil.Process
     world: World
     token: str
+    workers: int = 1
+    """Processes of each server."""
 
 
 def cdp_launch(home: Path, *arguments: str) -> Launch:

@@ -1,5 +1,7 @@
 // PostGraphile as its documentation starts it, told what our tables do not say: how rows belong together.
-// Settings come in the environment: PG* (libpq), BENCH_PORT. Listens on the loopback address only.
+// Settings come in the environment: PG* (libpq), BENCH_PORT, BENCH_WORKERS (processes). Listens on the loopback address
+// only.
+import cluster from "node:cluster";
 import { createServer } from "node:http";
 import { jsonPgSmartTags } from "postgraphile/utils";
 import { makePgService } from "postgraphile/adaptors/pg";
@@ -31,14 +33,23 @@ const preset = {
   grafast: { explain: false },
 };
 
-const pgl = postgraphile(preset);
-const serv = pgl.createServ(grafserv);
-const server = createServer();
-server.on("error", (error) => {
-  console.error(error);
-  process.exit(1);
-});
-await serv.addTo(server);
-await serv.ready?.();
-server.listen(Number(process.env.BENCH_PORT), "127.0.0.1");
+async function serve() {
+  const pgl = postgraphile(preset);
+  const serv = pgl.createServ(grafserv);
+  const server = createServer();
+  server.on("error", (error) => {
+    console.error(error);
+    process.exit(1);
+  });
+  await serv.addTo(server);
+  await serv.ready?.();
+  server.listen(Number(process.env.BENCH_PORT), "127.0.0.1");
+}
+
+const workers = Number(process.env.BENCH_WORKERS ?? 1);
 process.on("SIGTERM", () => process.exit(0));
+if (cluster.isPrimary && workers > 1) {
+  for (let n = 0; n < workers; n += 1) cluster.fork();
+} else {
+  await serve();
+}
