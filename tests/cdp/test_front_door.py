@@ -240,6 +240,7 @@ async def test_exceptions_of_the_answer(
     for accept, status in zip((GRAPHQL_TYPE, JSON_TYPE), statuses, strict=True):
         response = await client.post("/graphql", json={"query": "{a}"}, headers={"accept": accept})
         assert (response.status_code, code_of(response)) == (status, code)
+        assert response.headers.get("retry-after") == ("1" if status == 503 else None)
         assert "canary" not in response.text
     assert house.refused == [("desk", code)] * 2
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from cdp.errors import Unavailable
-from cdp.serving import listen, run, serve, url_of
+from cdp.serving import free_address, listen, run, serve, url_of
 
 Message = MutableMapping[str, Any]
 
@@ -55,6 +55,14 @@ async def test_a_signal_ends_it_after_the_answers_in_flight(number: signal.Signa
 def test_an_address_that_is_taken_is_refused() -> None:
     with listen("127.0.0.1", 0) as first, pytest.raises(Unavailable, match="cannot listen on 127"):
         listen("127.0.0.1", first.getsockname()[1])
+
+
+def test_workers_share_a_port_that_nobody_else_has() -> None:
+    port = free_address("127.0.0.1", 0)
+    with listen("127.0.0.1", port, shared=True), listen("127.0.0.1", port, shared=True):
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1 port {port}"):
+            free_address("127.0.0.1", port)
+    assert free_address("127.0.0.1", port) == port
 
 
 def test_work_runs_to_its_end_and_its_result_comes_back() -> None:
