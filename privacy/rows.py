@@ -54,8 +54,8 @@ class Rule:
     sensitivity: Sensitivity | None
     recipients: tuple[RecipientClass, ...]
     bases: tuple[BasisKind, ...]
-    consent: ConsentKind | None
     law: str
+    consent: ConsentKind | None = None
     cross_border: bool = False
     under_age: int | None = None
     names_recipient: bool = False

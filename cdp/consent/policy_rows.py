@@ -1,9 +1,10 @@
-"""The policy between its reference tables and the cellar: rows in, rows out, one version at a time."""
+"""The policy between its file, its reference tables and the cellar: rows in, rows out, one version at a time."""
 
 import json
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
+from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Table, select
@@ -12,6 +13,7 @@ from cdp.consent import tables
 from cdp.stores import Connection
 from privacy.rows import Basis, CategorySensitivity, Notice, PolicyRows, Rule, TransferBasis
 from privacy.rulebook import Policy
+from privacy.rules import read_rules
 from privacy.vocabulary import BasisKind, Category, ConsentKind, Purpose, RecipientClass, Sensitivity, TransferBasisKind
 
 KEPT: tuple[tuple[str, Table, type[Any]], ...] = (
@@ -24,6 +26,11 @@ KEPT: tuple[tuple[str, Table, type[Any]], ...] = (
     ("transfer_bases", tables.transfer_basis, TransferBasis),
 )
 """Field of `PolicyRows`, its table, its class."""
+
+
+def starter_rows() -> PolicyRows:
+    """The policy that a store begins with."""
+    return read_rules(files("privacy").joinpath("rules.toml").read_text("utf-8"))
 
 
 async def write_policy(connection: Connection, rows: PolicyRows, at: datetime) -> None:
