@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.main import get_command
 
 from cdp import __main__ as command_line
+from cdp import terminal
 from cdp.__main__ import Role, cdp, main
 from cdp.audit import AuditTrail
 from cdp.audited import tail
@@ -146,7 +147,7 @@ def test_an_unexpected_error_is_one_line_without_its_text(
     def fail() -> None:
         raise KeyError("+85291234567")
 
-    monkeypatch.setattr(command_line, "read_settings", fail)
+    monkeypatch.setattr(terminal, "read_settings", fail)
     [line] = error_lines(capsys, "migrate", code=1)
     assert line.startswith("unexpected KeyError at test_command_line.py:")
     assert "91234567" not in line
