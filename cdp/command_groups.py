@@ -1,5 +1,6 @@
-"""Commands about the stores themselves, in groups: their keys, audit trails, registered documents."""
+"""Commands about the stores themselves, in groups: their keys, audit trails, registered documents, policy."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,23 +9,30 @@ from typing import Annotated, Final
 import typer
 
 from cdp.app import check_document
+from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import open_databases
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
 from cdp.serving import run
 from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
+from privacy.rows import PolicyRows
+from privacy.rules import read_rules
 
 __all__ = ["GROUPS"]
 
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
+policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
+    "policy": policy_group,
 }
+
+PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
 @keys_group.command("status")
@@ -84,3 +92,37 @@ def documents_list_command(store: StoreNames = None) -> None:
     settings = settings_of_command()
     rows = run(document_rows(settings, chosen_stores(settings, store)))
     output().print(table("Documents", ("store", "name", "SHA-256", "registered (UTC)"), rows))
+
+
+@policy_group.command("check")
+def policy_check_command(file: PolicyFile) -> None:
+    """Check a policy file and count what is in it, or say the first thing that is wrong. Asks no store."""
+    rows = read_rules(text_of(file))
+    typer.echo(f"{file.name}: {_summary(rows)}")
+
+
+@policy_group.command("load")
+def policy_load_command(file: PolicyFile) -> None:
+    """Check a policy file and make it the policy of every store; its version must be newer than theirs."""
+    settings = settings_of_command()
+    rows = read_rules(text_of(file))
+
+    async def load() -> list[str]:
+        async with open_databases(settings) as stores:
+            return await load_policy(stores.values(), rows, datetime.now(UTC))
+
+    typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
+
+
+def _summary(rows: PolicyRows) -> str:
+    """Version and numbers; the rules by jurisdiction, so that a misspelt one meets the eye."""
+    rules = Counter(rule.jurisdiction for rule in rows.rules)
+    by_law = ", ".join(f"{jurisdiction} {count}" for jurisdiction, count in sorted(rules.items()))
+    counts = {
+        f"rules ({by_law})": rows.rules,
+        "sensitivities": rows.sensitivities,
+        "bases": rows.bases,
+        "notices": rows.notices,
+        "transfer bases": rows.transfer_bases,
+    }
+    return f"policy version {rows.version}: " + ", ".join(f"{len(found)} {name}" for name, found in counts.items())

@@ -229,6 +229,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
         "cdp.app",  # the starter policy
+        "cdp.consent.policy_rows",  # the next version of the policy
     }
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries
     assert users("asyncpg.connect") == set()
