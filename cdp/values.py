@@ -31,35 +31,11 @@ PROVINCES: Final = frozenset(f"CN-{code}" for code in _PROVINCES.split())
 _REGION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 # ISO 4217 code -> digits behind the decimal point.
+_CENTS = "CNY HKD MOP TWD USD EUR GBP CHF CAD AUD NZD SGD MYR THB PHP IDR INR AED SAR RUB ZAR BRL"
 CURRENCIES: Final[Mapping[str, int]] = {
-    "CNY": 2,
-    "HKD": 2,
-    "MOP": 2,
-    "TWD": 2,
-    "USD": 2,
-    "EUR": 2,
-    "GBP": 2,
-    "CHF": 2,
-    "CAD": 2,
-    "AUD": 2,
-    "NZD": 2,
-    "SGD": 2,
-    "MYR": 2,
-    "THB": 2,
-    "PHP": 2,
-    "IDR": 2,
-    "INR": 2,
-    "AED": 2,
-    "SAR": 2,
-    "RUB": 2,
-    "ZAR": 2,
-    "BRL": 2,
-    "JPY": 0,
-    "KRW": 0,
-    "VND": 0,
-    "KWD": 3,
-    "BHD": 3,
-    "OMR": 3,
+    **dict.fromkeys(_CENTS.split(), 2),
+    **dict.fromkeys(("JPY", "KRW", "VND"), 0),
+    **dict.fromkeys(("KWD", "BHD", "OMR"), 3),
 }
 _MONEY: Final = re.compile(r"-?\d{1,13}(?:\.(\d{1,3}))?", re.ASCII)
 _QUANTITY: Final = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
