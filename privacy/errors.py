@@ -7,8 +7,7 @@ PrivacyError                PRIVACY_ERROR
 ├── KmsRefused              KMS_REFUSED        the key management system does not answer, or says no
 ├── PermitMissing           PERMIT_MISSING     no permit for this customer and category
 ├── PolicyInvalid           POLICY_INVALID     a rule, index or vocabulary that contradicts itself
-├── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
-└── LogBroken               LOG_BROKEN         a log entry that was changed, dropped, added or reordered
+└── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
 
 Messages name what was wrong, never the value, so that they may be logged; they do not leave the product.
 """
@@ -18,7 +17,6 @@ from typing import ClassVar
 __all__ = [
     "KeyUnavailable",
     "KmsRefused",
-    "LogBroken",
     "PermitMissing",
     "PolicyInvalid",
     "PrivacyError",
@@ -74,13 +72,3 @@ class TokenRefused(PrivacyError):
     """A global id or cursor that was altered, made for someone else, or made elsewhere."""
 
     code = "TOKEN_REFUSED"
-
-
-class LogBroken(PrivacyError):
-    """A log that is not as it was written; `position` counts from 0 to the first entry that does not fit."""
-
-    code = "LOG_BROKEN"
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"the log does not fit at position {position}")
-        self.position = position

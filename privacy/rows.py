@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from privacy.errors import PolicyInvalid
+from privacy.masks import STYLES
 from privacy.vocabulary import (
     ANY,
     BasisKind,
@@ -22,7 +23,6 @@ from privacy.vocabulary import (
     covers,
 )
 
-MASK_STYLES: Final = frozenset({"city", "bucket", "last4", "month"})
 _GREATER_BAY_AREA: Final = frozenset({"CN", "HK", "MO"})
 
 
@@ -105,8 +105,8 @@ class Rule:
         if self.masks and not (self.ordinary and self.consent):
             return "masks; expected them only where an ordinary rule asks for consent"
         for category, style in self.masks:
-            if category not in words.categories or style not in MASK_STYLES:
-                return f"mask {category!r} {style!r}; expected a known category and one of {sorted(MASK_STYLES)}"
+            if category not in words.categories or style not in STYLES:
+                return f"mask {category!r} {style!r}; expected a known category and one of {sorted(STYLES)}"
         return None
 
 

@@ -6,7 +6,7 @@ import strawberry
 
 from cdp.billing.reads import bill_state, relies_on, remaining_minor, top_up_state
 from cdp.billing.tables import account, bill, bill_line, payment, product, tariff, top_up
-from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, token
+from schema.fields import PROFILE, column, many, one, personal, plain, record, rising, token
 from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
@@ -164,6 +164,3 @@ class TopUp:
         ACCOUNT,
         "The account it was posted to.",
     )
-
-
-NEWEST_BILL = (newest(bill.c.bill_on),)
