@@ -164,7 +164,7 @@ class Money(Part):
 
 
 class Event(Part):
-    """What all events have. `at` is when it happened, `region` where the record of it was made."""
+    """What all events have. `type` is its class's name, `at` when it happened, `region` where that was recorded."""
 
     type: str
     event_id: Ref

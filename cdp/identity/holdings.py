@@ -38,7 +38,6 @@ class _OfNumber(Event):
 class NumberActivated(_OfNumber):
     """The customer holds a number, in a role, from `validFrom` (or the event) on."""
 
-    type: Literal["NumberActivated"]
     role: Literal["REGISTERED_HOLDER", "USER", "PAYER", "GUARDIAN", "ORG_ADMIN"] = "USER"
     sim_ref: Ref | None = None
     iccid: Ref | None = None
@@ -102,21 +101,18 @@ class _NumberChanged(_OfNumber):
 class NumberSuspended(_NumberChanged):
     """The number is out of service for a while."""
 
-    type: Literal["NumberSuspended"]
     state: ClassVar[str] = "SUSPENDED"
 
 
 class NumberResumed(_NumberChanged):
     """The number is back in service."""
 
-    type: Literal["NumberResumed"]
     state: ClassVar[str] = "ACTIVE"
 
 
 class NumberReleased(_NumberChanged):
     """The customer no longer holds the number."""
 
-    type: Literal["NumberReleased"]
     state: ClassVar[str] = "RELEASED"
 
     def apply(self, context: Context) -> list[Put]:

@@ -22,7 +22,6 @@ CASE_STATUS = Newest(("status",), "status_at")
 class InteractionLogged(Event):
     """A contact took place."""
 
-    type: Literal["InteractionLogged"]
     interaction_ref: Ref
     channel: Upper
     direction: Literal["INBOUND", "OUTBOUND"]
@@ -47,7 +46,6 @@ class InteractionLogged(Event):
 class CaseOpened(Event):
     """Something is to be done for the customer."""
 
-    type: Literal["CaseOpened"]
     case_ref: Ref
     ticket_type: TicketType
     severity: Severity
@@ -79,7 +77,6 @@ class CaseOpened(Event):
 class CaseStatusChanged(Event):
     """A case has moved along."""
 
-    type: Literal["CaseStatusChanged"]
     case_ref: Ref
     status: CaseStatus
 

@@ -27,7 +27,6 @@ ADD_UP = Add(tuple(TOTALS.values()))
 class UsageRecorded(Event):
     """One call, message or data session."""
 
-    type: Literal["UsageRecorded"]
     usage_type: UsageType
     quantity: Ref
     units: Ref
@@ -61,7 +60,6 @@ class UsageRecorded(Event):
 class UsageSummarized(Event):
     """A month, or a part of it, added up by the source; it is added to what is there."""
 
-    type: Literal["UsageSummarized"]
     month: Month
     voice_seconds: Count = 0
     sms_count: Count = 0
