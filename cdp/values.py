@@ -19,6 +19,7 @@ __all__ = [
     "customer_id_of",
     "money_text",
     "money_to_minor",
+    "month_from",
     "row_id",
     "store_of",
     "to_usage_count",
@@ -125,6 +126,12 @@ def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID
     digest = sha256("\0".join((tenant, store, event_id)).encode()).digest()
     low = int.from_bytes(digest[:10], "big")
     return UUID(int=((milliseconds << 80) | low) & _UUID_MASK | (7 << 76) | _VARIANT)
+
+
+def month_from(day: date, months: int) -> date:
+    """The first day of the month that is so many months after the one of `day`; before it, where negative."""
+    counted = day.year * 12 + day.month - 1 + months
+    return date(counted // 12, counted % 12 + 1, 1)
 
 
 def age_on(born: date, day: date) -> int:
