@@ -203,9 +203,9 @@ def use(life: Life, months: Sequence[date], offer: Tariff) -> None:
             f"{month:%Y%m}",
             instant(month_from(month, 1), 2),
             month=f"{month:%Y-%m}",
-            voiceSeconds=int(offer.minutes * 60 * now),
-            smsCount=int(offer.messages * now),
-            dataBytes=int(offer.megabytes * now) << 20,
+            voiceSeconds=int(offer.voice_minutes * 60 * now),
+            smsCount=int(offer.sms_count * now),
+            dataBytes=int(offer.data_megabytes * now) << 20,
             roamingBytes=dice.randint(1, 5) * GIGABYTE if abroad and dice.random() < 0.3 else 0,
         )
 
@@ -227,7 +227,7 @@ def _use_singly(life: Life, months: Sequence[date], number: str) -> None:
 
 def bill(life: Life, months: Sequence[date], account: str, offer: Tariff) -> None:
     """A bill for each month; most are paid."""
-    dice, fee = life.dice, offer.fee
+    dice, fee = life.dice, offer.monthly_fee_minor
     for month in months:
         end, ref = month_from(month, 1), f"{month:%Y%m}"
         lines = [("FEE", offer.name, fee)]
