@@ -227,6 +227,11 @@ def embedded(present: Source, fields: Mapping[str, ColumnField], governance: Gov
     return _declared(EmbeddedField(governance, present, fields), description)
 
 
+def same(name: str, parent_name: str = "") -> Join:
+    """Rows whose column of this name is the parent's; `parent_name` where the parent calls it otherwise."""
+    return lambda child, parent, _: child.c[name] == parent.c[parent_name or name]
+
+
 def one(on: Join, governance: Governance, description: str) -> Any:
     """The one row of another table joined by `on`."""
     return _declared(OneField(governance, on), description)
