@@ -4,30 +4,15 @@ from enum import StrEnum
 from typing import Any
 
 import strawberry
-from strawberry.annotation import StrawberryAnnotation
 from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
 from cdp.outcome import Status
 from privacy.vocabulary import ConsentKind
-from schema.fields import Plain, word
+from schema.fields import REQUIRED, Plain, argument, word
 from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
 from schema.interaction import Direction, TicketType
 from schema.words import EventDocument, Instant, Node, Region
-
-REQUIRED = object()
-
-
-def argument(name: str, annotation: object, description: str, default: object = REQUIRED) -> StrawberryArgument:
-    """An argument of a root field; without a default it must be given."""
-    options: dict[str, Any] = {} if default is REQUIRED else {"default": default}
-    return StrawberryArgument(
-        python_name=name,
-        graphql_name=name,
-        type_annotation=StrawberryAnnotation(annotation),
-        description=description,
-        **options,
-    )
 
 
 def given(description: str, default: object = REQUIRED) -> Any:
