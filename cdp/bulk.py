@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["seldom_collected"]
-
 SELDOM: Final = (200_000, 20, 50)
 
 

@@ -19,8 +19,6 @@ from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, set
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
-__all__ = ["GROUPS"]
-
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)

@@ -7,8 +7,6 @@ from hashlib import sha256
 
 from cdp.stores import Connection, Store
 
-__all__ = ["Document", "find_document", "list_documents", "register_document"]
-
 ADD = "INSERT INTO document (sha256, source, name, registered_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 FIND = "SELECT source FROM document WHERE sha256 = $1"
 LIST = "SELECT sha256, name, registered_at FROM document ORDER BY name, registered_at, sha256"

@@ -9,8 +9,6 @@ from typing import Any, Final, NoReturn, TypeAlias
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.values import month_from
 
-__all__ = ["Fill", "Reader", "Row", "demand", "instant", "invalid", "only", "value_of"]
-
 Row: TypeAlias = Mapping[str, str]
 Fill: TypeAlias = Callable[[Row], Any]
 

@@ -19,21 +19,6 @@ from cdp.logs import configure_logs
 from cdp.settings import Settings, read_settings
 from privacy.errors import PrivacyError
 
-__all__ = [
-    "FILE",
-    "StoreNames",
-    "check_known",
-    "chosen_stores",
-    "exit_code",
-    "json_line",
-    "output",
-    "progress",
-    "settings_of_command",
-    "table",
-    "text_of",
-    "troubles",
-]
-
 FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
 StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
 

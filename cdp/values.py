@@ -9,23 +9,6 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-__all__ = [
-    "BYTES_PER_MEGABYTE",
-    "CURRENCIES",
-    "USAGE_UNITS",
-    "age_on",
-    "compact",
-    "country_of",
-    "customer_id_of",
-    "money_text",
-    "money_to_minor",
-    "month_from",
-    "row_id",
-    "store_of",
-    "to_usage_count",
-    "valid_region",
-]
-
 # ISO 3166-2:CN without the codes that have a country code of their own.
 _PROVINCES = "AH BJ CQ FJ GD GS GX GZ HA HB HE HI HL HN JL JS JX LN NM NX QH SC SD SH SN SX TJ XJ XZ YN ZJ"
 PROVINCES: Final = frozenset(f"CN-{code}" for code in _PROVINCES.split())

@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 
 from privacy.errors import SealBroken, ValueRefused
 
-__all__ = ["CellType", "CellValue", "bucket", "canonical", "decode", "encode", "framed", "pad", "u32", "unpad", "utf8"]
-
 CellValue: TypeAlias = bytes | str | int | float | bool | Decimal | date | list[Any] | dict[str, Any]
 
 SMALLEST_BUCKET = 16

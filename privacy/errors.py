@@ -14,17 +14,6 @@ Messages name what was wrong, never the value, so that they may be logged; they 
 
 from typing import ClassVar
 
-__all__ = [
-    "KeyUnavailable",
-    "KmsRefused",
-    "PermitMissing",
-    "PolicyInvalid",
-    "PrivacyError",
-    "SealBroken",
-    "TokenRefused",
-    "ValueRefused",
-]
-
 
 class PrivacyError(Exception):
     """Anything the cellar refuses."""

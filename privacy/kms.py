@@ -24,8 +24,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from privacy.encoding import canonical, framed, u32
 from privacy.errors import KeyUnavailable, KmsRefused, ValueRefused
 
-__all__ = ["InsecureFileKms", "Kms"]
-
 KEY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.ASCII)
 HEAD = Struct(">BIB")  # magic, version of the root key, length of its id; then the id and the ciphertext
 MAGIC = 0xE2

@@ -18,8 +18,6 @@ from privacy.errors import PolicyInvalid
 from privacy.rows import Basis, CategorySensitivity, Notice, PolicyRows, Rule, TransferBasis
 from privacy.vocabulary import ANY, CATEGORIES, PURPOSES
 
-__all__ = ["read_rules"]
-
 _KINDS: Final[Mapping[str, type[Any]]] = {
     "rule": Rule,
     "sensitivity": CategorySensitivity,

@@ -13,8 +13,6 @@ from cdp.errors import EventInvalid
 from cdp.event import Day, Event, Kind, Money, Part, Ref, Text, Upper
 from cdp.values import CURRENCIES
 
-__all__ = ["EVENTS"]
-
 RatingType = Literal["PREPAID", "POSTPAID"]
 
 ACCOUNT = Newest(("region", "rating_type", "currency", "credit_limit_minor", "account_no"), "opened_at")

@@ -10,8 +10,6 @@ from cdp.errors import EventInvalid
 from cdp.event import Event, Kind, Money, Ref, Text, Upper
 from cdp.numbers import PhoneNumber
 
-__all__ = ["TOP_UPS"]
-
 TOP_UP = Newest(("region", "amount_minor", "currency", "channel", "number"), "requested_at")
 TOP_UP_CONFIRMED = Earliest(("confirmed_at",))
 TOP_UP_POSTED = Newest(("posted_account_id",), "posted_at")

@@ -14,8 +14,6 @@ from cdp.errors import EventInvalid
 from cdp.event import Event, Hex256, Instant, Ref
 from privacy.vocabulary import ANY, CATEGORIES, NOWHERE, PURPOSES, SELF, ConsentType, covers
 
-__all__ = ["EVENTS"]
-
 
 def _purpose(value: str) -> str:
     if value not in PURPOSES:

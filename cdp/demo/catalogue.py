@@ -7,8 +7,6 @@ from typing import Final, Literal
 from cdp.billing.tables import tariff
 from cdp.changes import KEEP, Put
 
-__all__ = ["TARIFFS", "Tariff", "tariff_rows", "tariffs_of"]
-
 RatingType = Literal["PREPAID", "POSTPAID"]
 
 

@@ -13,8 +13,6 @@ from cdp.demo.catalogue import RatingType, Tariff, tariffs_of
 from cdp.demo.people import company, mobile_number, person, seeded
 from cdp.values import month_from
 
-__all__ = ["CHINA_TIME", "Event", "Life", "bill", "customer_key", "life_of", "money", "month_before_end", "use"]
-
 Event = dict[str, Any]
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))

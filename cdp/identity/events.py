@@ -14,8 +14,6 @@ from cdp.identity.tables import customer, identification, link, link_index
 from cdp.values import age_on, compact
 from privacy.vocabulary import CustomerState
 
-__all__ = ["EVENTS"]
-
 Tier = Literal["HIGH", "MIDDLE", "LOW"]
 Status = Literal["PROSPECT", "ACTIVE", "SUSPENDED", "TERMINATED"]
 DocumentType = Literal["NATIONAL_ID", "HONG_KONG_ID", "PASSPORT", "TRAVEL_PERMIT", "BUSINESS_LICENCE", "OTHER"]

@@ -13,8 +13,6 @@ from cdp.identity.tables import NUMBER_INDEX, number_holding, number_index, sim
 from cdp.numbers import PhoneNumber, facts
 from cdp.values import row_id
 
-__all__ = ["HOLDINGS", "NumberActivated", "NumberReleased"]
-
 HOLDING_STATE = Newest(("state",), "state_at", amend=True)
 HOLDING = Newest(("issuer", "serving_operator", "sim_id", "state", "region"), "state_at")
 END = Earliest(("valid_to",), amend=True)

@@ -7,8 +7,6 @@ from cdp.context import Context
 from cdp.event import Event, Instant, Lines, Ref, Upper, to_lower, to_upper
 from cdp.interaction.tables import case, interaction
 
-__all__ = ["EVENTS"]
-
 TicketType = Annotated[Literal["fault", "complaint", "inquiry", "request"], to_lower]
 Severity = Annotated[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], to_upper]
 CaseStatus = Literal["OPEN", "ACCEPTED", "DIAGNOSED", "RESOLVED", "INFORMED", "CONFIRMED", "CLOSED", "CANCELLED"]

@@ -12,8 +12,6 @@ from cdp.event import Event, Ref
 from cdp.usage.tables import usage_month, usage_record
 from cdp.values import USAGE_UNITS, to_usage_count
 
-__all__ = ["EVENTS"]
-
 UsageType: TypeAlias = Literal["VOICE", "SMS", "DATA", "ROAMING"]
 Month = Annotated[str, StringConstraints(strict=True, pattern=r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
