@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from socket import socket
 from typing import Annotated, Final
@@ -12,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from cdp.app import explain_document, prepare, serve_house, verifier_of
-from cdp.auth import SELF, Caller, issue_token
+from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
@@ -34,15 +33,6 @@ from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-class Role(StrEnum):
-    """The roles a token may carry."""
-
-    CHANNEL = "channel"
-    OFFICER = "officer"
-    STEWARD = "steward"
-
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]

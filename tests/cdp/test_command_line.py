@@ -19,10 +19,10 @@ from typer.main import get_command
 
 from cdp import __main__ as command_line
 from cdp import terminal
-from cdp.__main__ import Role, cdp, main
+from cdp.__main__ import cdp, main
 from cdp.audit import AuditTrail
 from cdp.audited import tail
-from cdp.auth import ROLES, Caller, Verifier
+from cdp.auth import Caller, Verifier
 from cdp.house import House, open_house
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
@@ -210,10 +210,6 @@ def test_a_token_that_our_door_would_refuse_is_not_printed(
     monkeypatch.setenv("CDP_TOKEN_KEYS", str(tmp_path / "issuer.json"))
     (tmp_path / "issuer.json").write_text('{"keys": []}')
     assert error_lines(capsys, *TOKEN, code=1) == ["TOKEN_INVALID: The token is not valid."]
-
-
-def test_the_roles_are_those_of_the_door() -> None:
-    assert tuple(role.value for role in Role) == ROLES
 
 
 def test_migrate_makes_the_keys_once(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
