@@ -131,14 +131,6 @@ def _read_int64(raw: bytes) -> int:
     return int.from_bytes(raw, "big", signed=True)
 
 
-def _read_decimal(raw: bytes) -> Decimal:
-    return Decimal(raw.decode("ascii"))
-
-
-def _read_date(raw: bytes) -> date:
-    return date.fromisoformat(raw.decode("ascii"))
-
-
 _WRITE: Mapping[CellType, Callable[[object], bytes]] = {
     CellType.BYTES: _bytes,
     CellType.TEXT: _text,
@@ -151,8 +143,8 @@ _READ: Mapping[CellType, Callable[[bytes], CellValue]] = {
     CellType.BYTES: bytes,
     CellType.TEXT: bytes.decode,
     CellType.INT64: _read_int64,
-    CellType.DECIMAL: _read_decimal,
-    CellType.DATE: _read_date,
+    CellType.DECIMAL: lambda raw: Decimal(raw.decode("ascii")),
+    CellType.DATE: lambda raw: date.fromisoformat(raw.decode("ascii")),
     CellType.JSON: json.loads,
 }
 

@@ -22,42 +22,28 @@ class PrivacyError(Exception):
 
 
 class ValueRefused(PrivacyError):
-    """A value that cannot be written exactly: wrong type, out of range, a lone surrogate."""
-
     code = "VALUE_REFUSED"
 
 
 class SealBroken(PrivacyError):
-    """A cell that is malformed, moved to another place, or altered by a single bit."""
-
     code = "SEAL_BROKEN"
 
 
 class KeyUnavailable(PrivacyError):
-    """No such key, or it was destroyed, or it belongs to another customer, class, store or tenant."""
-
     code = "KEY_UNAVAILABLE"
 
 
 class KmsRefused(PrivacyError):
-    """The key management system does not answer, is not safe to use, or does not accept the context."""
-
     code = "KMS_REFUSED"
 
 
 class PermitMissing(PrivacyError):
-    """The permit in hand does not cover this customer and category."""
-
     code = "PERMIT_MISSING"
 
 
 class PolicyInvalid(PrivacyError):
-    """A rule, index or vocabulary entry that contradicts itself."""
-
     code = "POLICY_INVALID"
 
 
 class TokenRefused(PrivacyError):
-    """A global id or cursor that was altered, made for someone else, or made elsewhere."""
-
     code = "TOKEN_REFUSED"
