@@ -3,46 +3,40 @@
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from socket import socket
 from typing import Annotated, Final
 
 import typer
 
-from cdp.app import check_document, explain_document, prepare, serve_house, verifier_of
-from cdp.auth import SELF, Caller, issue_token
+from cdp.app import explain_document, prepare, serve_house, verifier_of
+from cdp.auth import SELF, Caller, Role, issue_token
+from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
-from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_databases, open_house
 from cdp.load import load_file
-from cdp.logs import configure_logs
-from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
-from cdp.settings import Settings, read_settings
-from cdp.terminal import exit_code, json_line, output, progress, table, troubles
+from cdp.terminal import (
+    FILE,
+    check_known,
+    exit_code,
+    output,
+    progress,
+    settings_of_command,
+    table,
+    text_of,
+    troubles,
+)
 from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
-FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
-
-
-class Role(StrEnum):
-    """The roles a token may carry."""
-
-    CHANNEL = "channel"
-    OFFICER = "officer"
-    STEWARD = "steward"
-
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port, each with its own meters.")]
-StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
 
 cdp = typer.Typer(
     name="cdp",
@@ -53,12 +47,8 @@ cdp = typer.Typer(
     rich_markup_mode="rich",
     epilog="Settings are read from CDP_* in the environment.",
 )
-keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
-audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
-documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
-cdp.add_typer(keys_group, name="keys")
-cdp.add_typer(audit_group, name="audit")
-cdp.add_typer(documents_group, name="documents")
+for name, group in GROUPS.items():
+    cdp.add_typer(group, name=name)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 @cdp.command("serve")
 def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
     """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
-    settings = _settings(serving=True)
+    settings = settings_of_command(serving=True)
     port = free_address(host, port)
 
     async def until_told() -> None:
@@ -94,7 +84,7 @@ def demo_command(
     reset: Annotated[bool, typer.Option("--reset", help="Delete whatever the stores hold before.")] = False,
 ) -> None:
     """Load a made-up world into the stores, tell its two stories, and serve it on 127.0.0.1."""
-    settings = _settings(serving=not once)
+    settings = settings_of_command(serving=not once)
     if settings.environment == "production":
         raise RequestInvalid("DEMO_REFUSED", "made-up customers have no place in production")
 
@@ -115,7 +105,7 @@ def worker_command(
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
     """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
-    settings = _settings(serving=True)
+    settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_databases(settings) as stores:
@@ -133,7 +123,7 @@ def worker_command(
 @cdp.command("migrate")
 def migrate_command() -> None:
     """Bring every store to this version: tables, missing keys, the starter policy and reference rows."""
-    settings = _settings()
+    settings = settings_of_command()
 
     async def migrate() -> None:
         await migrate_stores(settings)
@@ -151,7 +141,7 @@ def load_command(
     region: Annotated[str | None, typer.Option(help="Region of records that name none, such as CN-GD or HK.")] = None,
 ) -> None:
     """Load a file through the write journey; bad records go to the dead letters, the rest goes through."""
-    settings = _settings()
+    settings = settings_of_command()
 
     async def load() -> dict[str, int]:
         async with open_house(settings) as house:
@@ -174,9 +164,9 @@ def token_command(
     hours: Annotated[int, typer.Option(min=1, max=24 * 365, help="How long it is good for.")] = 8,
 ) -> None:
     """Print a token signed with this laptop's key, made when there is none; nothing else is printed."""
-    settings = _settings()
-    _check_known("purpose", purpose, PURPOSES)
-    _check_known("store", store, settings.store_names)
+    settings = settings_of_command()
+    check_known("purpose", purpose, PURPOSES)
+    check_known("store", store, settings.store_names)
     caller = Caller(
         client=client,
         legal_entity=legal_entity,
@@ -192,69 +182,10 @@ def token_command(
     typer.echo(token)
 
 
-@keys_group.command("status")
-def keys_status_command(store: StoreNames = None) -> None:
-    """Show which keys each store has, and how many data keys of customers."""
-    settings = _settings()
-    rows = run(key_rows(settings, _chosen(settings, store)))
-    output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
-
-
-@audit_group.command("tail")
-def audit_tail_command(
-    store: StoreNames = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Entries of each store.")] = 20,
-) -> None:
-    """Print the newest entries, oldest first, as one JSON object a line."""
-    settings = _settings()
-    for entry in run(audit_entries(settings, _chosen(settings, store), number)):
-        typer.echo(json_line(entry))
-
-
-@audit_group.command("verify")
-def audit_verify_command(store: StoreNames = None) -> None:
-    """Walk every chain of the trail; fails where an entry is missing, moved or changed."""
-    settings = _settings()
-    reports = run(audit_reports(settings, _chosen(settings, store)))
-    for name, report in reports.items():
-        typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
-        broken = (f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in report.breaks)
-        typer.echo("\n".join(broken), nl=bool(report.breaks))
-    if count := sum(len(report.breaks) for report in reports.values()):
-        raise RequestInvalid("AUDIT_BROKEN", f"{count} chains are not as they were written")
-
-
-@documents_group.command("register")
-def documents_register_command(
-    files: Annotated[list[Path], typer.Argument(help="One operation each, as the client sends it.", **FILE)],
-) -> None:
-    """Check documents against the schema and register them in every store; prints the hash of each."""
-    settings = _settings()
-    sources = [(path, _text_of(path)) for path in files]
-    for _, source in sources:
-        check_document(source)
-
-    async def register() -> None:
-        async with open_databases(settings) as stores:
-            for path, source in sources:
-                digest = await register_document(stores.values(), path.stem, source, datetime.now(UTC))
-                output().print(f"{digest}  {path.stem}")
-
-    run(register())
-
-
-@documents_group.command("list")
-def documents_list_command(store: StoreNames = None) -> None:
-    """Show the registered documents of each store."""
-    settings = _settings()
-    rows = run(document_rows(settings, _chosen(settings, store)))
-    output().print(table("Documents", ("store", "name", "SHA-256", "registered (UTC)"), rows))
-
-
 @cdp.command("explain")
 def explain_command(file: Annotated[Path, typer.Argument(help="One GraphQL operation.", **FILE)]) -> None:
     """Print the plan of an operation: its statements, governed places and cost. Asks no store."""
-    typer.echo(explain_document(_text_of(file)))
+    typer.echo(explain_document(text_of(file)))
 
 
 @cdp.command("bench", context_settings=BENCH_OPTIONS)
@@ -266,34 +197,9 @@ def bench_command(context: typer.Context) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "bench", *context.args])  # noqa: S606 - our own module, no shell
 
 
-def _settings(*, serving: bool = False) -> Settings:
-    """The settings of this process. A command that ends logs only warnings: its output is what it was asked for."""
-    settings = read_settings()
-    configure_logs("WARNING" if not serving and settings.log_level == "INFO" else settings.log_level)
-    return settings
-
-
-def _text_of(file: Path) -> str:
-    """The text as it will be sent, line ends included."""
-    try:
-        return file.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise RequestInvalid("TEXT_INVALID", f"{file}: not UTF-8") from None
-
-
 async def _serve(house: House, listening: socket) -> None:
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
-
-
-def _chosen(settings: Settings, names: list[str] | None) -> Sequence[str]:
-    _check_known("store", names or (), settings.store_names)
-    return names or settings.store_names
-
-
-def _check_known(option: str, given: Iterable[str], known: Collection[str]) -> None:
-    if unknown := [name for name in given if name not in known]:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint=f"--{option}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cdp.admission import OpenStore
 from cdp.asked import Book
 from cdp.auth import Verifier
-from cdp.consent.policy_rows import write_policy
+from cdp.bulk import keep_for_good
+from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.gate import Places
@@ -30,7 +31,6 @@ from cdp.metrics import Metrics
 from cdp.query import Query
 from cdp.settings import Settings
 from cdp.stores import Store
-from privacy.rules import starter_rows
 from schema.answers import FrontDoor
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
@@ -154,6 +154,7 @@ def serve_house(house: House) -> ASGIApp:
     @asynccontextmanager
     async def planned(_: Starlette) -> AsyncIterator[None]:
         await front.plan_registered()
+        keep_for_good()
         yield
 
     return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}, lifespan=planned))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,8 +28,15 @@ LEEWAY_SECONDS: Final = 10
 REMEMBERED_TOKENS: Final = 4096
 SHIFT_SECONDS: Final = 8 * 3600
 REQUIRED_CLAIMS: Final = ("iss", "aud", "exp", "iat")
-ROLES: Final = ("channel", "officer", "steward")
 SELF: Final = "SELF"
+
+
+class Role(StrEnum):
+    """What the user of a token is."""
+
+    CHANNEL = "channel"
+    OFFICER = "officer"
+    STEWARD = "steward"
 
 
 class Caller(NamedTuple):
@@ -129,7 +137,7 @@ def _caller(claims: Mapping[str, Any], operator: str) -> Caller:
     # Another legal entity is a third party unless the issuer says that it is a processor or an affiliate.
     other = RecipientClass(_text(claims, "recipient_class", RecipientClass.THIRD_PARTY))
     partner_fits = not ours and other == RecipientClass.THIRD_PARTY
-    if role not in ROLES or not isinstance(partner, bool) or (partner and not partner_fits) or other == SELF:
+    if role not in list(Role) or not isinstance(partner, bool) or (partner and not partner_fits) or other == SELF:
         raise ValueError("role, partner or recipient_class")
     return Caller(
         client=client,

@@ -24,8 +24,6 @@ from sqlalchemy.dialects import postgresql
 from cdp.context import Cell
 from cdp.stores import Connection
 
-__all__ = ["KEEP", "NEW", "Add", "Earliest", "Keep", "Merge", "New", "Newest", "Put", "write"]
-
 
 @dataclass(frozen=True)
 class New:

@@ -15,8 +15,6 @@ from privacy.hidden import Hidden
 from privacy.keys import KeyRing
 from privacy.seal import SealedColumn
 
-__all__ = ["Cell", "Context"]
-
 
 class Cell(Hidden):
     """A value on its way into a sealed column: sealed (`cell`) once its customer's key is at hand, never printed."""

@@ -14,8 +14,6 @@ from privacy.blind import Index
 from privacy.keys import KeyRing
 from privacy.seal import Place, SealedColumn, seal
 
-__all__ = ["Refusal", "bury", "spelled"]
-
 LETTER_INDEX: Final = Index(uid=90, name="body", version=1)
 LONGEST_BODY: Final = 64_000
 _SPELLING: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=str)

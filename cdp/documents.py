@@ -7,8 +7,6 @@ from hashlib import sha256
 
 from cdp.stores import Connection, Store
 
-__all__ = ["Document", "find_document", "list_documents", "register_document", "registered_sources"]
-
 ADD = "INSERT INTO document (sha256, source, name, registered_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 FIND = "SELECT source FROM document WHERE sha256 = $1"
 SOURCES = "SELECT source FROM document ORDER BY registered_at DESC LIMIT $1"

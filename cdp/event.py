@@ -26,22 +26,6 @@ from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.values import CURRENCIES, money_to_minor, valid_region
 
-__all__ = [
-    "Day",
-    "Event",
-    "Hex256",
-    "Instant",
-    "Kind",
-    "Money",
-    "Part",
-    "Ref",
-    "Region",
-    "Subject",
-    "Text",
-    "Upper",
-    "parse_event",
-]
-
 # NUL cannot be stored as text, and the other control characters only hide what a text says.
 PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
@@ -164,7 +148,7 @@ class Money(Part):
 
 
 class Event(Part):
-    """What all events have. `at` is when it happened, `region` where the record of it was made."""
+    """What all events have. `type` is its class's name, `at` when it happened, `region` where that was recorded."""
 
     type: str
     event_id: Ref

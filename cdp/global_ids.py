@@ -8,7 +8,6 @@ from privacy.keys import TokenSeal
 
 KIND = "node"
 NOBODY = UUID(int=0)
-LINK_BYTES = 16
 
 
 class GlobalId(NamedTuple):

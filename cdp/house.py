@@ -15,8 +15,6 @@ from cdp.stores import GONE, Stores, open_stores
 from privacy.keys import KeyRing, TokenSeal
 from privacy.kms import InsecureFileKms, Kms
 
-__all__ = ["House", "file_kms", "migrate_stores", "open_databases", "open_house", "store_urls"]
-
 
 @dataclass(frozen=True, slots=True)
 class House:

@@ -5,9 +5,7 @@ parse -> number normalised in the region of the record -> resolved as of the eve
 letters with its reason and the rest goes through.
 """
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -37,7 +35,7 @@ from cdp.values import store_of
 from privacy.errors import KeyUnavailable
 from privacy.keys import KeyRing
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bulk", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION)
@@ -73,20 +71,6 @@ class _Again(Exception):
     def __init__(self, refused: Sequence[tuple[Record, Outcome]]) -> None:
         super().__init__()
         self.refused = refused
-
-
-@contextmanager
-def bulk() -> Iterator[None]:
-    """For as long as a process does nothing but take in events: half of its time would go into looking for cycles among
-    the millions of objects that batches make, and there are none."""
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
 
 
 async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: str) -> list[Outcome]:

@@ -20,8 +20,6 @@ from privacy.kms import Kms
 from privacy.seal import Place, SealedColumn, seal
 from privacy.vocabulary import CustomerState, RetentionClass
 
-__all__ = ["data_keys", "ensure_store_keys", "seal_cells", "store_keys", "unlock"]
-
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
 ERASED = (CustomerState.ERASING, CustomerState.ERASED)
 

@@ -26,8 +26,6 @@ from cdp.values import store_of, valid_region
 from privacy.blind import Index
 from privacy.keys import KeyRing
 
-__all__ = ["load_file"]
-
 ROW_INDEX: Final = Index(uid=102, name="row", version=1)
 """A row's key may be a number or a document: the id of an event holds only a keyed hash of it."""
 DETECTED: Final = ("utf-8-sig", "gb18030")

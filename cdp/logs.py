@@ -13,43 +13,12 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-ALLOWED_KEYS: Final = frozenset(
-    [
-        "at",
-        "attempt",
-        "audit_id",
-        "batch",
-        "bytes",
-        "client",
-        "code",
-        "count",
-        "customers",
-        "document",
-        "epoch",
-        "error",
-        "event",
-        "host",
-        "kind",
-        "level",
-        "limit",
-        "logger",
-        "migration",
-        "months",
-        "port",
-        "purpose",
-        "records",
-        "rejected",
-        "seconds",
-        "sequence",
-        "status",
-        "store",
-        "stores",
-        "table",
-        "version",
-        "where",
-        "worker",
-    ]
-)
+_KEYS: Final = """
+    at attempt audit_id batch bytes client code count customers document epoch error event host kind level
+    limit logger migration months port purpose records rejected seconds sequence status store stores table
+    version where worker
+"""
+ALLOWED_KEYS: Final = frozenset(_KEYS.split())
 TEXT_CHARACTERS: Final = 200
 
 EventDict = MutableMapping[str, Any]

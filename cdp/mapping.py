@@ -39,8 +39,6 @@ from cdp.event import Event
 from cdp.mapping_values import Fill, Reader, Row, demand, instant, only, value_of
 from cdp.values import CURRENCIES, valid_region
 
-__all__ = ["EventMapping", "FileMapping", "parse_mapping"]
-
 ENCODINGS: Final = ("utf-8", "gb18030", "big5hkscs")
 OWN_FIELDS: Final = ("type", "event_id", "at", "region", "subject")
 TOP: Final = ("name", "key", "region", "currency", "time_zone", "encoding", "at", "subject", "tables", "event")

@@ -7,8 +7,7 @@ from datetime import date, datetime
 from typing import Any, Final, NoReturn, TypeAlias
 
 from cdp.errors import EventInvalid, RequestInvalid
-
-__all__ = ["Fill", "Reader", "Row", "demand", "instant", "invalid", "only", "value_of"]
+from cdp.values import month_from
 
 Row: TypeAlias = Mapping[str, str]
 Fill: TypeAlias = Callable[[Row], Any]
@@ -173,8 +172,7 @@ def _is_day(text: str) -> bool:
 def _months_before(day: date, text: str, column: str) -> str:
     if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) > 12 * (day.year - 1970):
         raise EventInvalid(column, "a number of months")
-    months = day.year * 12 + day.month - 1 - int(text)
-    return date(months // 12, months % 12 + 1, min(day.day, 28)).isoformat()
+    return month_from(day, -int(text)).replace(day=min(day.day, 28)).isoformat()
 
 
 def _read_time(text: str, column: str, kind: str, form: str | None, offset: str) -> str:

@@ -14,8 +14,6 @@ import phonenumbers
 
 from cdp.errors import InvalidNumber
 
-__all__ = ["EXPECTED", "NumberFacts", "NumberKind", "PhoneNumber", "facts"]
-
 LONGEST_TEXT = 64
 EXPECTED: Final = {
     "BLOCKED": "a number that belongs to someone",

@@ -9,8 +9,6 @@ from uuid import UUID
 from cdp.stores import Connection
 from cdp.tables import BUCKETS, outbox
 
-__all__ = ["Entry", "put"]
-
 COLUMNS = tuple(column.name for column in outbox.columns)
 
 

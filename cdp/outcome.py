@@ -7,8 +7,6 @@ from uuid import UUID
 from cdp.errors import EventInvalid, InvalidNumber, RequestInvalid
 from cdp.numbers import EXPECTED
 
-__all__ = ["Outcome", "Status", "rejected"]
-
 
 class Status(StrEnum):
     """What became of an event."""

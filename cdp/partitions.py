@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from sqlalchemy import Table
 
 from cdp.stores import Connection
+from cdp.values import month_from
 
 NAME = re.compile(r"[a-z_]+_(\d{6}|default)")
 
@@ -37,7 +38,7 @@ async def ensure_partitions(connection: Connection, table: Table, months: Iterab
         if name not in existing and not await _holds(connection, table, first):
             await connection.execute(
                 f"CREATE TABLE {name} PARTITION OF {table.name}"
-                f" FOR VALUES FROM ('{_midnight(first)}') TO ('{_midnight(_next(first))}')"
+                f" FOR VALUES FROM ('{_midnight(first)}') TO ('{_midnight(month_from(first, 1))}')"
             )
 
 
@@ -49,7 +50,7 @@ async def _holds(connection: Connection, table: Table, first: date) -> bool:
     found: bool = await connection.fetchval(
         f"SELECT EXISTS (SELECT FROM {table.name}_default WHERE at >= $1 AND at < $2)",  # noqa: S608 -- a declared table
         _midnight(first),
-        _midnight(_next(first)),
+        _midnight(month_from(first, 1)),
     )
     return found
 
@@ -60,7 +61,3 @@ def _name(table: Table, day: date) -> str:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def _next(first: date) -> date:
-    return date(first.year + first.month // 12, first.month % 12 + 1, 1)

@@ -11,8 +11,6 @@ from cdp.settings import Settings
 from cdp.stores import Connection
 from privacy.keys import WrappedStoreKey
 
-__all__ = ["audit_entries", "audit_reports", "document_rows", "key_rows"]
-
 Row: TypeAlias = tuple[object, ...]
 Answer = TypeVar("Answer")
 

@@ -9,8 +9,6 @@ from uuid import UUID
 from cdp.stores import Connection
 from privacy.blind import Index
 
-__all__ = ["BODY_INDEX", "Seen", "Verdict", "remember"]
-
 # A plain hash of a body could be tried out number by number; a keyed one cannot.
 BODY_INDEX: Final = Index(uid=101, name="event", version=1)
 

@@ -1,7 +1,6 @@
 """Listening: an app on a socket until the process is asked to end; requests in flight are answered first."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import uvicorn
 
-from cdp.bulk import seldom_collected
+from cdp.bulk import SERVING, keep_for_good, seldom_collected
 from cdp.errors import Unavailable
 
 __all__ = ["App", "free_address", "listen", "multiply", "run", "serve", "url_of"]
@@ -73,10 +72,8 @@ async def serve(app: App, listening: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    # What was made to start the house stays: looking through it for garbage would stop all requests for 100 ms.
-    gc.collect()
-    gc.freeze()
-    with closing(listening), seldom_collected(), _signals_kept_quiet():
+    keep_for_good()
+    with closing(listening), seldom_collected(SERVING), _signals_kept_quiet():
         await uvicorn.Server(config).serve(sockets=[listening])
 
 

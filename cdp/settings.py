@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from cdp.errors import RequestInvalid, SettingsInvalid
+from cdp.values import store_of
 
 PREFIX = "CDP_"
 STORE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
 
     def store_of(self, region: str) -> str:
         """The store that keeps `region` (`CN-GD` falls back to `CN`); REGION_UNKNOWN where none does."""
-        store = self.regions.get(region) or self.regions.get(region.partition("-")[0])
+        store = store_of(region, self.regions)
         if store is None:
             raise RequestInvalid("REGION_UNKNOWN", "no store keeps this region")
         return store

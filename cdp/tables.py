@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.schema import SchemaItem
 
 from privacy.seal import CellType, SealedColumn
 from privacy.vocabulary import RetentionClass
@@ -38,24 +40,48 @@ metadata = MetaData(
     }
 )
 
-REFERENCE: dict[str, Any] = {"dist": "reference", "key": None}
-BY_CUSTOMER: dict[str, Any] = {"dist": "by customer", "key": "customer_id"}
-QUEUE: dict[str, Any] = {"dist": "queue", "key": "bucket"}
+
+def reference(name: str, *parts: SchemaItem) -> Table:
+    """A table that every machine has whole."""
+    return Table(name, metadata, *parts, info={"dist": "reference", "key": None})
 
 
-def by_identifier(key: str) -> dict[str, Any]:
-    """The spread of a table whose rows must be unique in the world by `key`."""
-    return {"dist": "by identifier", "key": key}
+def by_customer(name: str, *parts: SchemaItem, **options: Any) -> Table:
+    """A table of customers' rows, kept where their customer is: `customer_id` is first in its key."""
+    owner = Column("customer_id", Uuid, primary_key=True, nullable=False)
+    return Table(name, metadata, owner, *parts, info={"dist": "by customer", "key": "customer_id"}, **options)
 
 
-def customer_key() -> Column[Any]:
-    """The owner of the row: the distribution column of every table by customer."""
-    return Column("customer_id", Uuid, primary_key=True, nullable=False)
+def by_identifier(name: str, key: str, *parts: SchemaItem) -> Table:
+    """A table whose rows must be unique in the world by `key`, its first column."""
+    column = Column(key, LargeBinary, primary_key=True)
+    return Table(name, metadata, column, *parts, info={"dist": "by identifier", "key": key})
+
+
+def queue(name: str, *parts: SchemaItem) -> Table:
+    """A table whose rows several workers share by `bucket`, its first column."""
+    bucket = Column("bucket", SmallInteger, primary_key=True, autoincrement=False)
+    return Table(name, metadata, bucket, *parts, info={"dist": "queue", "key": "bucket"})
+
+
+def of_customer() -> ForeignKeyConstraint:
+    """Rows of a table by customer do not come before their customer's own."""
+    return ForeignKeyConstraint(["customer_id"], ["customer.customer_id"])
 
 
 def row_key(name: str) -> Column[Any]:
     """The row's own id, made by the writer before the INSERT."""
     return Column(name, Uuid, primary_key=True, nullable=False)
+
+
+def text(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[Any]:
+    """A text."""
+    return Column(name, Text, nullable=nullable, primary_key=primary_key)
+
+
+def texts(*names: str, nullable: bool = False, primary_key: bool = False) -> list[Column[Any]]:
+    """Columns of text, alike but for their names."""
+    return [text(name, nullable=nullable, primary_key=primary_key) for name in names]
 
 
 def instant(name: str, *, nullable: bool = True, primary_key: bool = False) -> Column[Any]:
@@ -78,72 +104,52 @@ def sealed(  # noqa: PLR0913 - everything a seal binds
     return Column(name, LargeBinary, info={"sealed": SealedColumn(uid, category, retention, cell_type, padded)})
 
 
-store_key = Table(
+store_key = reference(
     "store_key",
-    metadata,
-    Column("kind", Text, primary_key=True),
+    text("kind", primary_key=True),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
-    info=REFERENCE,
 )
 
-data_key = Table(
+data_key = by_customer(
     "data_key",
-    metadata,
-    customer_key(),
-    Column("retention", Text, primary_key=True),
+    text("retention", primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("epoch", Integer, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
-    info=BY_CUSTOMER,
 )
 
-event_seen = Table(
+event_seen = by_customer(
     "event_seen",
-    metadata,
-    customer_key(),
     instant("at", primary_key=True),
-    Column("event_id", Text, primary_key=True),
+    text("event_id", primary_key=True),
     Column("body_hash", LargeBinary, nullable=False),
-    info=BY_CUSTOMER,
     postgresql_partition_by="RANGE (at)",
 )
 
-outbox = Table(
+outbox = by_customer(
     "outbox",
-    metadata,
-    customer_key(),
     row_key("outbox_id"),
     Column("bucket", SmallInteger, nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("event_id", Text, nullable=False),
+    *texts("event_type", "event_id"),
     instant("at", nullable=False),
     instant("recorded_at", nullable=False),
     Index(None, "bucket", "outbox_id", info={"serves": "the worker's next events of one bucket, oldest first"}),
-    info=BY_CUSTOMER,
 )
 
-dead_letter = Table(
+dead_letter = queue(
     "dead_letter",
-    metadata,
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
     Column("body_tag", LargeBinary, primary_key=True),
     row_key("dead_letter_id"),
-    Column("source", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("field", Text, nullable=False),
-    Column("expected", Text, nullable=False),
+    *texts("source", "reason", "field", "expected"),
     sealed("body", 90, "interaction.content", RetentionClass.SERVICE, CellType.JSON, padded=True),
     instant("first_at", nullable=False),
     instant("last_at", nullable=False),
     Column("seen", BigInteger, nullable=False),
-    info=QUEUE,
 )
 
-audit_entry = Table(
+audit_entry = queue(
     "audit_entry",
-    metadata,
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
     row_key("entry_id"),
     Column("worker", Uuid, nullable=False),
     Column("sequence", BigInteger, nullable=False),
@@ -151,15 +157,11 @@ audit_entry = Table(
     Column("entry", LargeBinary, nullable=False),
     Column("chain", LargeBinary, nullable=False),
     Index(None, "worker", "sequence", info={"serves": "walking one worker's chain when the log is verified"}),
-    info=QUEUE,
 )
 
-document = Table(
+document = reference(
     "document",
-    metadata,
     Column("sha256", LargeBinary, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    *texts("source", "name"),
     instant("registered_at", nullable=False),
-    info=REFERENCE,
 )

@@ -1,23 +1,57 @@
-"""What the command line prints: answers on standard output, troubles as one line each on standard error."""
+"""What commands share: their settings and options; answers on standard output, troubles as one line each on standard
+error.
+"""
 
 import json
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Final
 
 import asyncpg
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cdp.errors import CdpError, SettingsInvalid
+from cdp.errors import CdpError, RequestInvalid, SettingsInvalid
+from cdp.logs import configure_logs
+from cdp.settings import Settings, read_settings
 from privacy.errors import PrivacyError
 
-__all__ = ["exit_code", "json_line", "output", "progress", "table", "troubles"]
+FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
+StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
 
 WRONG_SETTINGS, REFUSED = 2, 1
 
 NOT_MIGRATED = "the store has no tables, or older ones: run `cdp migrate`"
+
+
+def settings_of_command(*, serving: bool = False) -> Settings:
+    """The settings of this process. A command that ends logs only warnings: its output is what it was asked for."""
+    settings = read_settings()
+    configure_logs("WARNING" if not serving and settings.log_level == "INFO" else settings.log_level)
+    return settings
+
+
+def text_of(file: Path) -> str:
+    """The text of a file, line ends included; raises RequestInvalid TEXT_INVALID unless it is UTF-8."""
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise RequestInvalid("TEXT_INVALID", f"{file}: not UTF-8") from None
+
+
+def chosen_stores(settings: Settings, names: list[str] | None) -> Sequence[str]:
+    """The stores a command is about: those that were named, else all. Raises typer.BadParameter."""
+    check_known("store", names or (), settings.store_names)
+    return names or settings.store_names
+
+
+def check_known(option: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raises typer.BadParameter for a value of an option that is none of those known."""
+    if unknown := [name for name in given if name not in known]:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint=f"--{option}")
 
 
 def output() -> Console:

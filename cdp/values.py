@@ -9,57 +9,17 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-__all__ = [
-    "BYTES_PER_MEGABYTE",
-    "CURRENCIES",
-    "USAGE_UNITS",
-    "age_on",
-    "compact",
-    "country_of",
-    "customer_id_of",
-    "money_text",
-    "money_to_minor",
-    "row_id",
-    "store_of",
-    "to_usage_count",
-    "valid_region",
-]
-
 # ISO 3166-2:CN without the codes that have a country code of their own.
 _PROVINCES = "AH BJ CQ FJ GD GS GX GZ HA HB HE HI HL HN JL JS JX LN NM NX QH SC SD SH SN SX TJ XJ XZ YN ZJ"
 PROVINCES: Final = frozenset(f"CN-{code}" for code in _PROVINCES.split())
 _REGION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 # ISO 4217 code -> digits behind the decimal point.
+_CENTS = "CNY HKD MOP TWD USD EUR GBP CHF CAD AUD NZD SGD MYR THB PHP IDR INR AED SAR RUB ZAR BRL"
 CURRENCIES: Final[Mapping[str, int]] = {
-    "CNY": 2,
-    "HKD": 2,
-    "MOP": 2,
-    "TWD": 2,
-    "USD": 2,
-    "EUR": 2,
-    "GBP": 2,
-    "CHF": 2,
-    "CAD": 2,
-    "AUD": 2,
-    "NZD": 2,
-    "SGD": 2,
-    "MYR": 2,
-    "THB": 2,
-    "PHP": 2,
-    "IDR": 2,
-    "INR": 2,
-    "AED": 2,
-    "SAR": 2,
-    "RUB": 2,
-    "ZAR": 2,
-    "BRL": 2,
-    "JPY": 0,
-    "KRW": 0,
-    "VND": 0,
-    "KWD": 3,
-    "BHD": 3,
-    "OMR": 3,
+    **dict.fromkeys(_CENTS.split(), 2),
+    **dict.fromkeys(("JPY", "KRW", "VND"), 0),
+    **dict.fromkeys(("KWD", "BHD", "OMR"), 3),
 }
 _MONEY: Final = re.compile(r"-?\d{1,13}(?:\.(\d{1,3}))?", re.ASCII)
 _QUANTITY: Final = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
@@ -149,6 +109,12 @@ def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID
     digest = sha256("\0".join((tenant, store, event_id)).encode()).digest()
     low = int.from_bytes(digest[:10], "big")
     return UUID(int=((milliseconds << 80) | low) & _UUID_MASK | (7 << 76) | _VARIANT)
+
+
+def month_from(day: date, months: int) -> date:
+    """The first day of the month that is so many months after the one of `day`; before it, where negative."""
+    counted = day.year * 12 + day.month - 1 + months
+    return date(counted // 12, counted % 12 + 1, 1)
 
 
 def age_on(born: date, day: date) -> int:

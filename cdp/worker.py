@@ -18,6 +18,7 @@ from cdp.partitions import ensure_partitions
 from cdp.stores import Store
 from cdp.tables import BUCKETS, event_seen
 from cdp.usage.tables import usage_record
+from cdp.values import month_from
 
 PARTITIONED: Final = (event_seen, usage_record)
 MONTHS_AHEAD: Final = 3
@@ -66,8 +67,7 @@ async def prepare_months(store: Store) -> None:
 
 def coming_months(today: date) -> list[date]:
     """The first day of this month and of the MONTHS_AHEAD after it."""
-    counted = [today.year * 12 + today.month - 1 + n for n in range(MONTHS_AHEAD + 1)]
-    return [date(month // 12, month % 12 + 1, 1) for month in counted]
+    return [month_from(today, n) for n in range(MONTHS_AHEAD + 1)]
 
 
 async def delete_outbox(store: Store, before: datetime) -> int:

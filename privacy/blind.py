@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from privacy.encoding import framed, u32, utf8
 from privacy.errors import PolicyInvalid
 
-__all__ = ["Index", "Tagger", "check_bits", "expand", "index_key", "most_bits", "tag"]
-
 UNIQUE_BYTES = 16
 FEWEST_DISTINCT = 4096
 

@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 
 from privacy.errors import SealBroken, ValueRefused
 
-__all__ = ["CellType", "CellValue", "bucket", "canonical", "decode", "encode", "framed", "pad", "u32", "unpad", "utf8"]
-
 CellValue: TypeAlias = bytes | str | int | float | bool | Decimal | date | list[Any] | dict[str, Any]
 
 SMALLEST_BUCKET = 16
@@ -133,14 +131,6 @@ def _read_int64(raw: bytes) -> int:
     return int.from_bytes(raw, "big", signed=True)
 
 
-def _read_decimal(raw: bytes) -> Decimal:
-    return Decimal(raw.decode("ascii"))
-
-
-def _read_date(raw: bytes) -> date:
-    return date.fromisoformat(raw.decode("ascii"))
-
-
 _WRITE: Mapping[CellType, Callable[[object], bytes]] = {
     CellType.BYTES: _bytes,
     CellType.TEXT: _text,
@@ -153,8 +143,8 @@ _READ: Mapping[CellType, Callable[[bytes], CellValue]] = {
     CellType.BYTES: bytes,
     CellType.TEXT: bytes.decode,
     CellType.INT64: _read_int64,
-    CellType.DECIMAL: _read_decimal,
-    CellType.DATE: _read_date,
+    CellType.DECIMAL: lambda raw: Decimal(raw.decode("ascii")),
+    CellType.DATE: lambda raw: date.fromisoformat(raw.decode("ascii")),
     CellType.JSON: json.loads,
 }
 

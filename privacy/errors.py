@@ -7,25 +7,12 @@ PrivacyError                PRIVACY_ERROR
 ├── KmsRefused              KMS_REFUSED        the key management system does not answer, or says no
 ├── PermitMissing           PERMIT_MISSING     no permit for this customer and category
 ├── PolicyInvalid           POLICY_INVALID     a rule, index or vocabulary that contradicts itself
-├── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
-└── LogBroken               LOG_BROKEN         a log entry that was changed, dropped, added or reordered
+└── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
 
 Messages name what was wrong, never the value, so that they may be logged; they do not leave the product.
 """
 
 from typing import ClassVar
-
-__all__ = [
-    "KeyUnavailable",
-    "KmsRefused",
-    "LogBroken",
-    "PermitMissing",
-    "PolicyInvalid",
-    "PrivacyError",
-    "SealBroken",
-    "TokenRefused",
-    "ValueRefused",
-]
 
 
 class PrivacyError(Exception):
@@ -35,52 +22,28 @@ class PrivacyError(Exception):
 
 
 class ValueRefused(PrivacyError):
-    """A value that cannot be written exactly: wrong type, out of range, a lone surrogate."""
-
     code = "VALUE_REFUSED"
 
 
 class SealBroken(PrivacyError):
-    """A cell that is malformed, moved to another place, or altered by a single bit."""
-
     code = "SEAL_BROKEN"
 
 
 class KeyUnavailable(PrivacyError):
-    """No such key, or it was destroyed, or it belongs to another customer, class, store or tenant."""
-
     code = "KEY_UNAVAILABLE"
 
 
 class KmsRefused(PrivacyError):
-    """The key management system does not answer, is not safe to use, or does not accept the context."""
-
     code = "KMS_REFUSED"
 
 
 class PermitMissing(PrivacyError):
-    """The permit in hand does not cover this customer and category."""
-
     code = "PERMIT_MISSING"
 
 
 class PolicyInvalid(PrivacyError):
-    """A rule, index or vocabulary entry that contradicts itself."""
-
     code = "POLICY_INVALID"
 
 
 class TokenRefused(PrivacyError):
-    """A global id or cursor that was altered, made for someone else, or made elsewhere."""
-
     code = "TOKEN_REFUSED"
-
-
-class LogBroken(PrivacyError):
-    """A log that is not as it was written; `position` counts from 0 to the first entry that does not fit."""
-
-    code = "LOG_BROKEN"
-
-    def __init__(self, position: int) -> None:
-        super().__init__(f"the log does not fit at position {position}")
-        self.position = position

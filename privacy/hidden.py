@@ -2,8 +2,6 @@
 
 from typing import NoReturn, SupportsIndex
 
-__all__ = ["Hidden"]
-
 
 class Hidden:
     """An object that prints as its kind alone, equals only itself, and can be neither copied nor pickled.

@@ -24,8 +24,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from privacy.encoding import canonical, framed, u32
 from privacy.errors import KeyUnavailable, KmsRefused, ValueRefused
 
-__all__ = ["InsecureFileKms", "Kms"]
-
 KEY_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.ASCII)
 HEAD = Struct(">BIB")  # magic, version of the root key, length of its id; then the id and the ciphertext
 MAGIC = 0xE2
@@ -41,27 +39,21 @@ class Kms(Protocol):
 
     async def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """The plaintext under the current version; raises KeyUnavailable where there is none."""
-        ...
 
     async def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         """What was wrapped; raises KeyUnavailable where its version was destroyed."""
-        ...
 
     async def current_version(self, key_id: str) -> int:
         """The newest version; raises KeyUnavailable where there is no such key, or its newest version was destroyed."""
-        ...
 
     async def rotate(self, key_id: str) -> int:
         """Adds a version (the first, where the key is new) and returns it; older versions still unwrap."""
-        ...
 
     async def destroy(self, key_id: str, version: int, not_before: datetime) -> None:
         """Stops a version at once; its bytes may be removed for good from `not_before` on, and not earlier."""
-        ...
 
     async def health(self) -> None:
         """Returns when keys can be used."""
-        ...
 
 
 class _Version(TypedDict):

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from privacy.encoding import canonical
-from privacy.errors import LogBroken, ValueRefused
+from privacy.errors import ValueRefused
 
-__all__ = ["START", "Form", "canonical", "chain", "leaf_hash", "verify_chain"]
+__all__ = ["START", "Form", "canonical", "chain", "leaf_hash"]
 
 HASH_BYTES = 32
 START = bytes(HASH_BYTES)
@@ -49,21 +49,3 @@ def chain(previous: bytes, leaf: bytes) -> bytes:
     if len(previous) != HASH_BYTES:
         raise ValueRefused("a link has 32 bytes")
     return hashlib.sha256(b"\x02" + previous + leaf_hash(leaf)).digest()
-
-
-def verify_chain(entries: Iterable[tuple[bytes, bytes]], previous: bytes = START, head: bytes | None = None) -> bytes:
-    """The last link, after every (leaf, link) fitted the one before it.
-
-    `previous` is the link before the first entry, `head` the link the chain is known to end with (a chain cut short
-    still fits in itself). Raises LogBroken with the position of the first entry that does not fit.
-    """
-    position = 0
-    for leaf, link in entries:
-        following = chain(previous, leaf)
-        if following != link:
-            raise LogBroken(position)
-        previous = following
-        position += 1
-    if head is not None and previous != head:
-        raise LogBroken(position)
-    return previous

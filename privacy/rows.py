@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from privacy.errors import PolicyInvalid
+from privacy.masks import STYLES
 from privacy.vocabulary import (
     ANY,
     BasisKind,
@@ -22,7 +23,6 @@ from privacy.vocabulary import (
     covers,
 )
 
-MASK_STYLES: Final = frozenset({"city", "bucket", "last4", "month"})
 _GREATER_BAY_AREA: Final = frozenset({"CN", "HK", "MO"})
 
 
@@ -54,8 +54,8 @@ class Rule:
     sensitivity: Sensitivity | None
     recipients: tuple[RecipientClass, ...]
     bases: tuple[BasisKind, ...]
-    consent: ConsentKind | None
     law: str
+    consent: ConsentKind | None = None
     cross_border: bool = False
     under_age: int | None = None
     names_recipient: bool = False
@@ -81,7 +81,6 @@ class Rule:
         return (*where, self.cross_border, self.under_age is not None)
 
     def fault(self, words: Words) -> str | None:
-        """What is wrong with the row, or None."""
         if self.purpose != ANY and self.purpose not in words.purposes:
             return f"purpose {self.purpose!r} is unknown; expected a known purpose or *"
         if not self.recipients:
@@ -105,8 +104,8 @@ class Rule:
         if self.masks and not (self.ordinary and self.consent):
             return "masks; expected them only where an ordinary rule asks for consent"
         for category, style in self.masks:
-            if category not in words.categories or style not in MASK_STYLES:
-                return f"mask {category!r} {style!r}; expected a known category and one of {sorted(MASK_STYLES)}"
+            if category not in words.categories or style not in STYLES:
+                return f"mask {category!r} {style!r}; expected a known category and one of {sorted(STYLES)}"
         return None
 
 
@@ -120,7 +119,6 @@ class CategorySensitivity:
     version: int = 1
 
     def fault(self, words: Words) -> str | None:
-        """What is wrong with the row, or None."""
         return None if self.category in words.categories else _unknown_category(self.category)
 
 
@@ -136,7 +134,6 @@ class Basis:
     version: int = 1
 
     def fault(self, words: Words) -> str | None:
-        """What is wrong with the row, or None."""
         if self.kind is BasisKind.CONSENT:
             return "kind CONSENT; expected a basis other than consent, which is given by customers"
         if self.purpose not in words.purposes:
@@ -157,7 +154,6 @@ class Notice:
     superseded_at: datetime | None = None
 
     def fault(self, words: Words) -> str | None:
-        """What is wrong with the row, or None."""
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):
             return f"sha256 {self.sha256!r}; expected 64 lower-case hex digits"
         unknown = [scope for scope in self.scopes if scope != ANY and scope not in words.purposes]
@@ -191,7 +187,6 @@ class TransferBasis:
         return below and (self.onward or not onward) and any(covers(scope, category) for scope in self.categories)
 
     def fault(self, words: Words) -> str | None:
-        """What is wrong with the row, or None."""
         if self.origin == self.destination:
             return f"origin and destination are both {self.origin!r}; expected two jurisdictions"
         within = not self.onward and {self.origin, self.destination} <= _GREATER_BAY_AREA

@@ -1,294 +1,129 @@
-"""The starter rows: what the law of a jurisdiction asks, as data that counsel may replace row by row.
+"""The policy as a file that a privacy officer can read: the text of a TOML file in, `PolicyRows` out.
 
-Product defaults, not legal advice. What no row allows is denied: that default is code, so that no row can lift it.
+A table of the file has the fields of its row in rows.py, in the officer's words where those differ: `categories` makes
+a row for each, the `text` of a notice is kept as its SHA-256, `masks` is a table, and the sensitivity "*" is every one.
+Purposes and categories are those of vocabulary.py. rules.toml beside this page is what every store begins with.
 """
 
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import MISSING, fields
+from datetime import datetime
+from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from types import NoneType
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from privacy.rows import (
-    Basis,
-    CategorySensitivity,
-    Notice,
-    PolicyRows,
-    Rule,
-    TransferBasis,
-)
-from privacy.rulebook import Policy
-from privacy.vocabulary import (
-    ANY,
-    CATEGORIES,
-    PURPOSES,
-    BasisKind,
-    ConsentKind,
-    RecipientClass,
-    Sensitivity,
-    TransferBasisKind,
-)
+from privacy.errors import PolicyInvalid
+from privacy.rows import Basis, CategorySensitivity, Notice, PolicyRows, Rule, TransferBasis
+from privacy.vocabulary import ANY, CATEGORIES, PURPOSES
 
-STARTER_VERSION: Final = 1
-
-_OWN: Final = (RecipientClass.SELF, RecipientClass.PROCESSOR)  # a processor acts for the operator
-_OTHERS: Final = (RecipientClass.AFFILIATE, RecipientClass.THIRD_PARTY)
-_ALL: Final = tuple(RecipientClass)
-_CONSENT: Final = (BasisKind.CONSENT,)
-_SERVICE_BASES: Final = (BasisKind.CONTRACT, BasisKind.LEGAL_DUTY, BasisKind.CONSENT)
-_PROFILE_MASKS: Final = tuple(
-    (category, "bucket")
-    for category in ("usage.summary", "billing.amount", "billing.topup", "insight.score", "identity.birth")
-)
-
-_CN_RULES: Final = (
-    Rule(
-        id="cn.service",
-        jurisdiction="CN",
-        purpose="service",
-        sensitivity=Sensitivity.GENERAL,
-        recipients=_OWN,
-        bases=_SERVICE_BASES,
-        consent=ConsentKind.GENERAL,
-        law="PIPL art. 13(1)-(3)",
-    ),
-    Rule(
-        id="cn.service.sensitive",
-        jurisdiction="CN",
-        purpose="service",
-        sensitivity=Sensitivity.SENSITIVE,
-        recipients=_OWN,
-        bases=_SERVICE_BASES,
-        consent=ConsentKind.SEPARATE,
-        masks=(("usage.location", "city"),),
-        law="PIPL art. 28, 29",
-    ),
-    Rule(
-        id="cn.sensitive",
-        jurisdiction="CN",
-        purpose=ANY,
-        sensitivity=Sensitivity.SENSITIVE,
-        recipients=_OWN,
-        bases=_SERVICE_BASES,
-        consent=ConsentKind.SEPARATE,
-        law="PIPL art. 28, 29",
-    ),
-    Rule(
-        id="cn.marketing",
-        jurisdiction="CN",
-        purpose="marketing",
-        sensitivity=Sensitivity.GENERAL,
-        recipients=_OWN,
-        bases=_CONSENT,
-        consent=ConsentKind.GENERAL,
-        law="Advertising Law art. 43; MIIT short message rules art. 18",
-    ),
-    Rule(
-        id="cn.profiling",
-        jurisdiction="CN",
-        purpose="insight",
-        sensitivity=Sensitivity.GENERAL,
-        recipients=_OWN,
-        bases=_CONSENT,
-        consent=ConsentKind.GENERAL,
-        masks=_PROFILE_MASKS,
-        law="PIPL art. 24",
-    ),
-    Rule(
-        id="cn.third_party",
-        jurisdiction="CN",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_OTHERS,
-        bases=_CONSENT,
-        consent=ConsentKind.SEPARATE,
-        names_recipient=True,
-        law="PIPL art. 23",
-    ),
-    Rule(
-        id="cn.cross_border",
-        jurisdiction="CN",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_ALL,
-        bases=_CONSENT,
-        consent=ConsentKind.SEPARATE,
-        cross_border=True,
-        names_recipient=True,
-        law="PIPL art. 38, 39",
-    ),
-    Rule(
-        id="cn.guardian",
-        jurisdiction="CN",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_ALL,
-        bases=(),
-        consent=ConsentKind.GUARDIAN,
-        under_age=14,
-        law="PIPL art. 31",
-    ),
-    Rule(
-        id="cn.legal",
-        jurisdiction="CN",
-        purpose="legal",
-        sensitivity=None,
-        recipients=_OWN,
-        bases=(BasisKind.LEGAL_DUTY,),
-        consent=None,
-        law="PIPL art. 13(3); Anti-Telecom Fraud Law art. 9; Cybersecurity Law art. 24",
-    ),
-)
-_HK_RULES: Final = (
-    Rule(
-        id="hk.original",
-        jurisdiction="HK",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_OWN,
-        bases=(BasisKind.COLLECTED_PURPOSE, BasisKind.LEGAL_DUTY),
-        consent=None,
-        law="PDPO DPP3(1), (4)",
-    ),
-    Rule(
-        id="hk.new_purpose",
-        jurisdiction="HK",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_ALL,
-        bases=_CONSENT,
-        consent=ConsentKind.GENERAL,
-        names_recipient=True,
-        law="PDPO DPP3(1), s.2(3)",
-    ),
-    Rule(
-        id="hk.marketing",
-        jurisdiction="HK",
-        purpose="marketing",
-        sensitivity=None,
-        recipients=_OWN,
-        bases=_CONSENT,
-        consent=ConsentKind.NO_OBJECTION,
-        law="PDPO s.35C, 35E",
-    ),
-    Rule(
-        id="hk.marketing.third_party",
-        jurisdiction="HK",
-        purpose="marketing",
-        sensitivity=None,
-        recipients=_OTHERS,
-        bases=_CONSENT,
-        consent=ConsentKind.WRITTEN,
-        names_recipient=True,
-        law="PDPO s.35J, 35K",
-    ),
-    Rule(
-        id="hk.cross_border",
-        jurisdiction="HK",
-        purpose=ANY,
-        sensitivity=None,
-        recipients=_ALL,
-        bases=_CONSENT,
-        consent=ConsentKind.SEPARATE,
-        cross_border=True,
-        enforced=False,
-        law="PDPO s.33 (not in force)",
-    ),
-)
-_EU_RULES: Final = (
-    Rule(
-        id="eu.traffic",
-        jurisdiction="EU",
-        purpose=ANY,
-        sensitivity=Sensitivity.SENSITIVE,
-        recipients=_ALL,
-        bases=_CONSENT,
-        consent=ConsentKind.GENERAL,
-        masks=(("usage.location", "city"), ("usage.record", "month")),
-        names_recipient=True,
-        law="ePrivacy Directive art. 6(3), 9(1)",
-    ),
-    Rule(
-        id="eu.special",
-        jurisdiction="EU",
-        purpose=ANY,
-        sensitivity=Sensitivity.SPECIAL,
-        recipients=_ALL,
-        bases=_CONSENT,
-        consent=ConsentKind.SEPARATE,
-        names_recipient=True,
-        law="GDPR art. 9(2)(a)",
-    ),
-)
-_LEGAL_STAYS: Final = Rule(
-    id="legal.cross_border",
-    jurisdiction=ANY,
-    purpose="legal",
-    sensitivity=None,
-    recipients=_ALL,
-    bases=(),
-    consent=None,
-    cross_border=True,
-    law="a legal duty ends at the border: PIPL art. 41; PDPO DPP3",
-)
-STARTER_RULES: Final = (*_CN_RULES, *_HK_RULES, *_EU_RULES, _LEGAL_STAYS)
-
-_RANKED: Final = {
-    "CN": ("identity.document", "usage.location", "usage.record", "usage.counterparty"),
-    "EU": ("usage.location", "usage.record", "usage.counterparty"),
+_KINDS: Final[Mapping[str, type[Any]]] = {
+    "rule": Rule,
+    "sensitivity": CategorySensitivity,
+    "basis": Basis,
+    "notice": Notice,
+    "transfer_basis": TransferBasis,
 }
-STARTER_SENSITIVITIES: Final = tuple(
-    CategorySensitivity(category, jurisdiction, Sensitivity.SENSITIVE)
-    for jurisdiction, categories in _RANKED.items()
-    for category in categories
-)
-
-# What the service cannot be given without. Documents, locations and scores are not among it.
-_SERVICE_CATEGORIES: Final = (
-    *("identity.name", "identity.birth", "identity.gender", "identity.status", "identity.tier", "identity.region"),
-    *("contact", "number", "consent", "usage.summary", "usage.record", "usage.counterparty"),
-    *("billing", "interaction", "case"),
-)
-_SERVICE_KINDS: Final = {"CN": BasisKind.CONTRACT, "HK": BasisKind.COLLECTED_PURPOSE}
-STARTER_BASES: Final = (
-    *(
-        Basis("service", category, jurisdiction, kind, "starter")
-        for jurisdiction, kind in _SERVICE_KINDS.items()
-        for category in _SERVICE_CATEGORIES
-    ),
-    *(
-        Basis(purpose, category, jurisdiction, BasisKind.LEGAL_DUTY, "starter")
-        for jurisdiction in _SERVICE_KINDS
-        for purpose, category in (("legal", ANY), ("service.identity", "identity.document"))
-    ),
-)
-
-_NOTICE_TEXTS: Final = (
-    ("cn.privacy.1", "CN", "zh-Hans", "我们为提供通信服务处理您的个人信息；其他用途须经您同意，您可随时撤回。"),
-    ("hk.privacy.1", "HK", "zh-Hant", "我們為提供通訊服務使用您的個人資料；其他用途須經您同意，您可隨時撤回。"),
-)
-STARTER_NOTICES: Final = tuple(
-    Notice(notice_id, 1, jurisdiction, language, sha256(text.encode()).hexdigest(), (ANY,))
-    for notice_id, jurisdiction, language, text in _NOTICE_TEXTS
-)
-
-STARTER_TRANSFER_BASES: Final = tuple(
-    TransferBasis(f"gba.{origin}.{to}".lower(), origin, to, TransferBasisKind.GBA_CONTRACT, (ANY,), False, "starter")
-    for origin, to in (("CN", "HK"), ("HK", "CN"))
-)
+_OFFICERS_WORDS: Final = {"category": "categories", "sha256": "text"}
+_EXPECTED: Final[Mapping[type, str]] = {
+    str: "a text in quotes",
+    int: "a whole number from 0",
+    bool: "true or false",
+    datetime: "an instant with its offset, such as 2026-01-31T00:00:00+08:00",
+    list: "a list in square brackets",
+    dict: "a table",
+}
+_NUMBERS: Final = range(2**31)  # what a column of the reference tables holds
 
 
-def starter_rows() -> PolicyRows:
-    """Every starter row, to be written to the reference tables."""
-    return PolicyRows(
-        version=STARTER_VERSION,
+class _Unfit(Exception):
+    """Its text is what was expected."""
+
+
+def read_rules(text: str) -> PolicyRows:
+    """The rows of a policy file.
+
+    Raises PolicyInvalid naming the table, its id (without one its position from 1), the field and what was expected.
+    """
+    try:
+        file = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise PolicyInvalid(f"not TOML: {wrong}") from None
+    parts = ("version", *_KINDS)
+    _check_names("policy", file, parts, parts)
+    rows = {table: tuple(_rows(table, file[table])) for table in _KINDS}
+    read = PolicyRows(
+        version=_fitting("policy", "version", int, file["version"]),
         purposes=tuple(PURPOSES.values()),
         categories=tuple(CATEGORIES.values()),
-        sensitivities=STARTER_SENSITIVITIES,
-        rules=STARTER_RULES,
-        bases=STARTER_BASES,
-        notices=STARTER_NOTICES,
-        transfer_bases=STARTER_TRANSFER_BASES,
+        sensitivities=rows["sensitivity"],
+        rules=rows["rule"],
+        bases=rows["basis"],
+        notices=rows["notice"],
+        transfer_bases=rows["transfer_basis"],
     )
+    read.check()
+    return read
 
 
-def starter_policy() -> Policy:
-    """The policy made of the starter rows."""
-    return Policy.of(starter_rows())
+def _rows(table: str, given: Any) -> Iterator[Any]:
+    kind = _KINDS[table]
+    types = get_type_hints(kind)
+    words = {_OFFICERS_WORDS.get(field.name, field.name): field.default is MISSING for field in fields(kind)}
+    needed = [word for word, is_needed in words.items() if is_needed]
+    for position, one in enumerate(_fitting("policy", table, list, given), 1):
+        said = _fitting("policy", table, dict, one)
+        name = f"{table} {said.get('id', position)}"
+        _check_names(name, said, words, needed)
+        for row in _in_words_of_rows(table, name, said):
+            yield kind(**{field: _fitting(name, field, types[field], value) for field, value in row.items()})
+
+
+def _check_names(name: str, given: Collection[str], known: Collection[str], needed: Collection[str]) -> None:
+    for word in given:
+        if word not in known:
+            raise PolicyInvalid(f"{name}: {word} is unknown; expected one of {', '.join(known)}")
+    for word in needed:
+        if word not in given:
+            raise PolicyInvalid(f"{name}: {word} is missing; expected {', '.join(needed)}")
+
+
+def _in_words_of_rows(table: str, name: str, said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of the rows that one table of the file makes, their values as they were read."""
+    row = dict(said)
+    if table == "rule":
+        row["sensitivity"] = None if row["sensitivity"] == ANY else row["sensitivity"]
+        row["masks"] = [list(pair) for pair in _fitting(name, "masks", dict, row.get("masks", {})).items()]
+    if table == "notice":
+        row["sha256"] = sha256(_fitting(name, "text", str, row.pop("text")).encode()).hexdigest()
+    if table not in ("basis", "sensitivity"):
+        return [row]
+    categories = _fitting(name, "categories", list, row.pop("categories"))
+    if not categories:
+        raise PolicyInvalid(f"{name}: categories []; expected at least one")
+    return [row | {"category": category} for category in categories]
+
+
+def _fitting(name: str, field: str, kind: Any, value: Any) -> Any:
+    try:
+        return _fit(kind, value)
+    except _Unfit as unfit:
+        raise PolicyInvalid(f"{name}: {field} {value!r}; expected {unfit}") from None
+
+
+def _fit(kind: Any, value: Any) -> Any:
+    """The value of a field of this type, as its row holds it; raises _Unfit."""
+    if NoneType in get_args(kind):
+        return None if value is None else _fit(get_args(kind)[0], value)
+    if get_origin(kind) is tuple:
+        return tuple(_fit(get_args(kind)[0], item) for item in _fit(list, value))
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise _Unfit(f"one of {', '.join(kind)}")
+        return kind(value)
+    if type(value) is not kind or value == "":
+        raise _Unfit(_EXPECTED[kind])
+    if (kind is int and value not in _NUMBERS) or (kind is datetime and value.tzinfo is None):
+        raise _Unfit(_EXPECTED[kind])
+    return value

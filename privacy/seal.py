@@ -23,7 +23,8 @@ from privacy.vocabulary import RetentionClass
 
 __all__ = ["CellType", "CellValue", "Opener", "Place", "Sealed", "SealedColumn", "open_bytes", "seal", "seal_bytes"]
 
-MAGIC = 0xE1  # never the first byte of UTF-8 text: a plaintext in a sealed column is refused, not passed through
+# In UTF-8 text this byte is followed by a continuation, which no suite is: a plaintext in a sealed column is refused.
+MAGIC, CONTINUATION = 0xE1, 0x80
 AES_256_GCM = 0x01
 PADDED = 1 << 4
 NONCE_BYTES, TAG_BYTES, HEADER_BYTES, BODY = 12, 16, 8, 20
@@ -108,7 +109,7 @@ class Sealed(Hidden):
     __slots__ = ("cell",)
 
     def __init__(self, cell: bytes) -> None:
-        if type(cell) is not bytes or len(cell) < BODY + TAG_BYTES or cell[0] != MAGIC:
+        if type(cell) is not bytes or len(cell) < BODY + TAG_BYTES or cell[0] != MAGIC or cell[1] >= CONTINUATION:
             raise SealBroken("not a sealed cell")
         self.cell = cell
 

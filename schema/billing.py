@@ -6,7 +6,7 @@ import strawberry
 
 from cdp.billing.reads import bill_state, relies_on, remaining_minor, top_up_state
 from cdp.billing.tables import account, bill, bill_line, payment, product, tariff, top_up
-from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, token
+from schema.fields import PROFILE, column, many, one, personal, plain, record, rising, same, token
 from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
@@ -90,9 +90,7 @@ class Product(Node):
     status_at: Instant | None = column(product.c.status_at, PRODUCT, "Since when it has that status.")
     start_date: Day | None = column(product.c.start_on, PRODUCT, "Since when it is held.")
     term_end: Day | None = column(product.c.term_end_on, PRODUCT, "Until when the contract binds.")
-    tariff: Tariff | None = one(
-        lambda child, parent, _: child.c.tariff_id == parent.c.tariff_id, PRODUCT, "What it costs and includes."
-    )
+    tariff: Tariff | None = one(same("tariff_id"), PRODUCT, "What it costs and includes.")
     relies_on: list["Product"] | None = many(
         (rising(product.c.product_ref),), PRODUCT, "The products it cannot work without.", on=relies_on, max_first=20
     )
@@ -122,14 +120,12 @@ class CustomerBill(Node):
     amount_due: Money | None = money(bill.c.amount_due_minor, bill.c.currency, AMOUNT, "What it asks for.")
     remaining_amount: Money | None = money(remaining_minor, bill.c.currency, AMOUNT, "What is still to be paid.")
     state: BillState | None = column(bill_state, AMOUNT, "How far it is paid.")
-    account: BillingAccount | None = one(
-        lambda child, parent, _: child.c.account_id == parent.c.account_id, ACCOUNT, "The account it is for."
-    )
+    account: BillingAccount | None = one(same("account_id"), ACCOUNT, "The account it is for.")
     lines: list[BillLine] | None = many(
         (rising(bill_line.c.line_no),),
         AMOUNT,
         "What it is made of.",
-        on=lambda child, parent, _: child.c.bill_id == parent.c.bill_id,
+        on=same("bill_id"),
         default_first=20,
         max_first=100,
     )
@@ -142,9 +138,7 @@ class Payment:
     amount: Money | None = money(payment.c.amount_minor, payment.c.currency, AMOUNT, "How much.")
     method: str | None = column(payment.c.method, AMOUNT, "How it was paid.")
     paid_at: Instant | None = column(payment.c.paid_at, AMOUNT, "When.")
-    account: BillingAccount | None = one(
-        lambda child, parent, _: child.c.account_id == parent.c.account_id, ACCOUNT, "The account it went to."
-    )
+    account: BillingAccount | None = one(same("account_id"), ACCOUNT, "The account it went to.")
 
 
 @record(top_up, top_up.c.top_up_id)
@@ -160,10 +154,5 @@ class TopUp:
     posted_at: Instant | None = column(top_up.c.posted_at, TOP_UP, "When it was posted to an account.")
     state: TopUpState | None = column(top_up_state, TOP_UP, "How far it has come.")
     account: BillingAccount | None = one(
-        lambda child, parent, _: child.c.account_id == parent.c.posted_account_id,
-        ACCOUNT,
-        "The account it was posted to.",
+        same("account_id", "posted_account_id"), ACCOUNT, "The account it was posted to."
     )
-
-
-NEWEST_BILL = (newest(bill.c.bill_on),)

@@ -153,6 +153,7 @@ class Record:
     owned: bool = True
 
 
+REQUIRED = object()
 RECORD = "__cdp_record__"
 RETENTION: dict[str, RetentionClass] = {
     "identity": RetentionClass.IDENTITY,
@@ -195,13 +196,15 @@ def _declared(declaration: Declaration, description: str) -> Any:
     return strawberry.field(description=description, directives=[directive], metadata={"cdp": declaration})
 
 
-def _argument(name: str, annotation: object, default: object, description: str) -> StrawberryArgument:
+def argument(name: str, annotation: object, description: str, default: object = REQUIRED) -> StrawberryArgument:
+    """An argument of a field; without a default it must be given."""
+    options: dict[str, Any] = {} if default is REQUIRED else {"default": default}
     return StrawberryArgument(
         python_name=name,
         graphql_name=name,
         type_annotation=StrawberryAnnotation(annotation),
-        default=default,
         description=description,
+        **options,
     )
 
 
@@ -227,6 +230,11 @@ def embedded(present: Source, fields: Mapping[str, ColumnField], governance: Gov
     return _declared(EmbeddedField(governance, present, fields), description)
 
 
+def same(name: str, parent_name: str = "") -> Join:
+    """Rows whose column of this name is the parent's; `parent_name` where the parent calls it otherwise."""
+    return lambda child, parent, _: child.c[name] == parent.c[parent_name or name]
+
+
 def one(on: Join, governance: Governance, description: str) -> Any:
     """The one row of another table joined by `on`."""
     return _declared(OneField(governance, on), description)
@@ -250,7 +258,7 @@ def many(  # noqa: PLR0913 - a list has that many sides
 def connection(order: tuple[Order, ...], governance: Governance, description: str, *, max_first: int = 100) -> Any:
     """An unbounded list as a Relay connection with sealed keyset cursors; `order` must end in the row's key."""
     field = _declared(ManyField(governance, order, None, 20, max_first, connection=True), description)
-    after = _argument("after", str | None, None, "The cursor of the last row already seen.")
+    after = argument("after", str | None, "The cursor of the last row already seen.", None)
     field.arguments = [_first(20, max_first), after]
     return field
 
@@ -261,7 +269,7 @@ def listing(values: Column[Any], governance: Governance, description: str) -> An
 
 
 def _first(default: int, most: int) -> StrawberryArgument:
-    return _argument("first", int, default, f"How many at most, from 0 to {most}.")
+    return argument("first", int, f"How many at most, from 0 to {most}.", default)
 
 
 def newest(of: Column[Any]) -> Order:

@@ -24,6 +24,7 @@ from schema.fields import (
     personal,
     record,
     rising,
+    same,
     token,
     word,
 )
@@ -84,7 +85,7 @@ class Sim:
         (newest(number_holding.c.valid_from),),
         HOLDING,
         "The numbers on it.",
-        on=lambda child, parent, _: child.c.sim_id == parent.c.sim_id,
+        on=same("sim_id"),
     )
 
 
@@ -106,9 +107,7 @@ class NumberHolding:
     recorded_for: TimePeriod | None = period(
         number_holding.c.recorded_from, number_holding.c.recorded_to, HOLDING, "While we believed so."
     )
-    sim: Sim | None = one(
-        lambda child, parent, _: child.c.sim_id == parent.c.sim_id, personal("number.sim"), "The card it is on."
-    )
+    sim: Sim | None = one(same("sim_id"), personal("number.sim"), "The card it is on.")
 
 
 @record(customer, customer.c.customer_id)

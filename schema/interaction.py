@@ -6,7 +6,7 @@ import strawberry
 
 from cdp.interaction.tables import case, interaction
 from schema.billing import Product
-from schema.fields import column, one, personal, record, token
+from schema.fields import column, one, personal, record, same, token
 from schema.words import Instant, Node, Region
 
 LOG = personal("interaction.log")
@@ -56,8 +56,4 @@ class Case(Node):
     opened_at: Instant | None = column(case.c.opened_at, CASE, "When it was opened.")
     due: Instant | None = column(case.c.due_at, CASE, "When the customer must have an answer.")
     description: str | None = column(case.c.description, personal("case.content"), "What the customer said.")
-    product: Product | None = one(
-        lambda child, parent, _: child.c.product_id == parent.c.product_id,
-        personal("billing.product"),
-        "The product it is about.",
-    )
+    product: Product | None = one(same("product_id"), personal("billing.product"), "The product it is about.")

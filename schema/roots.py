@@ -4,29 +4,21 @@ from enum import StrEnum
 from typing import Any
 
 import strawberry
-from strawberry.annotation import StrawberryAnnotation
 from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
+from cdp.outcome import Status
 from privacy.vocabulary import ConsentKind
-from schema.fields import Plain, word
+from schema.fields import REQUIRED, Plain, argument, word
 from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
 from schema.interaction import Direction, TicketType
 from schema.words import EventDocument, Instant, Node, Region
 
-REQUIRED = object()
 
-
-def argument(name: str, annotation: object, description: str, default: object = REQUIRED) -> StrawberryArgument:
-    """An argument of a root field; without a default it must be given."""
+def given(description: str, default: object = REQUIRED) -> Any:
+    """A field of an input; without a default it must be given."""
     options: dict[str, Any] = {} if default is REQUIRED else {"default": default}
-    return StrawberryArgument(
-        python_name=name,
-        graphql_name=name,
-        type_annotation=StrawberryAnnotation(annotation),
-        description=description,
-        **options,
-    )
+    return strawberry.field(description=description, **options)
 
 
 def root(description: str, *arguments: StrawberryArgument) -> Any:
@@ -50,90 +42,72 @@ class IdentifierKind(StrEnum):
 
 @strawberry.input(description="An identifier other than a number.")
 class IdentifierInput:
-    kind: IdentifierKind = strawberry.field(description="What kind of identifier it is.")
-    value: str = strawberry.field(description="The identifier as it is written.")
+    kind: IdentifierKind = given("What kind of identifier it is.")
+    value: str = given("The identifier as it is written.")
 
 
 @strawberry.input(description="Which customers a page is of. Filtering by a field is a read of it.")
 class CustomerFilter:
-    region: Region = strawberry.field(description="The region their account lives in.")
-    kind: CustomerKind | None = strawberry.field(default=None, description="Persons or organizations only.")
-    status: str | None = strawberry.field(default=None, description="Those with this status only.")
-    tier: str | None = strawberry.field(default=None, description="Those of this tier only.")
+    region: Region = given("The region their account lives in.")
+    kind: CustomerKind | None = given("Persons or organizations only.", None)
+    status: str | None = given("Those with this status only.", None)
+    tier: str | None = given("Those of this tier only.", None)
 
 
 @strawberry.input(one_of=True, description="The customer something is about: exactly one of these.")
 class SubjectInput:
-    id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="The opaque id.")
-    number: str | None = strawberry.field(default=strawberry.UNSET, description="A number they hold.")
-    customer_key: str | None = strawberry.field(default=strawberry.UNSET, description="The operator's own key.")
+    id: strawberry.ID | None = given("The opaque id.", strawberry.UNSET)
+    number: str | None = given("A number they hold.", strawberry.UNSET)
+    customer_key: str | None = given("The operator's own key.", strawberry.UNSET)
 
 
 @strawberry.input(description="What a customer says about the use of their data.")
 class ConsentInput:
-    subject: SubjectInput = strawberry.field(description="Whose data it is.")
-    region: Region | None = strawberry.field(
-        default=None, description="The region whose records it is about; by default the number's own."
-    )
-    purpose: str = strawberry.field(description="What the data may be used for, such as `marketing.sms`.")
-    category: str = strawberry.field(default="*", description="Which data; `*` for all.")
-    channel: str = strawberry.field(default="*", description="Through which channel; `*` for all.")
-    recipient: str = strawberry.field(default="SELF", description="By whom: the operator itself, or a legal entity.")
-    destination: str = strawberry.field(
-        default="NONE", description="Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays."
-    )
-    kind: ConsentKind = strawberry.field(default=ConsentKind.GENERAL, description="How it was expressed.")
-    notice: str | None = strawberry.field(default=None, description="The text the customer was shown.")
-    expires_at: Instant | None = strawberry.field(default=None, description="Until when it holds.")
-    event_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Makes a repetition harmless; made up where absent."
-    )
+    subject: SubjectInput = given("Whose data it is.")
+    region: Region | None = given("The region whose records it is about; by default the number's own.", None)
+    purpose: str = given("What the data may be used for, such as `marketing.sms`.")
+    category: str = given("Which data; `*` for all.", "*")
+    channel: str = given("Through which channel; `*` for all.", "*")
+    recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
+    destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
+    kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
+    notice: str | None = given("The text the customer was shown.", None)
+    expires_at: Instant | None = given("Until when it holds.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
 @strawberry.input(description="A contact with a customer.")
 class InteractionInput:
-    subject: SubjectInput = strawberry.field(description="Who was spoken with.")
-    region: Region | None = strawberry.field(
-        default=None, description="The region that answered; by default the number's own."
-    )
-    channel: str = strawberry.field(description="Where: SHOP, APP, HOTLINE, WECHAT ...")
-    direction: Direction = strawberry.field(description="Who spoke first.")
-    reason: str = strawberry.field(description="What it was about.")
-    note: str | None = strawberry.field(default=None, description="What was said.")
-    at: Instant | None = strawberry.field(default=None, description="When; by default now.")
-    event_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Makes a repetition harmless; made up where absent."
-    )
+    subject: SubjectInput = given("Who was spoken with.")
+    region: Region | None = given("The region that answered; by default the number's own.", None)
+    channel: str = given("Where: SHOP, APP, HOTLINE, WECHAT ...")
+    direction: Direction = given("Who spoke first.")
+    reason: str = given("What it was about.")
+    note: str | None = given("What was said.", None)
+    at: Instant | None = given("When; by default now.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
 @strawberry.input(description="Something the customer must have an answer for.")
 class CaseInput:
-    subject: SubjectInput = strawberry.field(description="Who must have an answer.")
-    region: Region | None = strawberry.field(
-        default=None, description="The region it is opened in; by default the number's own."
-    )
-    ticket_type: TicketType = strawberry.field(description="What it is about.")
-    severity: str = strawberry.field(default="medium", description="How much it hurts: low, medium, high, critical.")
-    channel: str = strawberry.field(description="Where it is opened.")
-    description: str | None = strawberry.field(default=None, description="What the customer said.")
-    product_ref: str | None = strawberry.field(default=None, description="The product it is about.")
-    owner: str | None = strawberry.field(default=None, description="The desk that answers for it.")
-    event_id: strawberry.ID | None = strawberry.field(
-        default=None, description="Makes a repetition harmless; made up where absent."
-    )
+    subject: SubjectInput = given("Who must have an answer.")
+    region: Region | None = given("The region it is opened in; by default the number's own.", None)
+    ticket_type: TicketType = given("What it is about.")
+    severity: str = given("How much it hurts: low, medium, high, critical.", "medium")
+    channel: str = given("Where it is opened.")
+    description: str | None = given("What the customer said.", None)
+    product_ref: str | None = given("The product it is about.", None)
+    owner: str | None = given("The desk that answers for it.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
-@strawberry.enum(description="What became of an event.")
-class OutcomeStatus(StrEnum):
-    ACCEPTED = "ACCEPTED"
-    DUPLICATE = "DUPLICATE"
-    REJECTED = "REJECTED"
+strawberry.enum(Status, name="OutcomeStatus", description="What became of an event.")
 
 
 @strawberry.type(description="What became of one event; a rejected one lies in the dead letters and can be replayed.")
 class Outcome:
     event_id: strawberry.ID | None = word("The event's id, where it had one.")
-    status: OutcomeStatus = word("What became of it.")
+    status: Status = word("What became of it.")
     code: str | None = word("Why it was rejected, for machines.")
     field: str | None = word("The field that was wrong.")
     expected: str | None = word("What was expected there.")

@@ -13,8 +13,6 @@ from cdp.errors import EventInvalid
 from cdp.event import Day, Event, Kind, Money, Part, Ref, Text, Upper
 from cdp.values import CURRENCIES
 
-__all__ = ["EVENTS"]
-
 RatingType = Literal["PREPAID", "POSTPAID"]
 
 ACCOUNT = Newest(("region", "rating_type", "currency", "credit_limit_minor", "account_no"), "opened_at")
@@ -50,7 +48,6 @@ class _OfAccount(Event):
 class AccountOpened(Event):
     """The customer has a billing account."""
 
-    type: Literal["AccountOpened"]
     account_no: Ref
     rating_type: RatingType
     currency: Ref
@@ -89,7 +86,6 @@ class AccountOpened(Event):
 class BalanceReported(_OfAccount):
     """What is on an account."""
 
-    type: Literal["BalanceReported"]
     balance: Money
 
     def apply(self, context: Context) -> list[Put]:
@@ -100,7 +96,6 @@ class BalanceReported(_OfAccount):
 class PaymentStatusReported(_OfAccount):
     """Whether an account is paid up."""
 
-    type: Literal["PaymentStatusReported"]
     payment_status: Upper
 
     def apply(self, context: Context) -> list[Put]:
@@ -127,7 +122,6 @@ class _OfProduct(Event):
 class ProductActivated(_OfProduct):
     """The customer has a product; it works only while those in `reliesOn` do."""
 
-    type: Literal["ProductActivated"]
     name: Text
     kind: Upper
     tariff_id: Ref | None = None
@@ -160,7 +154,6 @@ class ProductActivated(_OfProduct):
 class ProductSuspended(_OfProduct):
     """A product does not work for a while."""
 
-    type: Literal["ProductSuspended"]
     reason: Ref
 
     def apply(self, context: Context) -> list[Put]:
@@ -170,8 +163,6 @@ class ProductSuspended(_OfProduct):
 class ProductResumed(_OfProduct):
     """A product works again."""
 
-    type: Literal["ProductResumed"]
-
     def apply(self, context: Context) -> list[Put]:
         return [self.in_status(context, "active", None)]
 
@@ -179,7 +170,6 @@ class ProductResumed(_OfProduct):
 class ProductTerminated(_OfProduct):
     """The customer no longer has a product."""
 
-    type: Literal["ProductTerminated"]
     reason: Ref | None = None
 
     def apply(self, context: Context) -> list[Put]:
@@ -197,7 +187,6 @@ class Line(Part):
 class BillIssued(_OfAccount):
     """A bill; its lines, where given, add up to what is due."""
 
-    type: Literal["BillIssued"]
     bill_no: Ref
     bill_date: Day
     period_start: Day
@@ -237,7 +226,6 @@ class BillIssued(_OfAccount):
 class PaymentReceived(_OfAccount):
     """The customer paid."""
 
-    type: Literal["PaymentReceived"]
     payment_ref: Ref
     bill_no: Ref | None = None
     amount: Money

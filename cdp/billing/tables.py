@@ -2,16 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, ForeignKeyConstraint, Index, Integer, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Uuid
 
-from cdp.tables import BY_CUSTOMER, REFERENCE, customer_key, instant, metadata, row_key, sealed
+from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts
 from privacy.vocabulary import RetentionClass
 
 SERVICE = RetentionClass.SERVICE
-
-
-def owned_by_customer() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["customer_id"], ["customer.customer_id"])
 
 
 def money(name: str, *, nullable: bool = True) -> Column[Any]:
@@ -19,133 +15,95 @@ def money(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(f"{name}_minor", BigInteger, nullable=nullable)
 
 
-tariff = Table(
+tariff = reference(
     "tariff",
-    metadata,
-    Column("tariff_id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("region", Text, nullable=False),
-    Column("rating_type", Text, nullable=False),
+    text("tariff_id", primary_key=True),
+    *texts("name", "region", "rating_type"),
     money("monthly_fee", nullable=False),
-    Column("currency", Text, nullable=False),
+    text("currency"),
     Column("voice_minutes", Integer),
     Column("sms_count", Integer),
     Column("data_megabytes", Integer),
-    info=REFERENCE,
 )
 
-account = Table(
+account = by_customer(
     "account",
-    metadata,
-    customer_key(),
     row_key("account_id"),
     sealed("account_no", 30, "billing.account", SERVICE),
-    Column("region", Text, nullable=False),
-    Column("rating_type", Text, nullable=False),
-    Column("currency", Text, nullable=False),
+    *texts("region", "rating_type", "currency"),
     instant("opened_at", nullable=False),
     money("credit_limit"),
-    Column("payment_status", Text, nullable=False),
+    text("payment_status"),
     instant("payment_status_at", nullable=False),
     money("balance"),
     instant("balance_at"),
-    owned_by_customer(),
-    info=BY_CUSTOMER,
+    of_customer(),
 )
 
-product = Table(
+product = by_customer(
     "product",
-    metadata,
-    customer_key(),
     row_key("product_id"),
-    Column("product_ref", Text, nullable=False),
-    Column("name", Text),
-    Column("kind", Text),
-    Column("region", Text),
-    Column("tariff_id", Text),
+    text("product_ref"),
+    *texts("name", "kind", "region", "tariff_id", nullable=True),
     Column("start_on", Date),
     Column("term_end_on", Date),
     instant("described_at"),
-    Column("status", Text),
-    Column("status_reason", Text),
+    *texts("status", "status_reason", nullable=True),
     instant("status_at"),
-    owned_by_customer(),
-    info=BY_CUSTOMER,
+    of_customer(),
 )
 
-product_reliance = Table(
-    "product_reliance",
-    metadata,
-    customer_key(),
-    row_key("product_id"),
-    row_key("relies_on_id"),
-    info=BY_CUSTOMER,
-)
+product_reliance = by_customer("product_reliance", row_key("product_id"), row_key("relies_on_id"))
 
-bill = Table(
+bill = by_customer(
     "bill",
-    metadata,
-    customer_key(),
     row_key("bill_id"),
-    Column("bill_no", Text, nullable=False),
+    text("bill_no"),
     Column("account_id", Uuid),
-    Column("region", Text),
+    text("region", nullable=True),
     Column("bill_on", Date),
     Column("period_start_on", Date),
     Column("period_end_on", Date),
     money("amount_due"),
-    Column("currency", Text),
+    text("currency", nullable=True),
     instant("issued_at"),
     money("paid", nullable=False),
-    owned_by_customer(),
+    of_customer(),
     Index(None, "customer_id", "bill_on", info={"serves": "a customer's newest bills"}),
-    info=BY_CUSTOMER,
 )
 
-bill_line = Table(
+bill_line = by_customer(
     "bill_line",
-    metadata,
-    customer_key(),
     row_key("bill_id"),
     Column("line_no", Integer, primary_key=True, autoincrement=False),
-    Column("kind", Text, nullable=False),
-    Column("description", Text, nullable=False),
+    *texts("kind", "description"),
     money("amount", nullable=False),
-    Column("currency", Text, nullable=False),
-    info=BY_CUSTOMER,
+    text("currency"),
 )
 
-payment = Table(
+payment = by_customer(
     "payment",
-    metadata,
-    customer_key(),
     row_key("payment_id"),
     Column("account_id", Uuid),
     Column("bill_id", Uuid),
     money("amount", nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("method", Text, nullable=False),
+    *texts("currency", "method"),
     instant("paid_at", nullable=False),
-    owned_by_customer(),
-    info=BY_CUSTOMER,
+    of_customer(),
 )
 
-top_up = Table(
+top_up = by_customer(
     "top_up",
-    metadata,
-    customer_key(),
     row_key("top_up_id"),
-    Column("top_up_ref", Text, nullable=False),
-    Column("region", Text),
+    text("top_up_ref"),
+    text("region", nullable=True),
     sealed("number", 31, "contact.number", SERVICE),
     money("amount"),
-    Column("currency", Text),
-    Column("channel", Text),
+    *texts("currency", "channel", nullable=True),
     instant("requested_at"),
     instant("confirmed_at"),
     Column("posted_account_id", Uuid),
     instant("posted_at"),
     instant("failed_at"),
-    owned_by_customer(),
-    info=BY_CUSTOMER,
+    of_customer(),
 )

@@ -1,7 +1,7 @@
 """How a top-up goes: requested, confirmed to the customer, posted to an account or failed; steps come in any order."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from cdp.billing.tables import top_up
 from cdp.changes import Earliest, Newest, Put, Row
@@ -9,8 +9,6 @@ from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Event, Kind, Money, Ref, Text, Upper
 from cdp.numbers import PhoneNumber
-
-__all__ = ["TOP_UPS"]
 
 TOP_UP = Newest(("region", "amount_minor", "currency", "channel", "number"), "requested_at")
 TOP_UP_CONFIRMED = Earliest(("confirmed_at",))
@@ -32,7 +30,6 @@ class _OfTopUp(Event):
 class TopUpRequested(_OfTopUp):
     """Money is to go to a number's account."""
 
-    type: Literal["TopUpRequested"]
     number: Text
     amount: Money
     channel: Upper
@@ -56,8 +53,6 @@ class TopUpRequested(_OfTopUp):
 class TopUpConfirmed(_OfTopUp):
     """The customer was told that it worked."""
 
-    type: Literal["TopUpConfirmed"]
-
     def apply(self, context: Context) -> list[Put]:
         return [Put(top_up, self.top_up_row(context) | {"confirmed_at": self.at}, TOP_UP_CONFIRMED)]
 
@@ -65,7 +60,6 @@ class TopUpConfirmed(_OfTopUp):
 class TopUpPosted(_OfTopUp):
     """The money is on an account: which one, says the billing system, be it another customer's."""
 
-    type: Literal["TopUpPosted"]
     account_no: Ref
 
     def names(self) -> Sequence[tuple[Kind, str]]:
@@ -78,8 +72,6 @@ class TopUpPosted(_OfTopUp):
 
 class TopUpFailed(_OfTopUp):
     """It did not work."""
-
-    type: Literal["TopUpFailed"]
 
     def apply(self, context: Context) -> list[Put]:
         return [Put(top_up, self.top_up_row(context) | {"failed_at": self.at}, TOP_UP_FAILED)]

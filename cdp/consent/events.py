@@ -14,8 +14,6 @@ from cdp.errors import EventInvalid
 from cdp.event import Event, Hex256, Instant, Ref
 from privacy.vocabulary import ANY, CATEGORIES, NOWHERE, PURPOSES, SELF, ConsentType, covers
 
-__all__ = ["EVENTS"]
-
 
 def _purpose(value: str) -> str:
     if value not in PURPOSES:
@@ -81,49 +79,42 @@ class _Consent(Event):
 class ConsentRequested(_Consent):
     """The customer was asked."""
 
-    type: Literal["ConsentRequested"]
     says: ClassVar[ConsentType] = ConsentType.REQUESTED
 
 
 class ConsentGiven(_Consent):
     """The customer agreed."""
 
-    type: Literal["ConsentGiven"]
     says: ClassVar[ConsentType] = ConsentType.GIVEN
 
 
 class ConsentRefused(_Consent):
     """The customer said no."""
 
-    type: Literal["ConsentRefused"]
     says: ClassVar[ConsentType] = ConsentType.REFUSED
 
 
 class ConsentWithdrawn(_Consent):
     """The customer took it back."""
 
-    type: Literal["ConsentWithdrawn"]
     says: ClassVar[ConsentType] = ConsentType.WITHDRAWN
 
 
 class ConsentRenewed(_Consent):
     """The customer agreed again before it ran out."""
 
-    type: Literal["ConsentRenewed"]
     says: ClassVar[ConsentType] = ConsentType.RENEWED
 
 
 class ConsentInvalidated(_Consent):
     """It turned out never to have been valid."""
 
-    type: Literal["ConsentInvalidated"]
     says: ClassVar[ConsentType] = ConsentType.INVALIDATED
 
 
 class ConsentConfirmed(_Consent):
     """The customer confirmed which of two contradicting words holds."""
 
-    type: Literal["ConsentConfirmed"]
     says: ClassVar[ConsentType] = ConsentType.CONFIRMED
 
 
@@ -151,14 +142,12 @@ class _Objection(Event):
 class ObjectionRaised(_Objection):
     """The customer objects."""
 
-    type: Literal["ObjectionRaised"]
     raised: ClassVar[bool] = True
 
 
 class ObjectionLifted(_Objection):
     """The customer no longer objects."""
 
-    type: Literal["ObjectionLifted"]
     raised: ClassVar[bool] = False
 
 

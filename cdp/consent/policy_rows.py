@@ -1,17 +1,20 @@
-"""The policy between its reference tables and the cellar: rows in, rows out, one version at a time."""
+"""The policy between its file, its reference tables and the cellar: rows in, rows out, one version at a time."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import datetime
+from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Table, select
 
 from cdp.consent import tables
-from cdp.stores import Connection
+from cdp.errors import RequestInvalid
+from cdp.stores import Connection, Store
 from privacy.rows import Basis, CategorySensitivity, Notice, PolicyRows, Rule, TransferBasis
 from privacy.rulebook import Policy
+from privacy.rules import read_rules
 from privacy.vocabulary import BasisKind, Category, ConsentKind, Purpose, RecipientClass, Sensitivity, TransferBasisKind
 
 KEPT: tuple[tuple[str, Table, type[Any]], ...] = (
@@ -24,6 +27,47 @@ KEPT: tuple[tuple[str, Table, type[Any]], ...] = (
     ("transfer_bases", tables.transfer_basis, TransferBasis),
 )
 """Field of `PolicyRows`, its table, its class."""
+VERSION = "SELECT coalesce(max(version), 0) FROM policy_version"
+
+
+def starter_rows() -> PolicyRows:
+    """The policy that a store begins with."""
+    return read_rules(files("privacy").joinpath("rules.toml").read_text("utf-8"))
+
+
+async def load_policy(stores: Iterable[Store], rows: PolicyRows, at: datetime) -> list[str]:
+    """Make these rows the policy of every store, each in its own transaction; the names of the stores that changed.
+
+    A store that has the rows already is left alone, so that a load that broke off between two stores can be repeated.
+    Raises RequestInvalid before anything is written: POLICY_UNCHANGED, POLICY_NOT_NEWER, NOTICE_CHANGED.
+    """
+    behind = [store for store in stores if await _is_behind(store, rows)]
+    if not behind:
+        raise RequestInvalid("POLICY_UNCHANGED", f"every store has version {rows.version} with the same content")
+    for store in behind:
+        async with store.transaction() as connection:
+            await write_policy(connection, rows, at)
+    return [store.name for store in behind]
+
+
+async def _is_behind(store: Store, rows: PolicyRows) -> bool:
+    """Whether the store lacks these rows. Raises RequestInvalid where they cannot follow those it has."""
+    async with store.read() as connection:
+        kept = await _read_rows(connection)
+    changed = any(set(getattr(kept, name)) != set(getattr(rows, name)) for name, _, _ in KEPT)
+    if not changed and kept.version == rows.version:
+        return False
+    if not changed:
+        raise RequestInvalid("POLICY_UNCHANGED", f"store {store.name}: version {kept.version} has the same content")
+    if rows.version <= kept.version:
+        expected = f"expected version {kept.version + 1} or later, found {rows.version}"
+        raise RequestInvalid("POLICY_NOT_NEWER", f"store {store.name}: {expected}")
+    texts = {(notice.id, notice.version): notice.sha256 for notice in kept.notices}
+    for notice in rows.notices:
+        if texts.get((notice.id, notice.version), notice.sha256) != notice.sha256:
+            expected = f"expected the text that customers were shown as its version {notice.version}"
+            raise RequestInvalid("NOTICE_CHANGED", f"store {store.name}: notice {notice.id}: {expected}")
+    return True
 
 
 async def write_policy(connection: Connection, rows: PolicyRows, at: datetime) -> None:
@@ -41,12 +85,22 @@ async def write_policy(connection: Connection, rows: PolicyRows, at: datetime) -
 
 async def read_policy(connection: Connection) -> Policy:
     """The policy of a store as its tables hold it now. Raises PolicyInvalid for rows that make no sense together."""
-    read: dict[str, Any] = {}
-    for name, table, kind in KEPT:
-        found = await connection.fetch(str(select(*(table.c[field.name] for field in fields(kind)))))
-        read[name] = tuple(kind(*(_read(name, field.name, row[field.name]) for field in fields(kind))) for row in found)
-    version = await connection.fetchval("SELECT max(version) FROM policy_version")
-    return Policy.of(PolicyRows(version=version, **read))
+    return Policy.of(await _read_rows(connection))
+
+
+async def _read_rows(connection: Connection) -> PolicyRows:
+    """The rows of one version, also where every statement is a snapshot of its own; version 0 where there are none."""
+    while True:
+        version = await connection.fetchval(VERSION)
+        read = {name: await _read_table(connection, name, table, kind) for name, table, kind in KEPT}
+        if version == await connection.fetchval(VERSION):
+            return PolicyRows(version=version, **read)
+
+
+async def _read_table(connection: Connection, name: str, table: Table, kind: type[Any]) -> tuple[Any, ...]:
+    columns = [field.name for field in fields(kind)]
+    rows = await connection.fetch(str(select(*(table.c[column] for column in columns))))
+    return tuple(kind(**{column: _read(name, column, row[column]) for column in columns}) for row in rows)
 
 
 def _list_of(kind: Callable[[Any], Any]) -> Callable[[str], tuple[Any, ...]]:

@@ -11,28 +11,9 @@ from cdp.consent.tables import consent_event, objection, policy_version
 from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
-CONSENT_COLUMNS = (
-    consent_event.c.type,
-    consent_event.c.kind,
-    consent_event.c.purpose,
-    consent_event.c.happened_at,
-    consent_event.c.recorded_at,
-    consent_event.c.category,
-    consent_event.c.channel,
-    consent_event.c.recipient,
-    consent_event.c.destination,
-    consent_event.c.notice,
-    consent_event.c.expires_at,
-    consent_event.c.actor,
-)
+CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
 STATES = {state.value: state for state in CustomerState}
-OBJECTION_COLUMNS = (
-    objection.c.kind,
-    objection.c.scope,
-    objection.c.happened_at,
-    objection.c.recorded_at,
-    objection.c.raised,
-)
+OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
 def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:

@@ -8,8 +8,6 @@ from cdp.demo.catalogue import tariffs_of
 from cdp.demo.people import seeded
 from cdp.demo.world import CHINA_TIME, Event, Life, bill, month_before_end, use
 
-__all__ = ["HONG_KONG_NUMBER", "MAINLAND_NUMBER", "STILL_OFF_NUMBER", "cast"]
-
 STILL_OFF_NUMBER: Final = "+8613912345678"
 MAINLAND_NUMBER: Final = "+8613800138000"
 HONG_KONG_NUMBER: Final = "+85291234567"

@@ -1,29 +1,27 @@
 """What the operator sells: a dozen tariffs, kept as reference rows in the store of the place where they are sold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Literal
 
 from cdp.billing.tables import tariff
 from cdp.changes import KEEP, Put
-
-__all__ = ["TARIFFS", "Tariff", "tariff_rows", "tariffs_of"]
 
 RatingType = Literal["PREPAID", "POSTPAID"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
-    """One offer; the fee in minor units a month, allowances in minutes, messages and megabytes."""
+    """One offer, as its row has it; allowances are those of a month."""
 
     tariff_id: str
     name: str
     region: str
     rating_type: RatingType
-    fee: int
-    minutes: int
-    messages: int
-    megabytes: int
+    monthly_fee_minor: int
+    voice_minutes: int
+    sms_count: int
+    data_megabytes: int
 
     @property
     def currency(self) -> str:
@@ -53,18 +51,5 @@ def tariffs_of(country: str, rating_type: RatingType) -> Sequence[Tariff]:
 
 def tariff_rows(country: str) -> list[Put]:
     """The catalogue of a country; a row that is there stays as it is."""
-    return [Put(tariff, _row(offer), KEEP) for offer in TARIFFS if offer.region == country]
-
-
-def _row(offer: Tariff) -> dict[str, object]:
-    return {
-        "tariff_id": offer.tariff_id,
-        "name": offer.name,
-        "region": offer.region,
-        "rating_type": offer.rating_type,
-        "monthly_fee_minor": offer.fee,
-        "currency": offer.currency,
-        "voice_minutes": offer.minutes,
-        "sms_count": offer.messages,
-        "data_megabytes": offer.megabytes,
-    }
+    sold = [offer for offer in TARIFFS if offer.region == country]
+    return [Put(tariff, asdict(offer) | {"currency": offer.currency}, KEEP) for offer in sold]

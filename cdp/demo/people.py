@@ -9,8 +9,6 @@ from typing import Final
 
 from faker import Faker
 
-__all__ = ["Person", "company", "mobile_number", "person", "seeded"]
-
 SEED: Final = 20261031
 DRAWS: Final = 400
 """How often each of Faker's lists is asked: Faker is slow, so its parts are drawn once and put together here."""

@@ -19,8 +19,6 @@ from cdp.identity.resolve import Tags
 from cdp.ingest import BATCH, Status, Writer, ingest
 from cdp.stores import Store
 
-__all__ = ["run_demo"]
-
 SOURCE: Final = "demo"
 MOST_WITH_RECORDS: Final = 20_000
 """In a larger world nobody has single calls and sessions: months tell enough, and load in half the time."""

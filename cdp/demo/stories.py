@@ -14,8 +14,6 @@ from cdp.demo.cast import HONG_KONG_NUMBER, STILL_OFF_NUMBER
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.house import House
 
-__all__ = ["STORY_A", "STORY_B", "WRITTEN_FORMS", "ask", "curl", "tell"]
-
 WIDTH: Final = 100
 
 STORY_B: Final = """\

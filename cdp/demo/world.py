@@ -11,13 +11,12 @@ from typing import Any, Final
 
 from cdp.demo.catalogue import RatingType, Tariff, tariffs_of
 from cdp.demo.people import company, mobile_number, person, seeded
-
-__all__ = ["CHINA_TIME", "Event", "Life", "bill", "customer_key", "life_of", "money", "month_before_end", "use"]
+from cdp.values import month_from
 
 Event = dict[str, Any]
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
-LAST_YEAR, LAST_MONTH = 2026, 10
+LAST_MONTH: Final = date(2026, 10, 1)
 TAKEN_OVER: Final = 12
 """Most customers were there before the months the world looks back on: since at most so many more."""
 MAINLAND: Final = ("CN-GD", "CN-GD", "CN-GD", "CN-BJ", "CN-BJ", "CN-SH", "CN-SH", "CN-SC", "CN-ZJ", "CN-JS")
@@ -96,8 +95,7 @@ def instant(day: date, hour: int = 0, minute: int = 0) -> datetime:
 
 def month_before_end(back: int) -> date:
     """The first day of the month that is `back` months before the last."""
-    months = LAST_YEAR * 12 + LAST_MONTH - 1 - back
-    return date(months // 12, months % 12 + 1, 1)
+    return month_from(LAST_MONTH, -back)
 
 
 def life_of(n: int, months: int, *, records: bool) -> list[Event]:
@@ -188,7 +186,7 @@ def _open_account(life: Life, at: datetime, account: str, rating: RatingType) ->
     opened = {"accountNo": account, "ratingType": rating, "currency": life.currency}
     life.add("AccountOpened", "1", at, **opened, **limit)
     balance = life.money(dice.randint(0, 20_000) if prepaid else -dice.randint(0, 9_900))
-    life.add("BalanceReported", "1", instant(_after(month_before_end(0))), accountNo=account, balance=balance)
+    life.add("BalanceReported", "1", instant(month_before_end(-1)), accountNo=account, balance=balance)
 
 
 def use(life: Life, months: Sequence[date], offer: Tariff) -> None:
@@ -201,11 +199,11 @@ def use(life: Life, months: Sequence[date], offer: Tariff) -> None:
         life.add(
             "UsageSummarized",
             f"{month:%Y%m}",
-            instant(_after(month), 2),
+            instant(month_from(month, 1), 2),
             month=f"{month:%Y-%m}",
-            voiceSeconds=int(offer.minutes * 60 * now),
-            smsCount=int(offer.messages * now),
-            dataBytes=int(offer.megabytes * now) << 20,
+            voiceSeconds=int(offer.voice_minutes * 60 * now),
+            smsCount=int(offer.sms_count * now),
+            dataBytes=int(offer.data_megabytes * now) << 20,
             roamingBytes=dice.randint(1, 5) * GIGABYTE if abroad and dice.random() < 0.3 else 0,
         )
 
@@ -227,14 +225,14 @@ def _use_singly(life: Life, months: Sequence[date], number: str) -> None:
 
 def bill(life: Life, months: Sequence[date], account: str, offer: Tariff) -> None:
     """A bill for each month; most are paid."""
-    dice = life.dice
+    dice, fee = life.dice, offer.monthly_fee_minor
     for month in months:
-        end, ref = _after(month), f"{month:%Y%m}"
-        lines = [("FEE", offer.name, offer.fee)]
+        end, ref = month_from(month, 1), f"{month:%Y%m}"
+        lines = [("FEE", offer.name, fee)]
         if dice.random() < 0.4:
             lines.append(("USAGE", "套餐外流量" if life.country == "CN" else "額外數據", dice.randint(100, 5_000)))
         if dice.random() < 0.2:
-            lines.append(("DISCOUNT", "忠诚优惠" if life.country == "CN" else "長期客戶優惠", -offer.fee // 10))
+            lines.append(("DISCOUNT", "忠诚优惠" if life.country == "CN" else "長期客戶優惠", -fee // 10))
         due = life.money(sum(amount for _, _, amount in lines))
         life.add(
             "BillIssued",
@@ -285,8 +283,3 @@ def _talk(life: Life, months: Sequence[date]) -> None:
         due = (opened + timedelta(days=2)).isoformat()
         life.add("CaseOpened", "1", opened, caseRef=ref, owner=f"desk-{life.region}", dueAt=due, **what)
         life.add("CaseStatusChanged", "1", opened + timedelta(hours=3), caseRef=ref, status="ACCEPTED")
-
-
-def _after(month: date) -> date:
-    """The first day of the next month."""
-    return (month.replace(day=28) + timedelta(days=4)).replace(day=1)

@@ -20,8 +20,6 @@ from cdp.stores import Connection, Store
 from cdp.values import customer_id_of
 from privacy.keys import KeyRing
 
-__all__ = ["Batch", "Record", "applied", "load", "read"]
-
 
 @dataclass(slots=True)
 class Record:

@@ -14,8 +14,6 @@ from cdp.identity.tables import customer, identification, link, link_index
 from cdp.values import age_on, compact
 from privacy.vocabulary import CustomerState
 
-__all__ = ["EVENTS"]
-
 Tier = Literal["HIGH", "MIDDLE", "LOW"]
 Status = Literal["PROSPECT", "ACTIVE", "SUSPENDED", "TERMINATED"]
 DocumentType = Literal["NATIONAL_ID", "HONG_KONG_ID", "PASSPORT", "TRAVEL_PERMIT", "BUSINESS_LICENCE", "OTHER"]
@@ -32,7 +30,6 @@ LINK = Newest(("other_store", "leads", "state"), "state_at")
 class CustomerRegistered(Event):
     """A customer is known, or described anew. A subject nobody has yet makes a new customer."""
 
-    type: Literal["CustomerRegistered"]
     customer_key: Ref | None = None
     name: Text | None = None
     kind: Literal["INDIVIDUAL", "ORGANIZATION"]
@@ -112,7 +109,6 @@ class CustomerRegistered(Event):
 class CustomerStatusChanged(Event):
     """The relationship with the customer is in another state."""
 
-    type: Literal["CustomerStatusChanged"]
     status: Status
 
     def apply(self, context: Context) -> list[Put]:
@@ -123,7 +119,6 @@ class CustomerStatusChanged(Event):
 class CustomerTierChanged(Event):
     """The customer's service tier is another one."""
 
-    type: Literal["CustomerTierChanged"]
     tier: Tier
 
     def apply(self, context: Context) -> list[Put]:
@@ -133,7 +128,6 @@ class CustomerTierChanged(Event):
 class CustomerLinked(Event):
     """The customer is known in another store too; both sides know the token and nothing else of each other."""
 
-    type: Literal["CustomerLinked"]
     token: Token
     other_store: Ref
     leads: bool
@@ -147,7 +141,6 @@ class CustomerLinked(Event):
 class CustomerUnlinked(Event):
     """The two customers no longer know of each other."""
 
-    type: Literal["CustomerUnlinked"]
     token: Token
 
     def apply(self, context: Context) -> list[Put]:

@@ -13,8 +13,6 @@ from cdp.identity.tables import NUMBER_INDEX, number_holding, number_index, sim
 from cdp.numbers import PhoneNumber, facts
 from cdp.values import row_id
 
-__all__ = ["HOLDINGS", "NumberActivated", "NumberReleased"]
-
 HOLDING_STATE = Newest(("state",), "state_at", amend=True)
 HOLDING = Newest(("issuer", "serving_operator", "sim_id", "state", "region"), "state_at")
 END = Earliest(("valid_to",), amend=True)
@@ -38,7 +36,6 @@ class _OfNumber(Event):
 class NumberActivated(_OfNumber):
     """The customer holds a number, in a role, from `validFrom` (or the event) on."""
 
-    type: Literal["NumberActivated"]
     role: Literal["REGISTERED_HOLDER", "USER", "PAYER", "GUARDIAN", "ORG_ADMIN"] = "USER"
     sim_ref: Ref | None = None
     iccid: Ref | None = None
@@ -102,21 +99,18 @@ class _NumberChanged(_OfNumber):
 class NumberSuspended(_NumberChanged):
     """The number is out of service for a while."""
 
-    type: Literal["NumberSuspended"]
     state: ClassVar[str] = "SUSPENDED"
 
 
 class NumberResumed(_NumberChanged):
     """The number is back in service."""
 
-    type: Literal["NumberResumed"]
     state: ClassVar[str] = "ACTIVE"
 
 
 class NumberReleased(_NumberChanged):
     """The customer no longer holds the number."""
 
-    type: Literal["NumberReleased"]
     state: ClassVar[str] = "RELEASED"
 
     def apply(self, context: Context) -> list[Put]:

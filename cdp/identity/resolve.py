@@ -22,8 +22,6 @@ from cdp.values import compact
 from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState
 
-__all__ = ["Graph", "Holding", "Tags", "claim", "normalise", "registers"]
-
 SMALLEST_IDENTIFIER = 2
 ROLES: Final = {"USER": 2, "REGISTERED_HOLDER": 1}
 """Whom a number stands for: its user, else its registered holder, else whoever has another role in it."""

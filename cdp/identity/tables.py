@@ -1,132 +1,93 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Uuid
 
-from cdp.tables import BY_CUSTOMER, by_identifier, customer_key, instant, metadata, row_key, sealed
+from cdp.tables import by_customer, by_identifier, instant, of_customer, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
 from privacy.seal import CellType
 from privacy.vocabulary import RetentionClass
 
 IDENTITY = RetentionClass.IDENTITY
 
-customer = Table(
+customer = by_customer(
     "customer",
-    metadata,
-    customer_key(),
-    Column("region", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    *texts("region", "kind", "state"),
     instant("registered_at", nullable=False),
     sealed("formatted_name", 1, "identity.name", IDENTITY, padded=True),
     sealed("birth_date", 2, "identity.birth", IDENTITY, CellType.DATE),
-    Column("gender", Text),
+    text("gender", nullable=True),
     Column("is_minor", Boolean, nullable=False),
     sealed("email", 3, "contact.email", IDENTITY),
     sealed("address", 4, "contact.address", IDENTITY, padded=True),
     instant("profile_at", nullable=False),
-    Column("status", Text, nullable=False),
+    text("status"),
     instant("status_at", nullable=False),
-    Column("tier", Text, nullable=False),
+    text("tier"),
     instant("tier_at", nullable=False),
     Index(None, "region", "customer_id", info={"serves": "customers(where: {region}) page by page"}),
-    info=BY_CUSTOMER,
 )
 
-customer_region = Table(
-    "customer_region",
-    metadata,
-    customer_key(),
-    Column("region", Text, primary_key=True),
-    info=BY_CUSTOMER,
-)
+customer_region = by_customer("customer_region", text("region", primary_key=True))
 
-identification = Table(
+identification = by_customer(
     "identification",
-    metadata,
-    customer_key(),
     row_key("identification_id"),
-    Column("document_type", Text, nullable=False),
+    text("document_type"),
     sealed("document_number", 5, "identity.document", IDENTITY, padded=True),
-    Column("issuing_region", Text, nullable=False),
+    text("issuing_region"),
     instant("valid_from"),
     instant("valid_to"),
-    ForeignKeyConstraint(["customer_id"], ["customer.customer_id"]),
-    info=BY_CUSTOMER,
+    of_customer(),
 )
 
-sim = Table(
-    "sim",
-    metadata,
-    customer_key(),
-    row_key("sim_id"),
-    sealed("iccid", 6, "number.sim", IDENTITY),
-    ForeignKeyConstraint(["customer_id"], ["customer.customer_id"]),
-    info=BY_CUSTOMER,
-)
+sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 
-number_holding = Table(
+number_holding = by_customer(
     "number_holding",
-    metadata,
-    customer_key(),
     row_key("holding_id"),
     sealed("number", 7, "contact.number", IDENTITY),
-    Column("region", Text, nullable=False),
-    Column("issuer", Text),
-    Column("serving_operator", Text),
-    Column("role", Text, nullable=False),
+    text("region"),
+    *texts("issuer", "serving_operator", nullable=True),
+    text("role"),
     Column("sim_id", Uuid),
-    Column("state", Text, nullable=False),
+    text("state"),
     instant("state_at", nullable=False),
     instant("valid_from", nullable=False),
     instant("valid_to"),
     instant("recorded_from", nullable=False),
     instant("recorded_to"),
-    ForeignKeyConstraint(["customer_id"], ["customer.customer_id"]),
+    of_customer(),
     ForeignKeyConstraint(["customer_id", "sim_id"], ["sim.customer_id", "sim.sim_id"]),
-    info=BY_CUSTOMER,
 )
 
-number_index = Table(
+number_index = by_identifier(
     "number_index",
-    metadata,
-    Column("number_tag", LargeBinary, primary_key=True),
+    "number_tag",
     row_key("holding_id"),
     Column("customer_id", Uuid, nullable=False),
-    Column("role", Text, nullable=False),
+    text("role"),
     instant("valid_from", nullable=False),
     instant("valid_to"),
-    info=by_identifier("number_tag"),
 )
 
-identifier_index = Table(
+identifier_index = by_identifier(
     "identifier_index",
-    metadata,
-    Column("identifier_tag", LargeBinary, primary_key=True),
-    Column("kind", Text, primary_key=True),
+    "identifier_tag",
+    text("kind", primary_key=True),
     Column("customer_id", Uuid, nullable=False),
-    info=by_identifier("identifier_tag"),
 )
 
-link = Table(
+link = by_customer(
     "link",
-    metadata,
-    customer_key(),
     Column("token", LargeBinary, primary_key=True),
-    Column("other_store", Text, nullable=False),
+    text("other_store"),
     Column("leads", Boolean, nullable=False),
-    Column("state", Text, nullable=False),
+    text("state"),
     instant("state_at", nullable=False),
-    ForeignKeyConstraint(["customer_id"], ["customer.customer_id"]),
-    info=BY_CUSTOMER,
+    of_customer(),
 )
 
-link_index = Table(
-    "link_index",
-    metadata,
-    Column("token", LargeBinary, primary_key=True),
-    Column("customer_id", Uuid, nullable=False),
-    info=by_identifier("token"),
-)
+link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {

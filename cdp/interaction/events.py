@@ -7,8 +7,6 @@ from cdp.context import Context
 from cdp.event import Event, Instant, Lines, Ref, Upper, to_lower, to_upper
 from cdp.interaction.tables import case, interaction
 
-__all__ = ["EVENTS"]
-
 TicketType = Annotated[Literal["fault", "complaint", "inquiry", "request"], to_lower]
 Severity = Annotated[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], to_upper]
 CaseStatus = Literal["OPEN", "ACCEPTED", "DIAGNOSED", "RESOLVED", "INFORMED", "CONFIRMED", "CLOSED", "CANCELLED"]
@@ -22,7 +20,6 @@ CASE_STATUS = Newest(("status",), "status_at")
 class InteractionLogged(Event):
     """A contact took place."""
 
-    type: Literal["InteractionLogged"]
     interaction_ref: Ref
     channel: Upper
     direction: Literal["INBOUND", "OUTBOUND"]
@@ -47,7 +44,6 @@ class InteractionLogged(Event):
 class CaseOpened(Event):
     """Something is to be done for the customer."""
 
-    type: Literal["CaseOpened"]
     case_ref: Ref
     ticket_type: TicketType
     severity: Severity
@@ -79,7 +75,6 @@ class CaseOpened(Event):
 class CaseStatusChanged(Event):
     """A case has moved along."""
 
-    type: Literal["CaseStatusChanged"]
     case_ref: Ref
     status: CaseStatus
 

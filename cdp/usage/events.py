@@ -12,8 +12,6 @@ from cdp.event import Event, Ref
 from cdp.usage.tables import usage_month, usage_record
 from cdp.values import USAGE_UNITS, to_usage_count
 
-__all__ = ["EVENTS"]
-
 UsageType: TypeAlias = Literal["VOICE", "SMS", "DATA", "ROAMING"]
 Month = Annotated[str, StringConstraints(strict=True, pattern=r"^(19[7-9]\d|20\d\d)-(0[1-9]|1[0-2])$")]
 Count = Annotated[int, Field(ge=0, le=10**15)]
@@ -27,7 +25,6 @@ ADD_UP = Add(tuple(TOTALS.values()))
 class UsageRecorded(Event):
     """One call, message or data session."""
 
-    type: Literal["UsageRecorded"]
     usage_type: UsageType
     quantity: Ref
     units: Ref
@@ -61,7 +58,6 @@ class UsageRecorded(Event):
 class UsageSummarized(Event):
     """A month, or a part of it, added up by the source; it is added to what is there."""
 
-    type: Literal["UsageSummarized"]
     month: Month
     voice_seconds: Count = 0
     sms_count: Count = 0

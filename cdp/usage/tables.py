@@ -1,37 +1,29 @@
 """What a customer used: records as they came, and their months."""
 
-from sqlalchemy import BigInteger, Column, Date, Numeric, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, Numeric, Uuid
 
-from cdp.tables import BY_CUSTOMER, customer_key, instant, metadata, sealed
+from cdp.tables import by_customer, instant, sealed, text, texts
 from privacy.vocabulary import RetentionClass
 
-usage_record = Table(
+usage_record = by_customer(
     "usage_record",
-    metadata,
-    customer_key(),
     instant("at", primary_key=True),
-    Column("event_id", Text, primary_key=True),
+    text("event_id", primary_key=True),
     Column("record_id", Uuid, nullable=False),
-    Column("usage_type", Text, nullable=False),
+    text("usage_type"),
     Column("quantity", Numeric, nullable=False),
-    Column("units", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("region", Text, nullable=False),
+    *texts("units", "status", "region"),
     Column("holding_id", Uuid),
     sealed("counterparty", 20, "usage.counterparty", RetentionClass.USAGE),
-    info=BY_CUSTOMER,
     postgresql_partition_by="RANGE (at)",
 )
 
-usage_month = Table(
+usage_month = by_customer(
     "usage_month",
-    metadata,
-    customer_key(),
     Column("month_on", Date, primary_key=True),
-    Column("region", Text, primary_key=True),
+    text("region", primary_key=True),
     Column("voice_seconds", BigInteger, nullable=False),
     Column("sms_count", BigInteger, nullable=False),
     Column("data_bytes", BigInteger, nullable=False),
     Column("roaming_bytes", BigInteger, nullable=False),
-    info=BY_CUSTOMER,
 )

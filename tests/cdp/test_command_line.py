@@ -18,17 +18,22 @@ from rich.console import Console
 from typer.main import get_command
 
 from cdp import __main__ as command_line
-from cdp.__main__ import Role, cdp, main
+from cdp import terminal
+from cdp.__main__ import cdp, main
 from cdp.audit import AuditTrail
 from cdp.audited import tail
-from cdp.auth import ROLES, Caller, Verifier
+from cdp.auth import Caller, Verifier
 from cdp.house import House, open_house
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
 from privacy.vocabulary import RecipientClass
+from tests.privacy.starter import STARTER_TEXT
 
-COMMANDS = ["demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "bench", "explain"]
+COMMANDS = [
+    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
+    *("bench", "explain"),
+]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
 
@@ -97,6 +102,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("audit", "verify"),
         ("documents", "register"),
         ("documents", "list"),
+        ("policy", "check"),
+        ("policy", "load"),
     ]
 
 
@@ -146,7 +153,7 @@ def test_an_unexpected_error_is_one_line_without_its_text(
     def fail() -> None:
         raise KeyError("+85291234567")
 
-    monkeypatch.setattr(command_line, "read_settings", fail)
+    monkeypatch.setattr(terminal, "read_settings", fail)
     [line] = error_lines(capsys, "migrate", code=1)
     assert line.startswith("unexpected KeyError at test_command_line.py:")
     assert "91234567" not in line
@@ -203,10 +210,6 @@ def test_a_token_that_our_door_would_refuse_is_not_printed(
     monkeypatch.setenv("CDP_TOKEN_KEYS", str(tmp_path / "issuer.json"))
     (tmp_path / "issuer.json").write_text('{"keys": []}')
     assert error_lines(capsys, *TOKEN, code=1) == ["TOKEN_INVALID: The token is not valid."]
-
-
-def test_the_roles_are_those_of_the_door() -> None:
-    assert tuple(role.value for role in Role) == ROLES
 
 
 def test_migrate_makes_the_keys_once(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,6 +281,78 @@ def test_a_document_that_is_not_text_is_not_registered(
         f"TEXT_INVALID: {bad}: not UTF-8"
     ]
     assert "good" not in output_of(capsys, "documents", "list")
+
+
+RULES = "17 rules (* 1, CN 9, EU 2, HK 5), 7 sensitivities, 34 bases, 2 notices, 2 transfer bases"
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Path:
+    """The starter policy as an officer has changed it: its next version, with another reference."""
+    file = tmp_path / "ours.toml"
+    file.write_text(
+        STARTER_TEXT.replace("version = 1", "version = 2", 1).replace('"starter"', '"DPO-2026-07"'), "utf-8"
+    )
+    return file
+
+
+def test_a_policy_file_is_checked_without_a_store(
+    policy_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CDP_STORES", "nonsense")
+    assert output_of(capsys, "policy", "check", str(policy_file)) == f"ours.toml: policy version 2: {RULES}\n"
+
+
+def test_a_policy_is_loaded_into_every_store_once(
+    migrated: Settings, policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert output_of(capsys, "policy", "load", str(policy_file)) == f"cn, hk: policy version 2: {RULES}\n"
+    again = error_lines(capsys, "policy", "load", str(policy_file), code=1)
+    assert again == ["POLICY_UNCHANGED: every store has version 2 with the same content"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("version = 2", "version = ", "not TOML: Invalid value (at line 12, column 11)"),
+        ('consent = "GENERAL"', 'consent = "MILD"', "rule cn.service: consent 'MILD'; expected one of "),
+        ('purpose = "service"', 'purpose = "tea"', "rule cn.service: purpose 'tea' is unknown; "),
+        ("[[notice]]", "[[notices]]", "policy: notices is unknown; expected one of version, rule, "),
+    ],
+)
+def test_a_policy_file_that_makes_no_sense_is_one_line(
+    policy_file: Path, old: str, new: str, wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy_file.write_text(policy_file.read_text("utf-8").replace(old, new, 1), "utf-8")
+    for command in ("check", "load"):
+        [line] = error_lines(capsys, "policy", command, str(policy_file), code=1)
+        assert line.startswith(f"POLICY_INVALID: {wrong}")
+
+
+def test_a_policy_file_that_makes_no_sense_is_not_loaded(
+    migrated: Settings, policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = policy_file.read_text("utf-8")
+    policy_file.write_text(sound.replace('consent = "GENERAL"', 'consent = "MILD"', 1), "utf-8")
+    assert exit_of("policy", "load", str(policy_file)) == 1
+    policy_file.write_text(sound, "utf-8")
+    assert output_of(capsys, "policy", "load", str(policy_file)).startswith("cn, hk: policy version 2: ")
+
+
+def test_a_policy_file_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "policy.toml"
+    assert any("does not exist" in line for line in error_lines(capsys, "policy", "check", str(file), code=2))
+    file.write_bytes(b"\xff")
+    assert error_lines(capsys, "policy", "load", str(file), code=1) == [f"TEXT_INVALID: {file}: not UTF-8"]
+
+
+def test_a_policy_that_is_not_newer_is_not_loaded(
+    migrated: Settings, policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy_file.write_text(policy_file.read_text("utf-8").replace("version = 2", "version = 1", 1), "utf-8")
+    capsys.readouterr()
+    [line] = error_lines(capsys, "policy", "load", str(policy_file), code=1)
+    assert line == "POLICY_NOT_NEWER: store cn: expected version 2 or later, found 1"
 
 
 def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

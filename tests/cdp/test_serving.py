@@ -59,9 +59,11 @@ def test_an_address_that_is_taken_is_refused() -> None:
 
 def test_workers_share_a_port_that_nobody_else_has() -> None:
     port = free_address("127.0.0.1", 0)
-    with listen("127.0.0.1", port, shared=True), listen("127.0.0.1", port, shared=True):
-        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1 port {port}"):
-            free_address("127.0.0.1", port)
+    workers = [listen("127.0.0.1", port, shared=True) for _ in range(2)]
+    with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1 port {port}"):
+        free_address("127.0.0.1", port)
+    for worker in workers:
+        worker.close()
     assert free_address("127.0.0.1", port) == port
 
 

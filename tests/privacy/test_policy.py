@@ -10,7 +10,6 @@ import pytest
 from privacy.errors import PermitMissing
 from privacy.policy import ConsentFact, Decision, Facts, ObjectionFact, Permit, Policy, Request, decide, declares
 from privacy.rows import PolicyRows
-from privacy.rules import starter_policy, starter_rows
 from privacy.vocabulary import (
     CATEGORIES,
     Actor,
@@ -22,6 +21,7 @@ from privacy.vocabulary import (
     RecipientClass,
     Withheld,
 )
+from tests.privacy.starter import starter_policy, starter_rows
 
 POLICY = starter_policy()
 CUSTOMER = UUID("019a0000-0000-7000-8000-000000000001")

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from privacy.policy import ConsentFact, Facts, ObjectionFact, Policy, Request, Verdict, decide
 from privacy.rows import Notice, TransferBasis
-from privacy.rules import starter_rows
 from privacy.vocabulary import (
     CATEGORIES,
     Actor,
@@ -28,6 +27,7 @@ from privacy.vocabulary import (
     RecipientClass,
     TransferBasisKind,
 )
+from tests.privacy.starter import starter_rows
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""The starter rules, one by one with their law, and the rows a policy refuses."""
+"""The starter rules, one by one with their law; the rows a policy refuses, and the files that make no rows."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,8 +10,8 @@ import pytest
 
 from privacy.errors import PolicyInvalid
 from privacy.policy import ConsentFact, Facts, Policy, Request, Verdict, decide
-from privacy.rows import PolicyRows
-from privacy.rules import starter_policy, starter_rows
+from privacy.rows import Basis, CategorySensitivity, PolicyRows, Rule, TransferBasis
+from privacy.rules import read_rules
 from privacy.vocabulary import (
     CATEGORIES,
     PURPOSES,
@@ -26,6 +26,7 @@ from privacy.vocabulary import (
     Withheld,
     covers,
 )
+from tests.privacy.starter import STARTER_TEXT, starter_policy, starter_rows
 
 POLICY = starter_policy()
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
@@ -250,3 +251,116 @@ def test_an_onward_transfer_needs_a_contract_that_allows_it() -> None:
     facts = Facts(UUID(int=1), CustomerState.ACTIVE, None, consents, ())
     assert decide(policy, asked, facts, ["usage.summary"]).permit.opens == {"usage.summary"}
     assert decide(POLICY, asked, facts, ["usage.summary"]).permit.opens == frozenset()
+
+
+FILE_TABLES = ("rule", "sensitivity", "basis", "notice", "transfer_basis")
+EMPTY = "version = 3\n" + "".join(f"{table} = []\n" for table in FILE_TABLES)
+FIRST_RULE = '[[rule]]\nid = "cn.service"\n'
+
+
+def changed(old: str, new: str) -> str:
+    """The starter file with the first occurrence of a text replaced."""
+    assert old in STARTER_TEXT
+    return STARTER_TEXT.replace(old, new, 1)
+
+
+def test_a_file_says_what_its_rows_hold() -> None:
+    rows = read_rules(STARTER_TEXT)
+    rules = {rule.id: rule for rule in rows.rules}
+    assert [len(part) for part in (rows.rules, rows.sensitivities, rows.bases, rows.notices, rows.transfer_bases)] == [
+        *(17, 7, 34, 2, 2)
+    ]
+    assert rules["cn.guardian"] == Rule(
+        id="cn.guardian",
+        jurisdiction="CN",
+        purpose="*",
+        sensitivity=None,
+        recipients=tuple(RecipientClass),
+        bases=(),
+        consent=ConsentKind.GUARDIAN,
+        under_age=14,
+        law="PIPL art. 31",
+    )
+    assert rules["eu.traffic"].masks == (("usage.location", "city"), ("usage.record", "month"))
+    assert (rules["hk.cross_border"].enforced, rules["cn.cross_border"].enforced) == (False, True)
+    assert rows.bases[0] == Basis("service", "identity.name", "CN", BasisKind.CONTRACT, "starter")
+    assert rows.sensitivities[-1] == CategorySensitivity("usage.counterparty", "EU", Sensitivity.SENSITIVE)
+    assert rows.transfer_bases[0] == TransferBasis(
+        "gba.cn.hk", "CN", "HK", TransferBasisKind.GBA_CONTRACT, ("*",), False, "starter"
+    )
+    assert rows.notices[0].sha256 == "35ce39fffe00ab0693dd34d4f75556c292d4bea6737d96d15e655469a2a25f0e"
+    assert (rows.purposes, rows.categories) == (tuple(PURPOSES.values()), tuple(CATEGORIES.values()))
+
+
+def test_a_file_says_what_the_starter_policy_leaves_out() -> None:
+    text = changed('ref = "starter"\n', 'ref = "GBA-7"\ncap = 500\nused = 20\nexpires_at = 2027-12-31T00:00:00+08:00\n')
+    contract = read_rules(text).transfer_bases[0]
+    assert (contract.ref, contract.cap, contract.used) == ("GBA-7", 500, 20)
+    assert contract.expires_at == datetime(2027, 12, 30, 16, tzinfo=UTC)
+    assert read_rules(EMPTY) == PolicyRows(
+        3, tuple(PURPOSES.values()), tuple(CATEGORIES.values()), *((),) * len(FILE_TABLES)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version = ", r"not TOML: Invalid value \(at end of document\)"),
+        ("version = 1", "policy: rule is missing; expected version, rule, sensitivity, basis, notice, transfer_basis"),
+        (EMPTY.replace("version = 3", ""), "policy: version is missing"),
+        (EMPTY.replace("3", '"3"'), "policy: version '3'; expected a whole number from 0"),
+        (EMPTY.replace("3", "-3"), "policy: version -3; expected a whole number from 0"),
+        (EMPTY.replace("3", "3000000000"), "policy: version 3000000000; expected a whole number"),
+        (EMPTY.replace("3", "true"), "policy: version True; expected a whole number"),
+        (EMPTY + "rules = []", "policy: rules is unknown; expected one of version, rule, "),
+        (EMPTY.replace("rule = []", "rule = 3"), "policy: rule 3; expected a list in square brackets"),
+        (EMPTY.replace("rule = []", "rule = [3]"), "policy: rule 3; expected a table"),
+        (EMPTY.replace("rule = []", "rule = [{}]"), "rule 1: id is missing; expected id, jurisdiction, purpose, "),
+        (changed(FIRST_RULE, FIRST_RULE + 'lore = "x"\n'), "rule cn.service: lore is unknown; expected one of id, "),
+        (changed('law = "PIPL art. 13(1)-(3)"\n', ""), "rule cn.service: law is missing; expected id, "),
+        (changed('sensitivity = "GENERAL"\n', ""), "rule cn.service: sensitivity is missing"),
+        (changed('"PIPL art. 13(1)-(3)"', "13"), "rule cn.service: law 13; expected a text in quotes"),
+        (changed('"PIPL art. 13(1)-(3)"', '""'), "rule cn.service: law ''; expected a text in quotes"),
+        (
+            changed('sensitivity = "GENERAL"', 'sensitivity = "MILD"'),
+            "rule cn.service: sensitivity 'MILD'; expected one",
+        ),
+        (changed('["SELF", "PROCESSOR"]', '"SELF"'), "rule cn.service: recipients 'SELF'; expected a list in square"),
+        (
+            changed('["SELF", "PROCESSOR"]', '["ME"]'),
+            r"rule cn.service: recipients \['ME'\]; expected one of SELF, PROCESSOR, AFFILIATE, THIRD_PARTY",
+        ),
+        (
+            changed('consent = "GENERAL"', 'consent = "STRONG"'),
+            "rule cn.service: consent 'STRONG'; expected one of GEN",
+        ),
+        (changed('purpose = "service"', 'purpose = "tea"'), "rule cn.service: purpose 'tea' is unknown; expected a"),
+        (
+            changed("cross_border = true", 'cross_border = "yes"'),
+            "rule cn.cross_border: cross_border 'yes'; expected",
+        ),
+        (changed("under_age = 14", "under_age = 14.0"), "rule cn.guardian: under_age 14.0; expected a whole number"),
+        (
+            changed('"usage.location" = "city"', '"usage.location" = "fog"'),
+            "rule cn.service.sensitive: mask 'usage.loc",
+        ),
+        (changed('"usage.location" = "city"', '"usage.location" = 1'), "rule cn.service.sensitive: masks .* a text in"),
+        (changed(FIRST_RULE, FIRST_RULE + 'masks = "city"\n'), "rule cn.service: masks 'city'; expected a table"),
+        (changed('categories = ["identity.document", ', 'categories = ["tea", '), "sensitivity of tea in CN: category"),
+        (changed('categories = ["*"]', "categories = []"), r"basis 3: categories \[\]; expected at least one"),
+        (changed('categories = ["*"]', ""), "basis 3: categories is missing; expected purpose, categories, "),
+        (changed('categories = ["*"]', "categories = [1]"), "basis 3: category 1; expected a text in quotes"),
+        (changed('kind = "CONTRACT"', 'kind = "CONSENT"'), "basis of service for identity.name in CN: kind CONSENT"),
+        (changed('kind = "CONTRACT"', 'kind = "LUCK"'), "basis 1: kind 'LUCK'; expected one of CONSENT, CONTRACT"),
+        (changed('text = "', 'sha256 = "'), "notice cn.privacy.1: sha256 is unknown; expected one of id, .*text"),
+        (changed('scopes = ["*"]', "scopes = []"), "notice cn.privacy.1: scopes"),
+        (
+            changed('scopes = ["*"]', 'scopes = ["*"]\nsuperseded_at = 2026-01-31T00:00:00'),
+            "notice cn.privacy.1: superseded_at .*; expected an instant with its offset, such as 2026-01-31T00",
+        ),
+        (changed('origin = "CN"', 'origin = "HK"'), "transfer basis gba.cn.hk: origin and destination are both 'HK'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_told_where(text: str, message: str) -> None:
+    with pytest.raises(PolicyInvalid, match=f"^{message}"):
+        read_rules(text)

@@ -24,7 +24,6 @@ from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.facts import Request as Asking
 from privacy.keys import KeyRow
 from privacy.policy import Decision, Permit, Verdict, decide
-from privacy.rules import starter_policy
 from privacy.seal import Opener, Place, Sealed
 from privacy.vocabulary import (
     SELF,
@@ -38,6 +37,7 @@ from privacy.vocabulary import (
     Withheld,
 )
 from schema.fields import Governance
+from tests.privacy.starter import starter_policy
 from tests.schema.reading import Memory, Request, Side
 
 NOT_DECLARED = Verdict(Effect.DENY, "field", Withheld.PURPOSE_NOT_DECLARED)

@@ -1,0 +1,126 @@
+"""Commands about the stores themselves, in groups: their keys, audit trails, registered documents, policy."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cdp.app import check_document
+from cdp.consent.policy_rows import load_policy
+from cdp.documents import register_document
+from cdp.errors import RequestInvalid
+from cdp.house import open_databases
+from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
+from cdp.serving import run
+from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
+from privacy.rows import PolicyRows
+from privacy.rules import read_rules
+
+keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
+audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
+documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
+policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
+GROUPS: Final[Mapping[str, typer.Typer]] = {
+    "keys": keys_group,
+    "audit": audit_group,
+    "documents": documents_group,
+    "policy": policy_group,
+}
+
+PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
+
+
+@keys_group.command("status")
+def keys_status_command(store: StoreNames = None) -> None:
+    """Show which keys each store has, and how many data keys of customers."""
+    settings = settings_of_command()
+    rows = run(key_rows(settings, chosen_stores(settings, store)))
+    output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
+
+
+@audit_group.command("tail")
+def audit_tail_command(
+    store: StoreNames = None,
+    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Entries of each store.")] = 20,
+) -> None:
+    """Print the newest entries, oldest first, as one JSON object a line."""
+    settings = settings_of_command()
+    for entry in run(audit_entries(settings, chosen_stores(settings, store), number)):
+        typer.echo(json_line(entry))
+
+
+@audit_group.command("verify")
+def audit_verify_command(store: StoreNames = None) -> None:
+    """Walk every chain of the trail; fails where an entry is missing, moved or changed."""
+    settings = settings_of_command()
+    reports = run(audit_reports(settings, chosen_stores(settings, store)))
+    for name, report in reports.items():
+        typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
+        broken = (f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in report.breaks)
+        typer.echo("\n".join(broken), nl=bool(report.breaks))
+    if count := sum(len(report.breaks) for report in reports.values()):
+        raise RequestInvalid("AUDIT_BROKEN", f"{count} chains are not as they were written")
+
+
+@documents_group.command("register")
+def documents_register_command(
+    files: Annotated[list[Path], typer.Argument(help="One operation each, as the client sends it.", **FILE)],
+) -> None:
+    """Check documents against the schema and register them in every store; prints the hash of each."""
+    settings = settings_of_command()
+    sources = [(path, text_of(path)) for path in files]
+    for _, source in sources:
+        check_document(source)
+
+    async def register() -> None:
+        async with open_databases(settings) as stores:
+            for path, source in sources:
+                digest = await register_document(stores.values(), path.stem, source, datetime.now(UTC))
+                output().print(f"{digest}  {path.stem}")
+
+    run(register())
+
+
+@documents_group.command("list")
+def documents_list_command(store: StoreNames = None) -> None:
+    """Show the registered documents of each store."""
+    settings = settings_of_command()
+    rows = run(document_rows(settings, chosen_stores(settings, store)))
+    output().print(table("Documents", ("store", "name", "SHA-256", "registered (UTC)"), rows))
+
+
+@policy_group.command("check")
+def policy_check_command(file: PolicyFile) -> None:
+    """Check a policy file and count what is in it, or say the first thing that is wrong. Asks no store."""
+    rows = read_rules(text_of(file))
+    typer.echo(f"{file.name}: {_summary(rows)}")
+
+
+@policy_group.command("load")
+def policy_load_command(file: PolicyFile) -> None:
+    """Check a policy file and make it the policy of every store; its version must be newer than theirs."""
+    settings = settings_of_command()
+    rows = read_rules(text_of(file))
+
+    async def load() -> list[str]:
+        async with open_databases(settings) as stores:
+            return await load_policy(stores.values(), rows, datetime.now(UTC))
+
+    typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
+
+
+def _summary(rows: PolicyRows) -> str:
+    """Version and numbers; the rules by jurisdiction, so that a misspelt one meets the eye."""
+    rules = Counter(rule.jurisdiction for rule in rows.rules)
+    by_law = ", ".join(f"{jurisdiction} {count}" for jurisdiction, count in sorted(rules.items()))
+    counts = {
+        f"rules ({by_law})": rows.rules,
+        "sensitivities": rows.sensitivities,
+        "bases": rows.bases,
+        "notices": rows.notices,
+        "transfer bases": rows.transfer_bases,
+    }
+    return f"policy version {rows.version}: " + ", ".join(f"{len(found)} {name}" for name, found in counts.items())
