@@ -29,9 +29,6 @@ GROUP_ENTRIES: Final = 64
 MOST_WAITING: Final = 4096
 SALT_BYTES: Final = 16
 WRITE_SECONDS: Final = 5.0
-# Entries that do not come alone wait this long for more of them: a commit costs as much for many as for one.
-PAUSE_SECONDS: Final = 0.002
-COMPANY: Final = 16
 
 WRITE = """
 INSERT INTO audit_entry (bucket, entry_id, worker, sequence, recorded_at, entry, chain)
@@ -100,7 +97,6 @@ class AuditTrail:
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
-        self._crowded = False
         self._begin_chain()
 
     def start(self) -> None:
@@ -140,8 +136,6 @@ class AuditTrail:
     async def _run(self) -> None:
         while True:
             while self._queue:
-                if self._crowded and len(self._queue) < COMPANY:
-                    await asyncio.sleep(PAUSE_SECONDS)
                 await self._flush([self._queue.popleft() for _ in range(min(GROUP_ENTRIES, len(self._queue)))])
             if self._flusher is None:
                 return
@@ -150,7 +144,6 @@ class AuditTrail:
 
     async def _flush(self, waiting: Sequence[_Waiting]) -> None:
         group = self._linked(waiting)
-        self._crowded = len(waiting) > 1
         failure = await self._failure(group)
         if failure is None:
             self._sequence, self._head = self._sequence + len(group.links), group.links[-1]

@@ -76,7 +76,11 @@ def money_to_minor(value: str, unit: str) -> int:
 
 def money_text(minor: int, unit: str) -> str:
     """1234 CNY -> "12.34": always with all the currency's digits."""
-    return format(Decimal(minor).scaleb(-CURRENCIES[unit]), "f")
+    digits = CURRENCIES[unit]
+    if digits == 0:
+        return str(minor)
+    whole, part = divmod(abs(minor), 10**digits)
+    return f"{'-' if minor < 0 else ''}{whole}.{part:0{digits}}"
 
 
 def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
