@@ -13,7 +13,7 @@ from bench.contestants import CONTESTANTS, OURS, Contestant
 from bench.load import Target, drive
 from bench.operations import Dialect, Operation, request_bodies
 from bench.peer import Peer
-from bench.processes import cpu_seconds, free_port, running, wait_ready
+from bench.processes import cpu_seconds, free_ports, running, wait_ready
 from bench.results import Measurement
 from bench.schedule import Turn
 from bench.world import Stage
@@ -55,8 +55,7 @@ class Team:
         logs = self._stage.home / "logs"
         logs.mkdir(exist_ok=True)
         started = {}
-        for name in names:
-            port = free_port()
+        for name, port in zip(names, free_ports(len(names)), strict=True):
             launch = CONTESTANTS[name].start(self._stage, peer, port)
             started[name] = closing.enter_context(running(launch, logs / f"{name}.log")), port
         for name, (process, port) in started.items():

@@ -5,14 +5,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-__all__ = ["BenchFailed", "Launch", "cpu_seconds", "free_port", "run_quietly", "running", "wait_ready"]
+__all__ = ["BenchFailed", "Launch", "cpu_seconds", "free_ports", "run_quietly", "running", "wait_ready"]
 
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 10
@@ -32,11 +32,11 @@ class Launch:
     folder: Path
 
 
-def free_port() -> int:
-    """A port on the loopback address that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """So many different ports on the loopback address that nobody listens on now."""
+    with ExitStack() as holding:
+        held = [holding.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listening.getsockname()[1] for listening in held]
 
 
 @contextmanager
