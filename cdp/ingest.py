@@ -18,7 +18,7 @@ from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
 from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, load, read
+from cdp.identity.batch import Batch, Record, applied, live, load, read
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.interaction.events import EVENTS as INTERACTION
@@ -26,8 +26,8 @@ from cdp.key_store import seal_cells
 from cdp.outbox import put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
-from cdp.seen import Verdict, remember
-from cdp.stores import Store
+from cdp.seen import Verdict, remember, seen_before
+from cdp.stores import Connection, Store
 from cdp.tables import event_seen
 from cdp.usage.events import EVENTS as USAGE
 from cdp.usage.tables import usage_record
@@ -48,7 +48,7 @@ CLASHES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnav
 # Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
 # stay while they grow.
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
-LOST_A_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+LOST_A_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.ExclusionViolationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ async def _ingest_batch(writer: Writer, bodies: Sequence[Mapping[str, Any]], sou
             parsed.append(rejected(invalid, name))
     for name, records in of_store.items():
         await _prepare_months(writer, batches[name], records)
-        await _store(batches[name], sorted(records, key=lambda record: record.event.rank))
+        await _store(batches[name], sorted(records, key=lambda record: (record.event.rank, record.event.at)))
     outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
     await _bury(writer, source, list(zip(bodies, outcomes, strict=True)), now)
     return outcomes
@@ -170,6 +170,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
         await connection.execute(BY_INDEX)
         graph = await load(connection, batch, records)
         outcomes = [applied(batch, graph, record) for record in records]
+        await _recognise(connection, batch, records, outcomes)
         accepted = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.ACCEPTED]
         _done_anew(records, outcomes)
         fresh = []
@@ -183,11 +184,21 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
                     "EVENT_CONFLICT", "eventId", "an id that no other event of the customer has"
                 )
         _done_anew(records, outcomes)
-        if fresh:
+        if fresh or graph.facts:
             await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
             await write(connection, [change for record in fresh for change in record.puts])
+            await live(connection, batch, graph, fresh)
             await put(connection, [record.entry for record in fresh], batch.now)
     return outcomes
+
+
+async def _recognise(connection: Connection, batch: Batch, records: Sequence[Record], outcomes: list[Outcome]) -> None:
+    """An event that was applied already is a duplicate, also where it would be refused today."""
+    refused = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.REJECTED]
+    before = await seen_before(connection, [records[n].seen for n in refused])
+    for n in refused:
+        if records[n].seen in before:
+            outcomes[n] = Outcome(Status.DUPLICATE, records[n].customer_id, batch.store.name)
 
 
 def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:

@@ -66,6 +66,14 @@ async def remember(connection: Connection, events: Sequence[Seen]) -> list[Verdi
     return [_verdict(event, fresh, bodies) for event in events]
 
 
+async def seen_before(connection: Connection, events: Sequence[Seen]) -> set[Seen]:
+    """Those of the events that were applied already, with the same body."""
+    if not events:
+        return set()
+    columns = [list(column) for column in zip(*(event[:3] for event in events), strict=True)]
+    return {Seen(*row) for row in await connection.fetch(BODIES, *columns)} & set(events)
+
+
 def _verdict(event: Seen, fresh: set[Key], bodies: dict[Key, bytes]) -> Verdict:
     key = event[:3]
     if bodies[key] != event.body_hash:

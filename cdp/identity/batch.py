@@ -11,8 +11,11 @@ from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
 from cdp.event import Event
-from cdp.identity.resolve import Graph, Tags, claim, registers
+from cdp.identity.holdings import NumberEvent
+from cdp.identity.lives import write_lives
+from cdp.identity.resolve import Graph, Mentioned, Tags, claim, registers
 from cdp.identity.tables import customer_region, identifier_index
+from cdp.identity.timeline import Fact
 from cdp.outbox import Entry
 from cdp.outcome import Outcome, Status, rejected
 from cdp.seen import BODY_INDEX, Seen
@@ -77,16 +80,16 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
 
 async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
     """What is known of whom the records mention; customers who are to be registered by them have their ids."""
-    numbers: set[bytes] = set()
-    others: set[bytes] = set()
-    ids: set[UUID] = set()
+    mentioned = Mentioned()
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
-            (numbers if kind == "number" else others).add(tag)
+            (mentioned.numbers if kind == "number" else mentioned.others).add(tag)
         if isinstance(record.subject, UUID):
-            ids.add(record.subject)
-    graph = await Graph.load(connection, batch.tags, numbers, others, ids)
+            mentioned.ids.add(record.subject)
+        if isinstance(record.event, NumberEvent):
+            mentioned.changing.setdefault(_number_of(batch.tags, record.event), record.event.region)
+    graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
         if record.new is not None and _found(graph, record) is None:
@@ -96,6 +99,19 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     if claims:
         await claim(connection, graph, claims)
     return graph
+
+
+def _number_of(tags: Tags, event: NumberEvent) -> bytes:
+    return tags.of("number", event.number, event.region)
+
+
+async def live(connection: Connection, batch: Batch, graph: Graph, records: Sequence[Record]) -> None:
+    """Writes the lives of numbers as they are after these records."""
+    said: dict[bytes, set[Fact]] = {}
+    for record in records:
+        if isinstance(record.event, NumberEvent):
+            said.setdefault(_number_of(batch.tags, record.event), set()).update(record.event.facts(record.customer_id))
+    await write_lives(connection, said, graph.facts, batch.now)
 
 
 def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:

@@ -5,8 +5,8 @@ as they are applied. An erased customer is not in it.
 """
 
 import unicodedata
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 from uuid import UUID
@@ -14,8 +14,10 @@ from uuid import UUID
 from cdp.errors import InvalidNumber, RequestInvalid
 from cdp.event import Event
 from cdp.identity.events import CustomerRegistered
-from cdp.identity.holdings import NumberActivated, NumberReleased
+from cdp.identity.holdings import NumberEvent
+from cdp.identity.lives import take
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
+from cdp.identity.timeline import Fact, HoldingState, Span, life_of
 from cdp.numbers import BLOCKED_WORDS, PhoneNumber
 from cdp.stores import Connection
 from cdp.values import compact
@@ -27,7 +29,7 @@ ROLES: Final = {"USER": 2, "REGISTERED_HOLDER": 1}
 """Whom a number stands for: its user, else its registered holder, else whoever has another role in it."""
 
 HOLDINGS = """
-SELECT number_tag, customer_id, holding_id, role, valid_from, valid_to FROM number_index
+SELECT number_tag, holding_id, customer_id, role, valid_from, valid_to FROM number_index
 WHERE number_tag = ANY($1::bytea[])
 """
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
@@ -40,6 +42,18 @@ CLAIM = """
 INSERT INTO identifier_index (identifier_tag, kind, customer_id)
 SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Mentioned:
+    """What a batch mentions: number tags, other identifiers' tags, customer ids; `changing` are the tags of numbers
+    whose lives may change, each with the region of a record of it.
+    """
+
+    numbers: set[bytes] = field(default_factory=set)
+    others: set[bytes] = field(default_factory=set)
+    ids: set[UUID] = field(default_factory=set)
+    changing: dict[bytes, str] = field(default_factory=dict)
 
 
 def normalise(kind: str, value: str, region: str | None) -> str:
@@ -84,59 +98,47 @@ class Tags:
         return tag
 
 
-@dataclass(slots=True)
-class Holding:
-    """Who holds a number in a role, from `valid_from` until just before `valid_to`."""
-
-    customer_id: UUID
-    holding_id: UUID
-    role: str
-    valid_from: datetime
-    valid_to: datetime | None
-
-    def covers(self, at: datetime) -> bool:
-        """Whether it holds at an instant."""
-        return self.valid_from <= at and (self.valid_to is None or at < self.valid_to)
-
-    def claim(self) -> tuple[int, datetime, UUID]:
-        """Greater for the holding that stands for the number."""
-        return ROLES.get(self.role, 0), self.valid_from, self.holding_id
+def _claim_of(span: Span) -> tuple[int, datetime, UUID]:
+    """Greater for the holding that stands for the number."""
+    return ROLES.get(span.role, 0), span.valid_from, span.holding_id
 
 
 class Graph:
-    """Owners of identifiers and holdings of numbers, by tag; only customers who are there and not erased."""
+    """Owners of identifiers and lives of numbers, by tag; only customers who are there and not erased."""
 
     def __init__(self, tags: Tags) -> None:
         self.tags = tags
         self.owners: dict[bytes, UUID] = {}
         self.present: set[UUID] = set()
-        self._holdings: dict[bytes, list[Holding]] = {}
+        self.facts: dict[bytes, set[Fact]] = {}
+        """All that was said of the numbers whose lives may change."""
+        self._spans: dict[bytes, Sequence[Span]] = {}
 
     @classmethod
-    async def load(
-        cls,
-        connection: Connection,
-        tags: Tags,
-        numbers: Collection[bytes],
-        others: Collection[bytes],
-        ids: Iterable[UUID],
-    ) -> Self:
-        """What is known of these number tags, other identifiers' tags and customer ids."""
+    async def load(cls, connection: Connection, tags: Tags, mentioned: Mentioned) -> Self:
+        """What is known of what a batch mentions; the numbers whose lives may change are taken until the commit."""
         graph = cls(tags)
+        if mentioned.others:
+            graph.owners = dict(await connection.fetch(OWNERS, list(mentioned.others)))
+        if mentioned.changing:
+            graph.facts = await take(connection, mentioned.changing)
+            graph._spans = {tag: life_of(facts).spans for tag, facts in graph.facts.items()}
+        others = [tag for tag in mentioned.numbers if tag not in graph.facts]
         if others:
-            graph.owners = dict(await connection.fetch(OWNERS, list(others)))
-        if numbers:
-            for tag, *holding in await connection.fetch(HOLDINGS, list(numbers)):
-                graph._holdings.setdefault(tag, []).append(Holding(*holding))
-        everyone = {*ids, *graph.owners.values()}
-        everyone.update(holding.customer_id for some in graph._holdings.values() for holding in some)
+            found: dict[bytes, list[Span]] = {}
+            for tag, holding, customer, role, since, until in await connection.fetch(HOLDINGS, others):
+                span = Span(holding, customer, role, since, until, HoldingState.ACTIVE, since)
+                found.setdefault(tag, []).append(span)
+            graph._spans |= found
+        everyone = {*mentioned.ids, *graph.owners.values()}
+        everyone.update(span.customer_id for spans in graph._spans.values() for span in spans)
         graph.present = {row[0] for row in await connection.fetch(PRESENT, list(everyone), GONE)}
         return graph
 
-    def holder(self, tag: bytes, at: datetime) -> Holding | None:
+    def holder(self, tag: bytes, at: datetime) -> Span | None:
         """The holding that stands for a number as of an instant."""
-        found = [h for h in self._holdings.get(tag, ()) if h.covers(at) and h.customer_id in self.present]
-        return max(found, key=Holding.claim, default=None)
+        found = [span for span in self._spans.get(tag, ()) if span.covers(at) and span.customer_id in self.present]
+        return max(found, key=_claim_of, default=None)
 
     def owner(self, tag: bytes) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
@@ -145,9 +147,9 @@ class Graph:
 
     def held(self, customer_id: UUID, e164: str, at: datetime) -> UUID | None:
         """One customer's holding of a number as of an instant."""
-        some = self._holdings.get(self.tags.of("number", e164, None), ())
-        mine = [h for h in some if h.customer_id == customer_id and h.covers(at)]
-        return max(mine, key=Holding.claim).holding_id if mine else None
+        some = self._spans.get(self.tags.of("number", e164, None), ())
+        mine = [span for span in some if span.customer_id == customer_id and span.covers(at)]
+        return max(mine, key=_claim_of).holding_id if mine else None
 
     def owner_of(self, kind: str, value: str) -> UUID | None:
         """The customer an identifier other than a number belongs to, as it is written."""
@@ -157,14 +159,10 @@ class Graph:
         """Takes in an event that was applied: the rest of the batch sees what it gave and took away."""
         for kind, value in event.gives():
             self.owners.setdefault(self.tags.of(kind, value, event.region), customer_id)
-        if isinstance(event, NumberActivated):
+        if isinstance(event, NumberEvent):
             tag = self.tags.of("number", event.number, event.region)
-            held = Holding(customer_id, event.holding_id(customer_id), event.role, event.since, None)
-            self._holdings.setdefault(tag, []).append(held)
-        elif isinstance(event, NumberReleased):
-            for holding in self._holdings.get(self.tags.of("number", event.number, event.region), ()):
-                if holding.customer_id == customer_id and holding.covers(event.at):
-                    holding.valid_to = event.at
+            self.facts[tag].update(event.facts(customer_id))
+            self._spans[tag] = life_of(self.facts[tag]).spans
 
 
 async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[bytes, str, UUID]]) -> None:

@@ -1,6 +1,8 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
 from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Uuid
+from sqlalchemy import text as literal
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
 from cdp.tables import by_customer, by_identifier, instant, of_customer, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
@@ -56,9 +58,45 @@ number_holding = by_customer(
     instant("valid_to"),
     instant("recorded_from", nullable=False),
     instant("recorded_to"),
+    instant("described_at", nullable=False),
     of_customer(),
     ForeignKeyConstraint(["customer_id", "sim_id"], ["sim.customer_id", "sim.sim_id"]),
 )
+
+number_holding_past = by_customer(
+    "number_holding_past",
+    row_key("holding_id"),
+    instant("recorded_from", primary_key=True),
+    instant("recorded_to", nullable=False),
+    Column("sim_id", Uuid),
+    text("state"),
+    instant("state_at", nullable=False),
+    instant("valid_to"),
+    of_customer(),
+)
+"""What was believed of a holding before, and from when to when."""
+
+known_number = by_identifier(
+    "known_number",
+    "number_tag",
+    text("region"),
+    text("serving_operator", nullable=True),
+    instant("served_at"),
+    instant("free_since"),
+)
+"""Every number that was ever held here: whoever changes its life takes its row first."""
+
+number_fact = by_identifier(
+    "number_fact",
+    "number_tag",
+    instant("at", primary_key=True),
+    text("event_id", primary_key=True),
+    text("kind", primary_key=True),
+    Column("customer_id", Uuid),
+    text("role", nullable=True),
+    Column("row_id", Uuid),
+)
+"""All that was ever said of numbers; `timeline` makes lives of it."""
 
 number_index = by_identifier(
     "number_index",
@@ -68,6 +106,15 @@ number_index = by_identifier(
     text("role"),
     instant("valid_from", nullable=False),
     instant("valid_to"),
+    # Checked at the commit: a number's life is written span by span.
+    ExcludeConstraint(
+        ("number_tag", "="),
+        ("role", "="),
+        (literal("tstzrange(valid_from, valid_to)"), "&&"),
+        name="one_holder_at_a_time",
+        deferrable=True,
+        initially="DEFERRED",
+    ),
 )
 
 identifier_index = by_identifier(

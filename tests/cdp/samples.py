@@ -40,6 +40,11 @@ _EVENTS: Final = (
     event("NumberActivated", 2, number="138 0013 8000", simRef="S-1", iccid="89860012345678901234"),
     event("NumberSuspended", 3, number="13800138000"),
     event("NumberResumed", 4, number="13800138000"),
+    event("SimSwapped", 4, number="13800138000", simRef="S-2", iccid="89860012345678901235"),
+    event("NumberPortedIn", 4, number="13900139000", fromOperator="China Unicom", servingOperator="China Mobile"),
+    event("NumberPaired", 5, number="13900139000", simRef="S-2"),
+    event("NumberPortedOut", 6, number="13900139000", toOperator="China Telecom"),
+    event("NumberReassigned", 6, number="13700137001", role="PAYER"),
     event("CustomerLinked", 5, token="0123456789abcdef0123456789abcdef", otherStore="hk", leads=True),
     event("CustomerUnlinked", 6, token="0123456789abcdef0123456789abcdef"),
     event("ConsentRequested", 7, purpose="marketing.sms", channel="sms"),
@@ -101,6 +106,7 @@ _EVENTS: Final = (
     ),
     event("CaseStatusChanged", 26, caseRef="K-1", status="ACCEPTED"),
     event("NumberReleased", 28, number="13800138000"),
+    event("NumberQuarantined", 29, number="13800138000"),
 )
 
 SAMPLES: Final[dict[str, dict[str, Any]]] = {sample["type"]: sample for sample in _EVENTS}

@@ -59,6 +59,7 @@ async def create_declared(url: str) -> None:
     indexes = [str(CreateIndex(index).compile(dialect=DIALECT)) for index in every_index]
     connection = await asyncpg.connect(url)
     try:
+        await connection.execute("CREATE EXTENSION btree_gist")
         for statement in tables + indexes:
             await connection.execute(statement)
     finally:
