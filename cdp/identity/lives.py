@@ -30,7 +30,7 @@ DELETE FROM known_number k WHERE k.number_tag = ANY($1::bytea[])
 INDEX = """
 INSERT INTO number_index AS old (number_tag, holding_id, customer_id, role, valid_from, valid_to)
 SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-ON CONFLICT (number_tag, holding_id) DO UPDATE SET valid_to = excluded.valid_to
+ON CONFLICT (number_tag, role, valid_from, holding_id) DO UPDATE SET valid_to = excluded.valid_to
 WHERE old.valid_to IS DISTINCT FROM excluded.valid_to
 """
 # What was believed before is kept with the span in which it was; what lasted no time was never believed.

@@ -22,7 +22,8 @@ def holder_of(tag: ColumnElement[Any], role: ColumnElement[Any], as_of: ColumnEl
         .where(number_index.c.number_tag == tag, number_index.c.role == role, number_index.c.valid_from <= as_of)
         .where(or_(number_index.c.valid_to.is_(None), number_index.c.valid_to > as_of))
     )
-    return held.order_by(number_index.c.valid_from.desc(), number_index.c.holding_id).limit(1)
+    # Backwards through the key of the table.
+    return held.order_by(number_index.c.valid_from.desc(), number_index.c.holding_id.desc()).limit(1)
 
 
 def link_rows(key: ColumnElement[Any]) -> Select[Any]:

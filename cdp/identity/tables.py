@@ -101,10 +101,10 @@ number_fact = by_identifier(
 number_index = by_identifier(
     "number_index",
     "number_tag",
+    text("role", primary_key=True),
+    instant("valid_from", primary_key=True),
     row_key("holding_id"),
     Column("customer_id", Uuid, nullable=False),
-    text("role"),
-    instant("valid_from", nullable=False),
     instant("valid_to"),
     # Checked at the commit: a number's life is written span by span.
     ExcludeConstraint(

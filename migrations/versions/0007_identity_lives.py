@@ -57,16 +57,42 @@ def upgrade() -> None:
     op.add_column("number_holding", sa.Column("described_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE number_holding SET described_at = state_at")
     op.alter_column("number_holding", "described_at", nullable=False)
-    for statement in (BEGINNINGS, ENDS, CARDS, NUMBERS, NEXT, ONE_HOLDER):
+    for statement in (BEGINNINGS, ENDS, CARDS, NUMBERS, NEXT):
         op.execute(statement)
+    _look_up_by_role()
+    op.execute(ONE_HOLDER)
 
 
 def downgrade() -> None:
     op.drop_constraint("one_holder_at_a_time", "number_index")
+    op.drop_constraint("pk_number_index", "number_index")
+    op.create_primary_key("pk_number_index", "number_index", ["number_tag", "holding_id"])
     op.drop_column("number_holding", "described_at")
     op.drop_table("number_holding_past")
     op.drop_table("number_fact")
     op.drop_table("known_number")
+
+
+def _look_up_by_role() -> None:
+    """The key in the order in which a holder is looked up: by number and role, the last beginning before an instant."""
+    op.rename_table("number_index", "number_index_before")
+    op.execute("ALTER TABLE number_index_before RENAME CONSTRAINT pk_number_index TO pk_number_index_before")
+    op.create_table(
+        "number_index",
+        sa.Column("number_tag", sa.LargeBinary(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("holding_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number_tag", "role", "valid_from", "holding_id", name=op.f("pk_number_index")),
+    )
+    distribute("number_index", "number_tag")
+    op.execute(
+        "INSERT INTO number_index SELECT number_tag, role, valid_from, holding_id, customer_id, valid_to"
+        " FROM number_index_before"
+    )
+    op.drop_table("number_index_before")
 
 
 def _create_known_number() -> None:

@@ -48,7 +48,7 @@ WHERE o1_20.customer_id = c1.customer_id AND o1_20.account_id = t1_18.account_id
 FROM bill AS t1_18 
 WHERE t1_18.customer_id = c1.customer_id ORDER BY t1_18.bill_on DESC, t1_18.bill_id ASC 
  LIMIT $4::INTEGER)) AS list4, array((SELECT l1_38.made 
-FROM LATERAL (SELECT t1_30.customer_id AS customer_id, t1_30.holding_id AS holding_id, t1_30.number AS number, t1_30.region AS region, t1_30.issuer AS issuer, t1_30.serving_operator AS serving_operator, t1_30.role AS role, t1_30.sim_id AS sim_id, t1_30.state AS state, t1_30.state_at AS state_at, t1_30.valid_from AS valid_from, t1_30.valid_to AS valid_to, t1_30.recorded_from AS recorded_from, t1_30.recorded_to AS recorded_to 
+FROM LATERAL (SELECT t1_30.customer_id AS customer_id, t1_30.holding_id AS holding_id, t1_30.number AS number, t1_30.region AS region, t1_30.issuer AS issuer, t1_30.serving_operator AS serving_operator, t1_30.role AS role, t1_30.sim_id AS sim_id, t1_30.state AS state, t1_30.state_at AS state_at, t1_30.valid_from AS valid_from, t1_30.valid_to AS valid_to, t1_30.recorded_from AS recorded_from, t1_30.recorded_to AS recorded_to, t1_30.described_at AS described_at 
 FROM number_holding AS t1_30 
 WHERE t1_30.customer_id = c1.customer_id ORDER BY t1_30.valid_from DESC, t1_30.holding_id ASC 
  LIMIT $6::INTEGER) AS b1_31 JOIN LATERAL (SELECT o1_32.customer_id AS customer_id, o1_32.sim_id AS sim_id, o1_32.iccid AS iccid 
@@ -66,7 +66,7 @@ WHERE t1_30.customer_id = c1.customer_id ORDER BY t1_30.valid_from DESC, t1_30.h
  LIMIT $6::INTEGER)) AS list6 
 FROM unnest($8::BYTEA[], $9::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k1.key AND number_index.role = $10::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+WHERE number_index.number_tag = k1.key AND number_index.role = $10::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id DESC 
  LIMIT 1) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
 WHERE c1.state != 'ERASED'
 

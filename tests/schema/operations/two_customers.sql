@@ -31,7 +31,7 @@ FROM customer_region
 WHERE customer_region.customer_id = c1.customer_id)) AS list0 
 FROM unnest($1::BYTEA[], $2::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k1.key AND number_index.role = $3::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+WHERE number_index.number_tag = k1.key AND number_index.role = $3::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id DESC 
  LIMIT 1) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
 WHERE c1.state != 'ERASED'
 
@@ -53,7 +53,7 @@ WHERE t2_4.customer_id = c2.customer_id ORDER BY t2_4.bill_on DESC, t2_4.bill_id
  LIMIT $1::INTEGER)) AS list1 
 FROM unnest($2::BYTEA[], $3::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k2(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k2.key AND number_index.role = $4::VARCHAR AND number_index.valid_from <= k2.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k2.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+WHERE number_index.number_tag = k2.key AND number_index.role = $4::VARCHAR AND number_index.valid_from <= k2.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k2.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id DESC 
  LIMIT 1) AS n2 ON true JOIN customer AS c2 ON c2.customer_id = n2.customer_id 
 WHERE c2.state != 'ERASED' UNION ALL (SELECT 3 AS root, 1 AS key_no, row(c3.customer_id, c3.state, CASE WHEN c3.is_minor THEN c3.birth_date END, (SELECT max(policy_version.version) AS max_2 
 FROM policy_version), c3.customer_id, c3.formatted_name, c3.kind) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_6 

@@ -33,7 +33,7 @@ WHERE t1_5.customer_id = c1.customer_id AND ($1::TIMESTAMP WITH TIME ZONE IS NUL
  LIMIT $3::INTEGER)) AS list0 
 FROM unnest($4::BYTEA[], $5::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k1(key, as_of, key_no) JOIN LATERAL (SELECT number_index.customer_id AS customer_id 
 FROM number_index 
-WHERE number_index.number_tag = k1.key AND number_index.role = $6::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id 
+WHERE number_index.number_tag = k1.key AND number_index.role = $6::VARCHAR AND number_index.valid_from <= k1.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k1.as_of) ORDER BY number_index.valid_from DESC, number_index.holding_id DESC 
  LIMIT 1) AS n1 ON true JOIN customer AS c1 ON c1.customer_id = n1.customer_id 
 WHERE c1.state != 'ERASED'
 
