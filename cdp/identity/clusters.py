@@ -75,9 +75,15 @@ async def write_clusters(connection: Connection, touched: Sequence[UUID]) -> Map
     await connection.execute(WRITE, *map(list, zip(*rows, strict=True)))
     too_many: dict[UUID, str] = {}
     for cluster in {cluster for cluster, _ in clusters.values()}:
-        if kinds := await connection.fetch(OVER, list(cluster)):
-            too_many |= dict.fromkeys(cluster, kinds[0][0])
+        if kind := await passed_limit(connection, cluster):
+            too_many |= dict.fromkeys(cluster, kind)
     return too_many
+
+
+async def passed_limit(connection: Connection, members: Sequence[UUID]) -> str | None:
+    """The kind of identifier of which these customers have more together than one person may."""
+    found: str | None = await connection.fetchval(OVER, list(members))
+    return found
 
 
 def _written(cluster: tuple[tuple[UUID, ...], datetime] | None) -> tuple[str | None, datetime | None]:
