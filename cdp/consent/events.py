@@ -27,6 +27,7 @@ def _category(value: str) -> str:
     return value
 
 
+YES: Final = (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
@@ -54,6 +55,8 @@ class _Consent(Event):
     def apply(self, context: Context) -> list[Put]:
         if self.number_only and context.holding_id is None:
             raise EventInvalid("numberOnly", "a subject by number")
+        if self.says in YES and self.kind == "GUARDIAN" and self.actor != "GUARDIAN":
+            raise EventInvalid("actor", "GUARDIAN, where the kind is: nobody else agrees for them")
         row = {
             "customer_id": context.customer_id,
             "consent_event_id": context.row_id("consent", self.event_id),
