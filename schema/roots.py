@@ -8,10 +8,11 @@ from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
 from cdp.outcome import Status
-from privacy.vocabulary import ConsentKind
+from privacy.vocabulary import Actor, ConsentKind, RecipientClass
 from schema.fields import REQUIRED, Plain, argument, word
 from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
 from schema.interaction import Direction, TicketType
+from schema.officer import AccessLog, ConsentDecision, ConsentTimelineEntry, RecordsOfProcessing, WithdrawalPreview
 from schema.words import EventDocument, Instant, Node, Region
 
 
@@ -71,6 +72,7 @@ class ConsentInput:
     recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
     destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
+    actor: Actor = given("Who spoke for the customer.", Actor.SELF)
     notice: str | None = given("The text the customer was shown.", None)
     expires_at: Instant | None = given("Until when it holds.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
@@ -165,6 +167,13 @@ class Me:
     stores: list[str] = word("The stores the caller may read.")
 
 
+REGION = argument("region", Region | None, "The region whose records they are; by default the number's own.", None)
+MOMENT = (
+    argument("asOf", Instant | None, "What was true by then; by default now.", None),
+    argument("knownAt", Instant | None, "What was known by then; by default everything.", None),
+)
+
+
 @strawberry.type(description="Questions.")
 class Query:
     node: Node | None = root("Whatever has this id.", argument("id", strawberry.ID, "The opaque id."))
@@ -185,6 +194,54 @@ class Query:
     )
     propose_merge: MergeProposal | None = root(
         "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
+    consent_decision: ConsentDecision | None = root(
+        "Whether a field of a customer may be read, and what decides. For officers.",
+        argument("customer", SubjectInput, "Whose data."),
+        argument("field", str, "A field of this schema, such as `Customer.email`."),
+        argument("purpose", str, "For what."),
+        argument("channel", str, "Through which channel.", "api"),
+        argument("recipient", str, "By whom: the operator itself, or a legal entity.", "SELF"),
+        argument(
+            "recipientClass",
+            RecipientClass | None,
+            "What that entity is to the operator; by default a third party.",
+            None,
+        ),
+        REGION,
+        argument("destination", str | None, "The jurisdiction it is read in; by default the record's own.", None),
+        *MOMENT,
+    )
+    consent_timeline: list[ConsentTimelineEntry] | None = root(
+        "Everything a customer said about the use of their data, newest first. For officers.",
+        argument("customer", SubjectInput, "Who said it."),
+        REGION,
+        *MOMENT,
+        argument("first", int, "How many at most, from 0 to 500.", 100),
+        argument("skip", int, "How many of the newest to leave out.", 0),
+    )
+    withdrawal_preview: WithdrawalPreview | None = root(
+        "What would stop if a customer took back all they agreed to for a purpose; nothing is written. For officers.",
+        argument("customer", SubjectInput, "Who would."),
+        argument("purpose", str, "For what, such as `marketing`; those below it, too."),
+        REGION,
+    )
+    access_log: AccessLog | None = root(
+        "Who read which data of a customer, for what, and under what they said. For officers.",
+        argument("customer", SubjectInput, "Whose data."),
+        argument("from", Instant, "Since when."),
+        argument("to", Instant | None, "Until when, 93 days at most; by default now.", None),
+        REGION,
+        argument("first", int, "How many at most, from 0 to 200.", 50),
+        argument("after", strawberry.ID | None, "The `next` of the page before.", None),
+    )
+    records_of_processing: list[RecordsOfProcessing] = root(
+        "What the policy in force lets be done with data, jurisdiction by jurisdiction. For officers.",
+        argument("region", Region | None, "Whose law; by default that of every store open to the caller.", None),
+    )
+    consent_receipt: str | None = root(
+        "The signed receipt of a consent: JSON (ISO/IEC TS 27560) that anybody can check by the operator's public key.",
+        argument("id", strawberry.ID, "The id of the consent."),
     )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",

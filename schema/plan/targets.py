@@ -1,6 +1,6 @@
 """From the arguments of a root to what is to be read: which stores, by which keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,7 +16,7 @@ from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
 from privacy.keys import TokenSeal
-from schema.plan.operation import HIDDEN, PAGE_CATEGORIES, OperationRoot, ReadRoot
+from schema.plan.operation import ABOUT_A_CUSTOMER, HIDDEN, PAGE_CATEGORIES, OperationRoot, ReadRoot
 
 Arguments = Mapping[str, Any]
 
@@ -56,8 +56,11 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
     if root.name == "proposeMerge":
         return _pair(root, arguments["input"], reach)
     read = root.reads["Customer"]
-    if root.name == "customers":
-        return {"Customer": _page(read, arguments["where"], reach)}
+    if root.name in ABOUT_A_CUSTOMER:
+        return {"Customer": _by_subject(read, arguments["customer"], arguments.get("region"), reach)}
+    if root.name in _BY_ONE_ARGUMENT:
+        argument, found_by = _BY_ONE_ARGUMENT[root.name]
+        return {"Customer": found_by(read, arguments[argument], reach)}
     given = [name for name in ("id", "number", "identifier") if arguments.get(name) is not None]
     if len(given) != 1:
         raise RequestInvalid("ARGUMENTS_INVALID", "customer: expected exactly one of id, number, identifier")
@@ -139,6 +142,14 @@ def _pair(root: OperationRoot, given: Arguments, reach: Reach) -> dict[str, Want
     }
 
 
+def _by_row(read: ReadRoot, text: str, reach: Reach) -> Wanted:
+    """The customer a consent is of."""
+    found = reach.global_id(text)
+    if found is None or found.type_name != "Consent" or not reach.open_to(found.store):
+        return Wanted(read.root, KeyKind.CUSTOMER, {}, {})
+    return wanted_customer(read, found.store, found.customer_id)
+
+
 def only_stewards(caller: Caller) -> None:
     """Raises AuthError for all but those who look after the records."""
     if caller.partner or caller.role != Role.STEWARD:
@@ -176,3 +187,9 @@ def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
         raise RequestInvalid("REGION_UNKNOWN", "where.region: no store keeps this region")
     keys: dict[str, dict[str, Any]] = {store: {}} if reach.open_to(store) else {}
     return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, narrowed, unserved=not keys)
+
+
+_BY_ONE_ARGUMENT: dict[str, tuple[str, Callable[[ReadRoot, Any, Reach], Wanted]]] = {
+    "customers": ("where", _page),
+    "consentReceipt": ("id", _by_row),
+}
