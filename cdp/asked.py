@@ -13,7 +13,7 @@ from uuid import UUID
 from cdp.audit import TRAIL_BLANKS, AuditTrail, Names, instant_text
 from cdp.auth import Caller
 from cdp.gate import Part, Spot
-from cdp.statement import CLUSTER, CLUSTER_SINCE, OTHERS, STATE, Statement, Way
+from cdp.statement import LEADER, MERGED_SINCE, OTHERS, STATE, Statement, Way
 from privacy.log import Form, canonical
 from privacy.vocabulary import SELF, CustomerState, Effect
 
@@ -134,7 +134,7 @@ def _customer(part: Part, plan: Plan, pseudonym: str) -> str:
 def _usual(part: Part, at: datetime) -> bool:
     """Whether nothing but the rows of consent and the policy had a part in what was decided."""
     head = part.head
-    active = head[STATE] == CustomerState.ACTIVE.value and head[CLUSTER] is None
+    active = head[STATE] == CustomerState.ACTIVE.value and head[LEADER] is None
     return active and part.as_of is at and not part.exhausted
 
 
@@ -151,8 +151,8 @@ def _unusual(part: Part, asked: Asked, names: Names) -> str:
         line["state"] = head[STATE]
     if part.exhausted:
         line["exhausted"] = sorted(part.exhausted)
-    if head[CLUSTER] is not None:
-        line["since"] = instant_text(head[CLUSTER_SINCE])
+    if head[LEADER] is not None:
+        line["since"] = instant_text(head[MERGED_SINCE])
         line["with"] = [names.pseudonym(other[0], year) for other in head[OTHERS]]
     return canonical(line).decode()
 
