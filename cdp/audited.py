@@ -30,10 +30,11 @@ Row: TypeAlias = Mapping[str, Any]
 
 async def tail(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
     """The newest entries of a store, newest first; an unreadable one as {}."""
-    return [_decoded(row["entry"]) for row in await connection.fetch(TAIL, limit, list(range(BUCKETS)))]
+    return [decoded(row["entry"]) for row in await connection.fetch(TAIL, limit, list(range(BUCKETS)))]
 
 
-def _decoded(leaf: bytes) -> dict[str, Any]:
+def decoded(leaf: bytes) -> dict[str, Any]:
+    """An entry by its bytes; an unreadable one as {}."""
     try:
         entry = json.loads(leaf)
     except (ValueError, RecursionError):
@@ -84,4 +85,4 @@ def _fits(row: Row, sequence: int, head: bytes) -> bool:
     expected = {"id": str(row["entry_id"]), "worker": str(row["worker"]), "sequence": sequence}
     expected["at"] = instant_text(row["recorded_at"])
     in_place = row["sequence"] == sequence and row["bucket"] == bucket_of(row["worker"])
-    return in_place and expected.items() <= _decoded(row["entry"]).items() and row["chain"] == chain(head, row["entry"])
+    return in_place and expected.items() <= decoded(row["entry"]).items() and row["chain"] == chain(head, row["entry"])

@@ -61,7 +61,7 @@ class FrontDoor:
         # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
         asked = Asked(caller, plan, at)
-        reach = Reach(self.settings, self.query.stores, self.tokens, caller, at)
+        reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings())
         data = await Run(document, plan, variables, reach, reading, asked, self.query, self.writer).data()
         entry_id = await self.query.write_down(asked)

@@ -1,6 +1,5 @@
 """The audit trail read by whom it is about: who read which categories, and every decision of an entry made again."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from uuid import UUID
 
 from cdp.admission import OpenStore
 from cdp.asked import short_name
+from cdp.audited import decoded
 from cdp.consent.policy_rows import read_past_policy
 from cdp.errors import RequestInvalid
 from cdp.officer.dossier import CONSENT_KNOWN_AT, PURPOSE, Dossier, Moment
@@ -54,7 +54,7 @@ class Line:
             Effect.DENY: int(self.line["denied"], 16) & ~undeclared,
             None: undeclared,
         }
-        for short, mask in self.entry["places"].items():
+        for short, mask in self.entry.get("places", {}).items():
             places = int(mask, 16)
             for effect, bitmap in bitmaps.items():
                 # Without places of its own it was filtered by, and whoever is listed was found.
@@ -87,7 +87,7 @@ async def lines_of(
         rows = await connection.fetch(
             NAMING, list(range(BUCKETS)), _first_id(start), stop, [name.encode() for name in names], most
         )
-    return [line for entry_id, entry in rows for line in _lines(entry_id, json.loads(entry), names)]
+    return [line for entry_id, entry in rows for line in _lines(entry_id, decoded(entry), names)]
 
 
 def _first_id(at: datetime) -> UUID:
@@ -98,7 +98,7 @@ def _first_id(at: datetime) -> UUID:
 def _lines(entry_id: UUID, entry: Mapping[str, Any], names: Mapping[str, UUID]) -> Iterator[Line]:
     decided_at = datetime.fromtimestamp((entry_id.int >> 80) / 1000, UTC)
     for line in entry.get("customers", ()):
-        if line["customer"] in names and "places" in entry:
+        if line["customer"] in names:
             as_of = datetime.fromisoformat(line["as_of"]) if "as_of" in line else decided_at
             yield Line(entry_id, entry, line, names[line["customer"]], as_of)
 

@@ -29,7 +29,7 @@ FROM objection WHERE customer_id = ANY($1::uuid[])
 TIMELINE: Final = f"""
 SELECT * FROM ({SAID} UNION ALL {OBJECTED}) AS said ({", ".join(COLUMNS)})
 WHERE happened_at <= $2 AND ($3::timestamptz IS NULL OR recorded_at <= $3)
-ORDER BY happened_at DESC, recorded_at DESC, row_id LIMIT $4 OFFSET $5
+ORDER BY happened_at DESC, recorded_at DESC, row_id LIMIT $4
 """  # noqa: S608 -- the texts are our own
 ONE: Final = f"""
 SELECT * FROM ({SAID}) AS said ({", ".join(COLUMNS)}) WHERE row_id = $2
@@ -38,10 +38,10 @@ SELECT * FROM ({SAID}) AS said ({", ".join(COLUMNS)}) WHERE row_id = $2
 Said = Mapping[str, Any]
 
 
-async def timeline_of(at: OpenStore, customers: Sequence[UUID], moment: Moment, most: int, skip: int) -> list[Said]:
-    """What some records say, newest first: `most` words after the first `skip`."""
+async def timeline_of(at: OpenStore, customers: Sequence[UUID], moment: Moment, most: int) -> list[Said]:
+    """What some records say, newest first, at most `most` words."""
     async with at.store.read() as connection:
-        rows = await connection.fetch(TIMELINE, list(customers), moment.as_of, moment.known_at, most, skip)
+        rows = await connection.fetch(TIMELINE, list(customers), moment.as_of, moment.known_at, most)
     return [dict(row) for row in rows]
 
 

@@ -101,7 +101,7 @@ class Question(NamedTuple):
             raise RequestInvalid("PAGE_SIZE", "skip: expected a number from 0 to 1000000")
         found = []
         for at, customers in self._stores():
-            for said in await timeline_of(at, customers, moment, most + skip, 0):
+            for said in await timeline_of(at, customers, moment, most + skip):
                 row = said["customer_id"], said["row_id"]
                 words = {_camel(name): value for name, value in said.items()}
                 found.append(words | {"id": token_of(said["source"].capitalize(), at, row, self.reach)})

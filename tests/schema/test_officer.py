@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from cdp.asked import short_name
 from cdp.auth import Caller, Role
 from cdp.consent.policy_rows import load_policy, starter_rows
 from cdp.errors import AuthError, RequestInvalid
 from cdp.identity.tables import NUMBER_INDEX
 from cdp.officer.dossier import dossier_of
-from cdp.officer.entries import Line, Replay, lines_of, policy_of
+from cdp.officer.entries import CATEGORY_OF, Line, Replay, lines_of, policy_of
 from privacy.errors import SignatureBroken
 from privacy.receipts import verify
 from privacy.rulebook import Policy
@@ -379,6 +380,11 @@ def done_at(log: dict[str, Any]) -> str:
     """Just after the newest entry."""
     newest = datetime.fromisoformat(log["entries"][0]["at"])
     return (newest + timedelta(milliseconds=1)).isoformat()
+
+
+async def test_no_two_categories_have_one_short_name() -> None:
+    assert {CATEGORY_OF[short_name(category)] for category in CATEGORIES} == set(CATEGORIES)
+    assert short_name("identity.name") == "1925", "what is written in entries never changes"
 
 
 async def test_a_span_has_its_bounds(world: World) -> None:
