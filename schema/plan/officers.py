@@ -123,6 +123,8 @@ class Question(NamedTuple):
     async def _receipt(self) -> str | None:
         found = self.reach.global_id(self.given["id"])
         assert found is not None, "an id of our own"
+        if found.customer_id not in {part.customer_id for part in self.parts}:
+            return None
         at = self.reach.stores[found.store]
         receipt = await receipt_of(at, found.customer_id, found.row_id, self.reach.settings.legal_entity)
         return None if receipt is None else to_json(receipt)
