@@ -37,14 +37,17 @@ class RequestInvalid(CdpError):
 
 
 class InvalidNumber(RequestInvalid):
-    """`reason` is one word for machines (such as REGION_MISSING), `field` is where the number stood."""
+    """`reason` is one word for machines (such as REGION_MISSING), `field` is where the number stood, `expected` says in
+    words what belongs there.
+    """
 
     code = "NUMBER_INVALID"
 
-    def __init__(self, reason: str, field: str = "number") -> None:
-        super().__init__(type(self).code, f"{field}: not a usable phone number ({reason})")
+    def __init__(self, reason: str, field: str = "number", expected: str = "a phone number") -> None:
+        super().__init__(type(self).code, f"{field}: not a usable phone number ({reason}): expected {expected}")
         self.reason = reason
         self.field = field
+        self.expected = expected
 
 
 class EventInvalid(RequestInvalid):

@@ -94,7 +94,7 @@ class Tags:
             try:
                 tag = self._made[name] = self._ring.tag(index, normalise(kind, value, region))
             except InvalidNumber as invalid:
-                raise InvalidNumber(invalid.reason, under + invalid.field) from None
+                raise InvalidNumber(invalid.reason, under + invalid.field, invalid.expected) from None
         return tag
 
 

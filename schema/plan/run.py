@@ -10,7 +10,8 @@ from graphql.execution.values import VariableValues
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.ingest import Outcome, Writer
-from cdp.numbers import PhoneNumber, facts
+from cdp.number_facts import facts
+from cdp.numbers import PhoneNumber
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading

@@ -21,7 +21,8 @@ from cdp.identity.tables import (
     link_index,
     number_index,
 )
-from cdp.numbers import PhoneNumber, facts
+from cdp.number_facts import facts
+from cdp.numbers import PhoneNumber
 from privacy.policy import Verdict
 from privacy.vocabulary import CustomerState, Effect, Withheld
 from schema.fields import Record
