@@ -1,29 +1,53 @@
-"""What a number tells without asking anyone: its country, its kind, and the operator its block was given to.
+"""What a number tells whoever holds it: where it is from, its kind, and the operator its block was given to.
 
-A short code tells as much, although nobody is known by it and `PhoneNumber` refuses it.
+Its digits tell the country, the kind and mostly the operator; a segment, where one is at hand, tells the province, the
+city and the operator of a mainland mobile. A short code tells as much as its digits do, although nobody is known by it
+and `PhoneNumber` refuses it.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cdp.errors import InvalidNumber
 from cdp.numbers import COUNTRIES, NumberKind, PhoneNumber, country_apart, digits_of, refused
 
+PREFIX_DIGITS: Final = 7
+SEGMENTED: Final = frozenset({NumberKind.MOBILE, NumberKind.VIRTUAL_OPERATOR, NumberKind.IOT})
+
 
 @dataclass(frozen=True, slots=True)
 class NumberFacts:
-    """`region` is the two-letter country; `issuer` is the operator the block was given to, if known: of a virtual
-    operator's block the one whose network it sells.
+    """`region` is the province of a mainland mobile (`CN-GD`) where its segment is known, else the two-letter country;
+    `issuer` is the operator the block was given to, if known: of a virtual operator's block the one whose network it
+    sells.
     """
 
     region: str
     kind: NumberKind
     issuer: str | None
+    city: str | None = None
 
 
-def facts(number: PhoneNumber) -> NumberFacts:
-    """Region, kind and issuer of the number's block (after porting another operator may serve it)."""
+class Segment(NamedTuple):
+    """Where the mainland mobiles of a prefix of seven digits are from, and the operator they were given to."""
+
+    region: str
+    city: str
+    issuer: str
+
+
+def facts(number: PhoneNumber, segment: Segment | None = None) -> NumberFacts:
+    """What a number tells (after porting another operator than the issuer may serve it)."""
+    if segment is not None:
+        return NumberFacts(segment.region, number.kind, segment.issuer, segment.city)
     return NumberFacts(number.region, number.kind, _issuer(number.e164[3:]) if number.region == "CN" else None)
+
+
+def prefix_of(number: PhoneNumber) -> int | None:
+    """The prefix by which the segment of a mainland mobile is found; None for any other number."""
+    if number.region != "CN" or number.kind not in SEGMENTED:
+        return None
+    return int(number.e164[3 : 3 + PREFIX_DIGITS])
 
 
 def read_facts(text: str, region: str | None) -> tuple[PhoneNumber | None, NumberFacts]:

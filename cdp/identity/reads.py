@@ -1,4 +1,4 @@
-"""How customers are found: by number as of an instant, and by the links between stores."""
+"""How customers are found: by number as of an instant, and by the links between stores; and where numbers are from."""
 
 from typing import Any
 from uuid import UUID
@@ -6,12 +6,19 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from cdp.identity.tables import link, number_index
+from cdp.number_facts import Segment
 from cdp.stores import Connection
 
 LINK_ACTIVE = "ACTIVE"
 LINKED_CUSTOMER = """
 SELECT l.customer_id FROM link_index i JOIN link l ON l.customer_id = i.customer_id AND l.token = i.token
 WHERE i.token = $1 AND l.state = $2
+"""
+# One step in the key of the table.
+SEGMENT = """
+SELECT region, city, issuer FROM
+    (SELECT * FROM number_segment WHERE first_prefix <= $1 ORDER BY first_prefix DESC LIMIT 1) AS nearest
+WHERE last_prefix >= $1
 """
 
 
@@ -45,3 +52,9 @@ async def linked_customer(connection: Connection, token: bytes) -> UUID | None:
     """The customer of this store that a link is about, while it stands."""
     found: UUID | None = await connection.fetchval(LINKED_CUSTOMER, token, LINK_ACTIVE)
     return found
+
+
+async def segment_of(connection: Connection, prefix: int) -> Segment | None:
+    """Where the mainland mobiles of a prefix are from; None where that is not known."""
+    found = await connection.fetchrow(SEGMENT, prefix)
+    return None if found is None else Segment(*found)

@@ -1,10 +1,10 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Uuid
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import text as literal
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from cdp.tables import by_customer, by_identifier, instant, of_customer, row_key, sealed, text, texts
+from cdp.tables import by_customer, by_identifier, instant, of_customer, reference, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
 from privacy.seal import CellType
 from privacy.vocabulary import RetentionClass
@@ -116,6 +116,14 @@ number_index = by_identifier(
         initially="DEFERRED",
     ),
 )
+
+number_segment = reference(
+    "number_segment",
+    Column("first_prefix", Integer, primary_key=True, autoincrement=False),
+    Column("last_prefix", Integer, nullable=False),
+    *texts("region", "city", "issuer"),
+)
+"""Where mainland mobiles are from: each row is a run of prefixes of seven digits that have all else alike."""
 
 identifier_index = by_identifier(
     "identifier_index",
