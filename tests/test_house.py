@@ -25,7 +25,7 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.command_groups"),
     ("cdp.app",),
     ("schema",),
-    ("cdp.ingest", "cdp.query", "cdp.worker"),
+    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability"),
     ("cdp.admission",),
     ("cdp.insight",),
     DOMAINS,
