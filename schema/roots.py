@@ -7,6 +7,8 @@ import strawberry
 from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
+from cdp.accountability import Reason
+from cdp.numbers import NumberKind
 from cdp.outcome import Status
 from privacy.vocabulary import ConsentKind
 from schema.fields import REQUIRED, Plain, argument, word
@@ -119,12 +121,32 @@ class OrderPayload:
     customer: Customer | None = word("The customer as they are now.")
 
 
+strawberry.enum(NumberKind, description="What a number is for, as far as its digits tell.")
+strawberry.enum(
+    Reason,
+    name="AccountabilityReason",
+    description="Why a region answers for a number, the first that fits: all accounts of its holder are there and none"
+    " where it is held; they have no account, and all their lines are there; it is held there; nobody holds it, and it"
+    " is kept back, or was held there last; or nobody held it yet.",
+)
+
+
+@strawberry.type(description="Who answers for a number, so that nobody has to argue.")
+class Accountability:
+    region: Region = word("The region that answers.")
+    desk: str = word("The desk of the region that must answer.")
+    reason: Reason = word("Why this region.")
+
+
 @strawberry.type(description="What a number is, whoever holds it.")
 class NumberFacts:
-    number: str = word("The number in E.164.")
-    region: str = word("The jurisdiction it belongs to.")
-    kind: str = word("Mobile, fixed, IoT ...")
+    number: str | None = word("The number in E.164; null for a short code, by which nobody is known.")
+    region: Region = word("Where it was given out: the province of a mainland mobile, where known; else its country.")
+    city: str | None = word("The city a mainland mobile was given out in, where that is known.")
+    kind: NumberKind = word("Mobile, fixed, IoT ...")
     issuer: str | None = word("Who holds the block it is from, where that is known.")
+    serving_operator: str | None = word("Who serves it now, where it was ported; not for partners.")
+    accountability: Accountability | None = word("Who answers for it, where it was ever held here; not for partners.")
 
 
 @strawberry.type(description="Who is asking.")
@@ -160,6 +182,12 @@ class Query:
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
         argument("region", Region | None, "Where it was written down.", None),
+    )
+    accountability: Accountability | None = root(
+        "Who answers for a number, as of an instant; null only for one that was never held here. Not for partners.",
+        argument("number", str, "A number in any written form."),
+        argument("region", Region | None, "Where it was written down.", None),
+        argument("at", Instant | None, "As of when; by default now.", None),
     )
     me: Me = root("Who is asking.")
 

@@ -40,6 +40,8 @@ PAGE_CATEGORIES = {
 }
 """What a page's filters read."""
 MOST_PER_PAGE = 100
+HELD = ("servingOperator", "accountability")
+"""What of a number's facts only the stores know."""
 
 
 @dataclass(slots=True)
@@ -106,7 +108,8 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads)
+        held = any(held_places(root) for root in self.roots)
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or held
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
         if any(root.name == "customers" for root in self.roots):
@@ -123,6 +126,15 @@ class Operation:
             by_number = {read.root.number: read.sql for read in self.reads}
             found = self.statements[ways] = statement_of([(by_number[way.number], way) for way in ways])
         return found
+
+
+def held_places(root: OperationRoot) -> tuple[tuple[str, ...], ...]:
+    """The places of a root about a number that only the stores can fill."""
+    if root.name == "accountability":
+        return ((root.key,),)
+    if root.name != "numberFacts" or root.picks is None:
+        return ()
+    return tuple((root.key, key) for key, name, _ in root.picks.items if name in HELD)
 
 
 def lineage(purpose: str) -> tuple[str, ...]:

@@ -10,12 +10,11 @@ from graphql.execution.values import VariableValues
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.ingest import Outcome, Writer
-from cdp.number_facts import facts
-from cdp.numbers import PhoneNumber
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
+from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.targets import Reach, bind, wanted_customer
@@ -57,6 +56,8 @@ class Run:
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
+        about = [root for root in self.plan.roots if root.name in NUMBER_ROOTS]
+        numbers = {root.key: bind_number(root, arguments[root.key], self.reach) for root in about}
         wanted = [want for reads in bound.values() for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
@@ -65,22 +66,20 @@ class Run:
             if root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
+            elif root.key in numbers:
+                assert root.picks is not None
+                told = await tell_number(numbers[root.key], self.reach, self.reading.findings, self.asked)
+                data[root.key] = to_json(root.picks.of(told))
             else:
-                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root, arguments)
+                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root)
                 data[root.key] = to_json(value)
         return data
 
-    def _at_hand(self, root: OperationRoot, arguments: dict[str, dict[str, Any]]) -> Any:
+    def _at_hand(self, root: OperationRoot) -> Any:
         """The roots that need no store."""
         assert root.picks is not None
         if root.name == "__typename":
             return root.picks.type_name
-        if root.name == "numberFacts":
-            given = arguments[root.key]
-            number = PhoneNumber.parse(given["number"], given.get("region"))
-            known = facts(number)
-            value = {"number": number.e164, "region": known.region, "kind": known.kind.value, "issuer": known.issuer}
-            return root.picks.of(value)
         caller = self.reach.caller
         return root.picks.of(
             {

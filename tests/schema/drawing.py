@@ -36,7 +36,9 @@ PURPOSES = (
 )
 PEOPLE = (*NUMBERS, *("many", "b-cn", "b-hk") * 5)
 """Whom questions are about: mostly those of whom there is much to tell."""
-ROOTS = ("customer", "customers", "node", "numberFacts", "me")
+ROOTS = ("customer", "customers", "node", "numberFacts", "accountability", "me")
+OURS = {"customers", "accountability", "servingOperator"}
+"""What partners may not ask."""
 WAYS = (
     lambda number: number,
     lambda number: number.replace("+", "00"),
@@ -104,7 +106,7 @@ class Dresser:
                 inner = self.schema.type_map[node.type_condition.name.value]
                 below = self.selections(inner, node.selection_set.selections, depth)
                 pieces.append(f"... on {inner.name} {self.switch()} {below}")
-            elif not (self.partner and node.name.value == "customers"):
+            elif not (self.partner and node.name.value in OURS):
                 pieces += self.field(of, node, depth)
         if self.chance(0.2):
             pieces.append("__typename")
@@ -167,7 +169,7 @@ class Dresser:
                 given = self.customer()
             case "node":
                 given = {"id": ("ID!", self.id_for(node))}
-            case "numberFacts":
+            case "numberFacts" | "accountability" if definition.args:
                 given = {"number": ("String!", self.number())}
             case _:
                 given = self.paging(node.name.value, definition, depth)

@@ -21,12 +21,12 @@ from cdp.identity.tables import (
     link_index,
     number_index,
 )
-from cdp.number_facts import facts
 from cdp.numbers import PhoneNumber
 from privacy.policy import Verdict
 from privacy.vocabulary import CustomerState, Effect, Withheld
 from schema.fields import Record
 from tests.schema.deciding import Decider, categories_asked
+from tests.schema.numbering import NumberFinder
 from tests.schema.reading import Info, Memory, Page, Refused, Request, Side, Thing, path_of, record_of
 
 FILTERS = {"region": "identity.region", "kind": "identity.status", "status": "identity.status", "tier": "identity.tier"}
@@ -40,15 +40,16 @@ class Finder:
 
     def __init__(self, memory: Memory, decider: Decider, schema: GraphQLSchema) -> None:
         self.memory, self.decider, self.schema, self.house = memory, decider, schema, memory.house
+        self.numbers = NumberFinder(memory)
 
     async def root(self, info: Info, arguments: Mapping[str, Any]) -> Any:
         request: Request = info.context
         match info.field_name:
             case "numberFacts":
+                return await self.numbers.facts(arguments, request)
+            case "accountability":
                 number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
-                known = facts(number)
-                issued = {"kind": known.kind.value, "issuer": known.issuer}
-                return {"number": number.e164, "region": known.region} | issued
+                return await self.numbers.answers(number, request, path_of(info.path))
             case "me":
                 return _me(request.caller)
             case "customers":

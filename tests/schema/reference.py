@@ -86,7 +86,8 @@ class Reference:
             case None:
                 return await self.finder.root(info, arguments)
             case dict():
-                return source[info.field_name]
+                value = source[info.field_name]
+                return await value(info) if callable(value) else value
             case Slice():
                 return await self.inner(source, source.declaration.fields[info.field_name])
             case Page():

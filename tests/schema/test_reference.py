@@ -91,6 +91,12 @@ CASES = {
     "a region kept nowhere else": """query @purpose(id: "service.care") { customers(where: { region: "HK",
     kind: INDIVIDUAL },
         first: 100) { edges { node { regions holdings { number } usageMonths { voiceMinutes } } } } }""",
+    "numbers themselves": """query @purpose(id: "service.care") { accountability(number: "%(many)s") { desk reason }
+        a: accountability(number: "%(many-2)s") { region } b: accountability(number: "%(b-hk)s") { desk }
+        c: accountability(number: "+8613999999999") { desk } d: numberFacts(number: "%(many)s") { region city kind
+        issuer servingOperator accountability { region desk reason } }
+        f: accountability(number: "%(solo)s") { desk reason }
+        e: numberFacts(number: "10086", region: "CN") { number kind servingOperator accountability { desk } } }""",
     "who does not exist": """query @purpose(id: "service.care") { a: customer(number: "+8613999999999") { id }
         b: customer(id: "nonsense") { id } c: node(id: "") { id } d: customer(identifier: { kind: EMAIL, value:
         "a@b.cn" }) { id }
