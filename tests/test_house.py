@@ -23,7 +23,7 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.command_groups"),
-    ("cdp.app",),
+    ("cdp.app", "cdp.number_report"),
     ("schema",),
     ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability"),
     ("cdp.admission",),
