@@ -12,11 +12,11 @@ import structlog
 
 from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
-from cdp.consent.reads import facts_of, latest_known
+from cdp.consent.reads import facts_of, latest_known, together
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, LEADER, OTHERS, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -77,13 +77,19 @@ class Admission:
         """One customer's rows with the verdicts for them, and the opener that follows these."""
         _, _, head, consents, objections, keys, links, *arrays = row
         at, now, decider = self._at, self._request.as_of, self._decider
-        if (as_of := latest_known(now, consents, objections)) is not now:
+        as_of = latest_known(now, consents, objections)
+        for other in head[OTHERS] or ():
+            as_of = latest_known(as_of, *other[3:])
+        if as_of is not now:
             decider = Decider(self._policy, self._request._replace(as_of=as_of), self._categories)
         customer_id: UUID = head[CUSTOMER_ID]
         facts = facts_of(customer_id, head[STATE], consents, objections)
         if head[BIRTH_DATE] is not None:
             facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
-        decision = decider.decide(facts)
+        if head[LEADER] is None:
+            decision = decider.decide(facts)
+        else:
+            decision = decider.together(together(facts, consents, head, now.date()))
         return Part(
             at.store.name,
             customer_id,

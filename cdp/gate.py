@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from cdp.statement import LEADER
 from privacy.errors import PrivacyError
 from privacy.policy import Decision, Verdict
 from privacy.seal import Opener, Place, Sealed, SealedColumn
@@ -120,6 +121,12 @@ class Part:
     consents: int
     destination: str
     _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
+
+    @property
+    def leader(self) -> UUID:
+        """The customer whose id stands for all that this one was merged with."""
+        leader: UUID | None = self.head[LEADER]
+        return self.customer_id if leader is None else leader
 
     def shows_any(self, categories: Iterable[str]) -> bool:
         """Whether any of these categories of the plan may be seen."""

@@ -92,7 +92,7 @@ class Writer:
 
     def object(self, node: Node, row: Row, parts: Sequence[Part], reading: Reading) -> str:
         """An object as JSON text."""
-        if parts[0].decision.clear and (len(parts) == 1 or all(part.decision.clear for part in parts)):
+        if parts[0].decision.clear and (len(parts) == 1 or _are_plain(parts)):
             rendering = self.renderings[id(node)]
             before = reading.findings.copy() if rendering.notes else None
             try:
@@ -124,6 +124,11 @@ class Writer:
                 value = self.object(node, row, parts, reading)
             pieces.append(f'"{key}":{value}')
         return f"{{{','.join(pieces)}}}"
+
+
+def _are_plain(parts: Sequence[Part]) -> bool:
+    """Whether all of it may be seen, and no record of the same store has to fill in for the first."""
+    return all(part.decision.clear for part in parts) and all(part.store != parts[0].store for part in parts[1:])
 
 
 class _Source:

@@ -78,9 +78,17 @@ class Scalar:
     kind: type = object
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> Any:
-        part = parts[0]
-        if not self.inner and not part.sees(self.spot, reading.findings):
+        if not self.inner and not parts[0].sees(self.spot, reading.findings):
             return None
+        value = self.of(row, parts[0], reading)
+        for part in parts[1:] if value is None else ():
+            # What one record of a person does not say, another may.
+            if part.store == parts[0].store and (value := self.of(part.head, part, reading)) is not None:
+                break
+        return value
+
+    def of(self, row: Row, part: Part, reading: Reading) -> Any:
+        """The value in one row."""
         first, *rest = [row[index] for index in self.indexes]
         if first is not None and self.sealed is not None:
             first = part.open(first, self.sealed, row[self.row_id], self.spot, reading.findings)
@@ -106,9 +114,12 @@ class Token:
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> str:
         part = parts[0]
-        if self.type_name == "Customer" and part.link is not None:
+        if self.type_name != "Customer":
+            named = GlobalId(self.type_name, part.store, part.customer_id, row[self.row_id])
+        elif part.link is None:
+            named = GlobalId(self.type_name, part.store, part.leader, part.leader)
+        else:
             return link_id(reading.tokens, reading.audience, part.link)
-        named = GlobalId(self.type_name, part.store, part.customer_id, row[self.row_id])
         return row_id(reading.tokens, reading.audience, named)
 
 

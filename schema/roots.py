@@ -103,6 +103,15 @@ class CaseInput:
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
+@strawberry.input(description="Two records of one store that are one person's.")
+class MergeInput:
+    subject: SubjectInput = given("One of the two.")
+    other: SubjectInput = given("The other.")
+    region: Region | None = given("The region whose records they are; by default that of the first one's number.", None)
+    reason: str | None = given("Why they are, or are not, one person.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
 strawberry.enum(Status, name="OutcomeStatus", description="What became of an event.")
 
 
@@ -136,6 +145,24 @@ class Accountability:
     region: Region = word("The region that answers.")
     desk: str = word("The desk of the region that must answer.")
     reason: Reason = word("Why this region.")
+
+
+@strawberry.type(description="What one of two records allows and both together would not.")
+class ConsentEffect:
+    purpose: str = word("For what.")
+    recipient: str = word("To whom: `SELF`, or a legal entity.")
+    categories: list[str] = word("Which data.")
+
+
+@strawberry.type(description="What joining two records would mean; nothing is written.")
+class MergeProposal:
+    customer: Customer | None = word("The one.")
+    other: Customer | None = word("The other.")
+    already_merged: bool = word("Whether they are joined as it is.")
+    evidence: list[str] = word("What both tell, and tell alike.")
+    conflicts: list[str] = word("What both tell, and tell differently; the earlier registered one's is shown.")
+    consent_effect: list[ConsentEffect] = word("What would not be allowed any more: the stricter of the two holds.")
+    too_many: str | None = word("Of which identifiers one person would have too many; such a merge is refused.")
 
 
 @strawberry.type(description="What a number is, whoever holds it.")
@@ -178,6 +205,9 @@ class Query:
         argument("first", int, "How many at most, from 0 to 100.", 20),
         argument("after", str | None, "The cursor of the last customer already seen.", None),
     )
+    propose_merge: MergeProposal | None = root(
+        "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
@@ -203,6 +233,14 @@ class Mutation:
         "A customer takes back what they agreed to.", argument("input", ConsentInput, "What.")
     )
     log_interaction: OrderPayload = root("Something was said.", argument("input", InteractionInput, "What."))
+    merge: OrderPayload = root(
+        "Two records are one person's: they are read as one from now on. For stewards.",
+        argument("input", MergeInput, "Which two."),
+    )
+    unmerge: OrderPayload = root(
+        "Two records are not one person's after all: each is as it would be without the merge. For stewards.",
+        argument("input", MergeInput, "Which two."),
+    )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
 
 

@@ -1,13 +1,14 @@
 """The consent facts that travel with every read, in the same snapshot as the data."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
+from cdp.statement import MERGED_SINCE, OTHERS
 from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
@@ -31,6 +32,23 @@ def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
     return select(func.row(*OBJECTION_COLUMNS)).where(objection.c.customer_id == key)
 
 
+def other_rows(owner: FromClause, other: FromClause, purposes: Sequence[str]) -> ColumnElement[Any]:
+    """What is known of those a customer was merged with, as (id, state, is minor, consents, objections); NULL where
+    nobody was.
+    """
+    key = other.c.customer_id
+    known = select(
+        func.row(
+            key,
+            other.c.state,
+            other.c.is_minor,
+            func.array(consent_rows(key, purposes).correlate(other).scalar_subquery()),
+            func.array(objection_rows(key).correlate(other).scalar_subquery()),
+        )
+    ).where(key == any_(owner.c.cluster), key != owner.c.customer_id, other.c.state != CustomerState.ERASED.value)
+    return case((owner.c.cluster.is_not(None), func.array(known.correlate(owner).scalar_subquery())))
+
+
 def policy_version_now() -> ColumnElement[Any]:
     """The version of the policy rows in this snapshot."""
     return select(func.max(policy_version.c.version)).scalar_subquery()
@@ -41,6 +59,28 @@ def facts_of(
 ) -> Facts:
     """The facts of one customer from the rows of the statements above, but for the birth date."""
     return Facts(customer_id, STATES[state], None, ConsentFacts(consents), objection_facts(objections))
+
+
+def together(facts: Facts, consents: Sequence[Any], head: Sequence[Any], youngest: date) -> list[Facts]:
+    """The facts of a customer and of all they were merged with, each record as it stood before.
+
+    What the person said since the merge is heard for every record: that is how a conflict between them ends. Of another
+    record's minor nothing is known but that, so they are taken to have been born on `youngest`.
+    """
+    since, others = head[MERGED_SINCE], head[OTHERS]
+    said = {facts.customer_id: consents} | {other[0]: other[3] for other in others}
+    later = {owner: [row for row in rows if row[3] >= since] for owner, rows in said.items()}
+
+    def heard(owner: UUID) -> ConsentFacts:
+        return ConsentFacts([*said[owner], *(row for other, rows in later.items() if other != owner for row in rows)])
+
+    return [
+        facts._replace(consents=heard(facts.customer_id)),
+        *(
+            Facts(owner, STATES[state], youngest if is_minor else None, heard(owner), objection_facts(objections))
+            for owner, state, is_minor, _, objections in others
+        ),
+    ]
 
 
 class ConsentFacts(Collection[ConsentFact]):

@@ -11,8 +11,10 @@ from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
 from cdp.event import Event
+from cdp.identity.clusters import write_clusters
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import write_lives
+from cdp.identity.merges import CustomersMerged, MergeEvent
 from cdp.identity.resolve import Graph, Mentioned, Tags, claim, registers
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.identity.timeline import Fact
@@ -71,8 +73,9 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     kind, subject = event.subject.only()
     found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
     mentions = [(kind, found)] if isinstance(found, bytes) else []
+    under = "other." if isinstance(event, MergeEvent) else ""
     for other, value in (*event.names(), *event.gives()):
-        mentions.append((other, tags.of(other, value, region)))
+        mentions.append((other, tags.of(other, value, region, under)))
     new = registers(event)
     by = None if new is None else (tags.of(*new, region), new[0])
     return Record(event, batch.ring.tag(BODY_INDEX, spelled(body)), kind, found, mentions, by)
@@ -87,6 +90,8 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
             (mentioned.numbers if kind == "number" else mentioned.others).add(tag)
         if isinstance(record.subject, UUID):
             mentioned.ids.add(record.subject)
+        if isinstance(record.event, MergeEvent) and isinstance(other := record.event.other.only()[1], UUID):
+            mentioned.ids.add(other)
         if isinstance(record.event, NumberEvent):
             mentioned.changing.setdefault(_number_of(batch.tags, record.event), record.event.region)
     graph = await Graph.load(connection, batch.tags, mentioned)
@@ -112,6 +117,23 @@ async def live(connection: Connection, batch: Batch, graph: Graph, records: Sequ
         if isinstance(record.event, NumberEvent):
             said.setdefault(_number_of(batch.tags, record.event), set()).update(record.event.facts(record.customer_id))
     await write_lives(connection, said, graph.facts, batch.now)
+
+
+async def merge(connection: Connection, batch: Batch, records: Sequence[Record]) -> list[tuple[Record, Outcome]]:
+    """Writes the clusters as they are after these records; the merges that made one too large, with their refusals."""
+    merges = [(record, {put.row["customer_id"] for put in record.puts}) for record in records if _joins(record)]
+    if not merges:
+        return []
+    too_many = await write_clusters(connection, [customer_id for _, pair in merges for customer_id in pair])
+    return [
+        (record, batch.refused("CLUSTER_TOO_LARGE", "other", f"a merge within the limit of its kind: {too_many[one]}"))
+        for record, pair in merges
+        if isinstance(record.event, CustomersMerged) and (one := next(iter(pair))) in too_many
+    ]
+
+
+def _joins(record: Record) -> bool:
+    return isinstance(record.event, MergeEvent)
 
 
 def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:

@@ -155,6 +155,14 @@ class Graph:
         """The customer an identifier other than a number belongs to, as it is written."""
         return self.owner(self.tags.of(kind, value, None))
 
+    def customer(self, kind: str, value: str | UUID, region: str, at: datetime) -> UUID | None:
+        """The customer an identifier of any kind belongs to as of an instant, as it is written in a region."""
+        if isinstance(value, UUID):
+            return value if value in self.present else None
+        tag = self.tags.of(kind, value, region)
+        span = self.holder(tag, at) if kind == "number" else None
+        return span.customer_id if span is not None else self.owner(tag)
+
     def learn(self, event: Event, customer_id: UUID) -> None:
         """Takes in an event that was applied: the rest of the batch sees what it gave and took away."""
         for kind, value in event.gives():

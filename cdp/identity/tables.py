@@ -1,6 +1,6 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
+from sqlalchemy import ARRAY, Boolean, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import text as literal
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
@@ -26,10 +26,24 @@ customer = by_customer(
     instant("status_at", nullable=False),
     text("tier"),
     instant("tier_at", nullable=False),
+    Column("cluster", ARRAY(Uuid)),
+    instant("cluster_since"),
     Index(None, "region", "customer_id", info={"serves": "customers(where: {region}) page by page"}),
 )
 
+# `cluster` holds the ids of all who were merged into one person, this row's own among them, the leader first; it is
+# NULL where nobody was. `cluster_since` is when the last of them came.
+
 customer_region = by_customer("customer_region", text("region", primary_key=True))
+
+merge_edge = by_customer(
+    "merge_edge",
+    row_key("other_id"),
+    text("state"),
+    instant("state_at", nullable=False),
+    of_customer(),
+)
+"""Who was merged with whom, kept on both sides; `clusters` makes clusters of it."""
 
 identification = by_customer(
     "identification",
@@ -39,8 +53,14 @@ identification = by_customer(
     text("issuing_region"),
     instant("valid_from"),
     instant("valid_to"),
+    Column("document_tag", LargeBinary),
     of_customer(),
 )
+
+identifier_limit = reference(
+    "identifier_limit", text("kind", primary_key=True), Column("most", Integer, nullable=False)
+)
+"""How many identifiers of a kind the customers that are merged into one may have together; more, and a person looks."""
 
 sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 

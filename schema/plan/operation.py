@@ -11,6 +11,8 @@ from graphql import (
     GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
+    get_named_type,
+    parse,
 )
 from graphql.execution.values import VariableValues
 
@@ -42,6 +44,13 @@ PAGE_CATEGORIES = {
 MOST_PER_PAGE = 100
 HELD = ("servingOperator", "accountability")
 """What of a number's facts only the stores know."""
+HIDDEN = {"~customer": "customer", "~other": "other"}
+"""The reads of a proposal that nobody asked for, by the field they are about: what is compared of the two records."""
+COMPARED = """{ customer {
+    id formattedName birthDate gender email address
+    identifications(first: 50) { documentType documentNumber }
+    holdings(first: 50) { number sim { iccid } }
+} }"""
 
 
 @dataclass(slots=True)
@@ -159,6 +168,9 @@ class _Builder:
         self.operation, self.selecting = operation, selecting
         self.purposes = lineage(operation.purpose) if operation.purpose in PURPOSES else ()
         self.numbers = 0
+        customer = selecting.schema.type_map["Customer"]
+        assert isinstance(customer, GraphQLObjectType)
+        self.customer = customer
 
     def build(self) -> None:
         written = self.operation.definition
@@ -186,22 +198,30 @@ class _Builder:
             assert isinstance(node, GraphQLInterfaceType)
             for of in self.selecting.schema.get_implementations(node).objects:
                 root.reads[of.name] = self.object(of, root, (root.key,))
+        elif root.name == "proposeMerge":
+            [compared] = parse(COMPARED).definitions
+            assert isinstance(compared, OperationDefinitionNode)
+            nodes = [node for node in compared.selection_set.selections if isinstance(node, FieldNode)]
+            for side, name in HIDDEN.items():
+                inner = OperationRoot(side, name, None, nodes)
+                root.reads[side] = self.object(self.customer, inner, (root.key, name))
+            self.payload(root, child_type(definition))
         elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
             self.payload(root, child_type(definition))
         else:
             root.picks = compile_picks(self.selecting, child_type(definition), sets)
 
     def payload(self, root: OperationRoot, of: GraphQLObjectType) -> None:
-        """An order's payload: the outcome is at hand, the customer is read."""
+        """What is made of customers, who are read, and of what is at hand."""
         items: list[tuple[str, str, Picks | None]] = []
         for key, nodes in self.selecting.fields(of, selections(root.nodes)).items():
             name = nodes[0].name.value
-            below = None
-            if name == "outcome":
-                below = compile_picks(self.selecting, child_type(of.fields[name]), selections(nodes))
-            elif name == "customer":
+            below, found = None, get_named_type(of.fields[name].type) if name in of.fields else None
+            if found is self.customer:
                 inner = OperationRoot(key, name, of.fields[name], nodes)
-                root.reads[key] = self.object(child_type(of.fields[name]), inner, (root.key, key))
+                root.reads[key] = self.object(self.customer, inner, (root.key, key))
+            elif isinstance(found, GraphQLObjectType):
+                below = compile_picks(self.selecting, found, selections(nodes))
             items.append((key, name, below))
         root.picks = Picks(of.name, tuple(items))
 

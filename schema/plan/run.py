@@ -1,7 +1,6 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
@@ -17,6 +16,8 @@ from schema.plan.document import Document
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
+from schema.plan.picks import json_object, payload
+from schema.plan.proposals import proposal
 from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
@@ -51,8 +52,10 @@ class Run:
                 "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
             )
         if self.plan.kind is OperationType.MUTATION:
-            return _object({root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots})
-        return _object(await self._read(arguments))
+            return json_object(
+                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
+            )
+        return json_object(await self._read(arguments))
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
@@ -63,7 +66,10 @@ class Run:
         data: dict[str, str] = {}
         introspected = self._introspected() if self.plan.introspects else {}
         for root in self.plan.roots:
-            if root.reads:
+            if root.name == "proposeMerge":
+                seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
+                data[root.key] = await proposal(root, seen, self.reach)
+            elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
             elif root.key in numbers:
@@ -101,13 +107,7 @@ class Run:
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
         event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
         customers = await self._customers(root, outcome)
-        payload: dict[str, str] = {}
-        for key, name, below in root.picks.items:
-            if name == "customer":
-                payload[key] = customers[key]
-            else:
-                payload[key] = to_json(below.of(shown(event_id, outcome)) if below else root.picks.type_name)
-        return _object(payload)
+        return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""
@@ -138,8 +138,3 @@ class Run:
         )
         assert result.data is not None, "introspection of a validated document does not fail"
         return result.data
-
-
-def _object(fields: dict[str, str]) -> str:
-    """A JSON object of values that are JSON text already."""
-    return f"{{{','.join([f'{encode_basestring(key)}:{value}' for key, value in fields.items()])}}}"

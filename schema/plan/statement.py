@@ -28,7 +28,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
 
-from cdp.consent.reads import consent_rows, objection_rows, policy_version_now
+from cdp.consent.reads import consent_rows, objection_rows, other_rows, policy_version_now
 from cdp.identity.reads import link_rows
 from cdp.identity.tables import customer
 from cdp.statement import HEAD, Statement, Way, data_key_rows
@@ -138,6 +138,10 @@ class RootSql:
             # Only a minor's age decides anything; everyone else's birth date stays where it is.
             case((self.owner.c.is_minor, self.owner.c.birth_date)),
             policy_version_now(),
+            # The leader alone: of an array inside a row the driver would not know the type.
+            self.owner.c.cluster[1],
+            self.owner.c.cluster_since,
+            other_rows(self.owner, customer.alias(f"o{self.number}"), self.purposes),
         )
         rows = select(
             literal_column(str(self.number), Integer()).label("root"),

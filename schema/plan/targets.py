@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from cdp.admission import OpenStore
-from cdp.auth import Caller
+from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId, read_id
 from cdp.identity.resolve import normalise
@@ -16,7 +16,7 @@ from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
 from privacy.keys import TokenSeal
-from schema.plan.operation import PAGE_CATEGORIES, OperationRoot, ReadRoot
+from schema.plan.operation import HIDDEN, PAGE_CATEGORIES, OperationRoot, ReadRoot
 
 Arguments = Mapping[str, Any]
 
@@ -53,6 +53,8 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
     """What a root reads, by the name of its read. Raises RequestInvalid for arguments that ask for nothing."""
     if root.name == "node":
         return _node(root, arguments["id"], reach)
+    if root.name == "proposeMerge":
+        return _pair(root, arguments["input"], reach)
     read = root.reads["Customer"]
     if root.name == "customers":
         return {"Customer": _page(read, arguments["where"], reach)}
@@ -67,7 +69,7 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
 def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
     number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
     at, r = arguments.get("asOf") or reach.at, f"r{read.root.number}"
-    parameters = {f"{r}_role": arguments["role"].value}
+    parameters = {f"{r}_role": _word(arguments.get("role", "USER"))}
     own = reach.store_of(number.region)
     if own is not None and not reach.open_to(own):
         return Wanted(read.root, KeyKind.NUMBER, {}, parameters, unserved=True)
@@ -80,7 +82,7 @@ def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
 
 
 def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
-    kind, region = arguments["identifier"]["kind"].value, arguments.get("region")
+    kind, region = _word(arguments["identifier"]["kind"]), arguments.get("region")
     value = normalise(kind, arguments["identifier"]["value"], region)
     own = None if region is None else reach.store_of(region)
     if own is not None and not reach.open_to(own):
@@ -124,6 +126,40 @@ def wanted_id(read: ReadRoot, found: GlobalId, reach: Reach) -> Wanted:
 def wanted_customer(read: ReadRoot, store: str, customer_id: UUID) -> Wanted:
     """A customer by their id in a store."""
     return Wanted(read.root, KeyKind.CUSTOMER, {store: {f"r{read.root.number}_key": customer_id}}, {})
+
+
+def _pair(root: OperationRoot, given: Arguments, reach: Reach) -> dict[str, Wanted]:
+    """The reads of the two records of a proposal."""
+    only_stewards(reach.caller)
+    assert root.picks is not None
+    about = {key: name for key, name, _ in root.picks.items} | HIDDEN
+    subjects = {"customer": given["subject"], "other": given["other"]}
+    return {
+        key: _by_subject(read, subjects[about[key]], given.get("region"), reach) for key, read in root.reads.items()
+    }
+
+
+def only_stewards(caller: Caller) -> None:
+    """Raises AuthError for all but those who look after the records."""
+    if caller.partner or caller.role != Role.STEWARD:
+        raise AuthError("FORBIDDEN", "merging records is open to stewards alone", 403)
+
+
+def _by_subject(read: ReadRoot, subject: Arguments, region: str | None, reach: Reach) -> Wanted:
+    [(kind, value)] = subject.items()
+    if kind == "number":
+        return _by_number(read, {"number": value, "region": region}, reach)
+    if kind == "customerKey":
+        return _by_identifier(read, {"identifier": {"kind": kind, "value": value}, "region": region}, reach)
+    found = reach.global_id(value)
+    if found is None or found.type_name != "Customer":
+        return Wanted(read.root, KeyKind.CUSTOMER, {}, {})
+    return wanted_id(read, found, reach)
+
+
+def _word(value: Any) -> str:
+    """The value of an argument that is an enum in the schema."""
+    return str(getattr(value, "value", value))
 
 
 def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:

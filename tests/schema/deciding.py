@@ -18,7 +18,7 @@ from graphql import (
 from sqlalchemy import Select, select
 
 from cdp.consent.tables import consent_event, objection
-from cdp.identity.tables import customer
+from cdp.identity.tables import customer, merge_edge
 from cdp.tables import data_key
 from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.facts import Request as Asking
@@ -41,6 +41,7 @@ from tests.privacy.starter import starter_policy
 from tests.schema.reading import Memory, Request, Side
 
 NOT_DECLARED = Verdict(Effect.DENY, "field", Withheld.PURPOSE_NOT_DECLARED)
+STRICTER = (Effect.ALLOW, Effect.MASK, Effect.DENY)
 REGISTRAR = "legal.realname"
 
 
@@ -75,7 +76,48 @@ class Decider:
             side.destination,
             request.at,
         )
-        return decide(self.policy, asking, await self.facts(side, request), [category])
+        everyone = await self.joined_facts(side, request)
+        own, *others = [decide(self.policy, asking, facts, [category]) for facts in everyone]
+        strictest = own.verdicts[category]
+        for other in others:
+            if STRICTER.index(other.verdicts[category].effect) > STRICTER.index(strictest.effect):
+                strictest = other.verdicts[category]
+        return Decision(own.permit, {category: strictest}, own.clear)
+
+    async def records(self, side: Side) -> list[Side]:
+        """The customer with all they were merged with, found by walking the edges; the first registered one leads."""
+        edges = await self._edges(side)
+        found = {side.customer_id}
+        while more := {other for one, other, _ in edges if one in found} - found:
+            found |= more
+        sides = [Side(side.store, each, side.destination) for each in sorted(found, key=lambda one: one.int)]
+        return [each for each in sides if await self.state(each) is not CustomerState.ERASED]
+
+    async def joined_facts(self, side: Side, request: Request) -> list[Facts]:
+        """The facts of a customer, then of each they were merged with; what was said since then is said for all."""
+        others = [other for other in await self.records(side) if other != side]
+        own = await self.facts(side, request)
+        if not others:
+            return [own]
+        members = {other.customer_id for other in (side, *others)}
+        since = max(at for one, _, at in await self._edges(side) if one in members)
+        facts = [own]
+        for other in others:
+            known = await self.facts(other, request)
+            minor = [list(row[:1]) for row in await self._minority(other)] == [[True]]
+            facts.append(known._replace(birth_on=request.at.date() if minor else None))
+        said = [[fact for fact in known.consents if fact.happened_at >= since] for known in facts]
+        return [
+            known._replace(
+                consents=(*known.consents, *(fact for m, later in enumerate(said) if m != n for fact in later))
+            )
+            for n, known in enumerate(facts)
+        ]
+
+    async def _edges(self, side: Side) -> list[tuple[Any, ...]]:
+        columns = (merge_edge.c.customer_id, merge_edge.c.other_id, merge_edge.c.state_at)
+        make = select(*columns).where(merge_edge.c.state == "MERGED")
+        return await self.memory.rows(side.store, ("edges",), lambda: make)
 
     async def keys(self, side: Side) -> list[KeyRow]:
         """All wrapped keys of the customer."""
@@ -121,10 +163,7 @@ class Decider:
 
     async def _born(self, side: Side, known: Facts, request: Request) -> Any:
         """The birth date of a minor, opened as the law on real names allows."""
-        columns = (customer.c.is_minor, customer.c.birth_date)
-        [[minor, cell]] = await self._mine(
-            side, "born", lambda: select(*columns).where(customer.c.customer_id == side.customer_id)
-        )
+        [[minor, cell]] = await self._minority(side)
         if not minor or cell is None or known.state not in {CustomerState.ACTIVE, CustomerState.RESTRICTED}:
             return None
         house = self.memory.house
@@ -133,6 +172,11 @@ class Decider:
         permit = decide(self.policy, duty, known, [sealed.category]).permit
         opener = Opener(permit, house.rings[side.store], side.customer_id, await self.keys(side))
         return opener.open(Sealed(cell), Place(house.settings.tenant, side.store, sealed), side.customer_id)
+
+    async def _minority(self, side: Side) -> list[tuple[Any, ...]]:
+        columns = (customer.c.is_minor, customer.c.birth_date)
+        make = select(*columns).where(customer.c.customer_id == side.customer_id)
+        return await self._mine(side, "born", lambda: make)
 
     async def _mine(self, side: Side, what: str, make: Callable[[], Select[Any]]) -> list[tuple[Any, ...]]:
         return await self.memory.rows(side.store, (what, side.customer_id), make)

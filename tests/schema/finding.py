@@ -1,6 +1,6 @@
 """Whom an operation of the reference executor is about: the roots, their arguments, and the stores a customer is in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -63,9 +63,11 @@ class Finder:
     async def id_of(self, thing: Thing, key: UUID, request: Request) -> str:
         """The id of a row; a customer in two stores has one id."""
         side, audience = thing.sides[0], request.caller.legal_entity
-        links = await self._links(side.store, side.customer_id)
-        if thing.of == "Customer" and links:
-            return link_id(self.house.tokens, audience, links[0][0])
+        if thing.of == "Customer":
+            records = await self.decider.records(side)
+            side, key = records[0], records[0].customer_id
+            if links := await self._all_links(records):
+                return link_id(self.house.tokens, audience, links[0][0])
         return row_id(self.house.tokens, audience, GlobalId(thing.of, side.store, side.customer_id, key))
 
     async def _shown(self, thing: Thing | None, info: Info) -> Thing | None:
@@ -170,15 +172,19 @@ class Finder:
         home = self._side(store, customer_id)
         if await self._gone(home):
             return None
-        sides, unreached = [home], 0
-        for token, other, _ in await self._links(store, customer_id):
+        sides, followed, unreached = await self.decider.records(home), set[str](), 0
+        key = (sides[0].customer_id,)
+        for token, other, _ in await self._all_links(sides):
+            if other in followed:
+                continue
+            followed.add(other)
             if other not in self._readable(request.caller):
                 unreached += 1
                 continue
             for linked_id, _ in await self._linked(other, token):
                 side = Side(other, linked_id, home.destination)
-                sides += [] if await self._gone(side) else [side]
-        return Thing("Customer", tuple(sides), self._record("Customer"), (customer_id,), unreached)
+                sides += [] if await self._gone(side) else await self.decider.records(side)
+        return Thing("Customer", tuple(sides), self._record("Customer"), key, unreached)
 
     async def _page(self, info: Info, arguments: Mapping[str, Any]) -> Page | None:
         request, where = info.context, arguments["where"]
@@ -204,13 +210,19 @@ class Finder:
             for row in rows
             if given.items() <= dict(zip(("region", "kind", "status", "tier"), row[1:], strict=False)).items()
         ]
-        page = rows[: arguments["first"]]
-        things = [
-            (Thing("Customer", (self._side(store, row[0]),), self._record("Customer"), (row[0],)), [row[0]])
-            for row in page
-            if await self._may_be_listed(self._side(store, row[0]), given, info)
-        ]
-        return Page(things, [[row[0]] for row in page], len(rows) > len(page), seen is not None, "Query.customers")
+        things, firsts = [], []
+        for row in rows:
+            # A person is listed once, by the first of their records that is of the region.
+            side = self._side(store, row[0])
+            others = [other for other in await self.decider.records(side) if other != side]
+            regions = {other.customer_id: await self._region(other) for other in others}
+            if not any(known.int < row[0].int and regions[known] == row[1] for known in regions):
+                firsts.append((row, (side, *others)))
+        page = [row for row, _ in firsts[: arguments["first"]]]
+        for row, sides in firsts[: arguments["first"]]:
+            if await self._may_be_listed(sides[0], given, info):
+                things.append((Thing("Customer", sides, self._record("Customer"), (row[0],)), [row[0]]))
+        return Page(things, [[row[0]] for row in page], len(firsts) > len(page), seen is not None, "Query.customers")
 
     async def _may_be_listed(self, side: Side, given: Mapping[str, Any], info: Info) -> bool:
         """Whether what the page was filtered by may be read of this customer."""
@@ -247,6 +259,15 @@ class Finder:
 
     async def _gone(self, side: Side) -> bool:
         return await self.decider.state(side) is CustomerState.ERASED
+
+    async def _all_links(self, sides: Sequence[Side]) -> list[tuple[Any, ...]]:
+        """The links of all records of a person, by their tokens."""
+        return sorted({link for side in sides for link in await self._links(side.store, side.customer_id)})
+
+    async def _region(self, side: Side) -> str:
+        make = select(customer.c.region).where(customer.c.customer_id == side.customer_id)
+        [[region]] = await self.memory.rows(side.store, ("region", side.customer_id), lambda: make)
+        return str(region)
 
     async def _links(self, store: str, customer_id: UUID) -> list[tuple[Any, ...]]:
         """(token, other store, whether this side leads) of the links that stand."""

@@ -128,6 +128,16 @@ class Reference:
         return verdict
 
     async def scalar(self, thing: Thing, declaration: ColumnField, style: str | None, at: Field) -> Any:
+        """Its value; what one record of a customer does not say, another of the same store may."""
+        home, *others = thing.sides
+        value = await self.scalar_of(thing, declaration, style, at)
+        for side in others if value is None else ():
+            if value is None and side.store == home.store:
+                one = Thing(thing.of, (side,), thing.record, (side.customer_id,))
+                value = await self.scalar_of(one, declaration, style, at)
+        return value
+
+    async def scalar_of(self, thing: Thing, declaration: ColumnField, style: str | None, at: Field) -> Any:
         first, *rest = [await self.memory.value(thing, source) for source in declaration.sources]
         column = declaration.sources[0]
         if first is not None and isinstance(column, Column) and "sealed" in column.info:
