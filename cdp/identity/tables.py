@@ -1,10 +1,10 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Uuid
+from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import text as literal
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from cdp.tables import by_customer, by_identifier, instant, of_customer, row_key, sealed, text, texts
+from cdp.tables import by_customer, by_identifier, instant, of_customer, queue, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
 from privacy.seal import CellType
 from privacy.vocabulary import RetentionClass
@@ -132,9 +132,47 @@ link = by_customer(
     text("state"),
     instant("state_at", nullable=False),
     of_customer(),
+    Index(
+        "ix_link_one_stands",
+        "customer_id",
+        "other_store",
+        unique=True,
+        postgresql_where=literal("state = 'ACTIVE'"),
+        info={"serves": "the link of a customer to another store, of which one stands at a time"},
+    ),
 )
 
 link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
+
+link_proposal = by_identifier(
+    "link_proposal",
+    "token",
+    Column("customer_id", Uuid),
+    text("other_store"),
+    Column("leads", Boolean, nullable=False),
+    text("state"),
+    instant("state_at", nullable=False),
+    instant("proposed_at", nullable=False),
+    instant("expires_at", nullable=False),
+    Column("code_hash", LargeBinary),
+    Column("tries", Integer, nullable=False),
+    Index(None, "customer_id", "proposed_at", info={"serves": "what was proposed lately to, or for, a customer"}),
+)
+"""One side of a link that was proposed; no customer where nobody holds the number, no code on the other number's side.
+"""
+
+link_intent = queue(
+    "link_intent",
+    Column("token", LargeBinary, primary_key=True),
+    text("other_store"),
+    text("state"),
+    instant("at", nullable=False),
+    text("agreed"),
+    Column("attempts", Integer, nullable=False),
+    instant("due_at", nullable=False),
+    Index(None, "bucket", "due_at", info={"serves": "the links that are to be carried to the other side next"}),
+)
+"""What both sides of a link are to become, in the store that was written first, until both are."""
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {
@@ -144,3 +182,5 @@ IDENTIFIER_INDEXES = {
     "document": BlindIndex(uid=5, name="document", version=1),
 }
 """By the kind of identifier in `identifier_index`; a customer key has no column, but a uid of its own."""
+CODE_INDEX = BlindIndex(uid=103, name="linkCode", version=1)
+"""The keyed hash of a one-time code, together with the token it is for."""
