@@ -149,16 +149,14 @@ link_proposal = by_identifier(
     "token",
     Column("customer_id", Uuid),
     text("other_store"),
-    Column("leads", Boolean, nullable=False),
-    text("state"),
-    instant("state_at", nullable=False),
     instant("proposed_at", nullable=False),
-    instant("expires_at", nullable=False),
     Column("code_hash", LargeBinary),
     Column("tries", Integer, nullable=False),
     Index(None, "customer_id", "proposed_at", info={"serves": "what was proposed lately to, or for, a customer"}),
+    Index(None, "proposed_at", info={"serves": "what is too old to be kept"}),
 )
-"""One side of a link that was proposed; no customer where nobody holds the number, no code on the other number's side.
+"""One side of a link that was proposed: no customer where nobody is asked, a code until it is used, on the side that
+proposed.
 """
 
 link_intent = queue(
@@ -167,12 +165,11 @@ link_intent = queue(
     text("other_store"),
     text("state"),
     instant("at", nullable=False),
-    text("agreed"),
     Column("attempts", Integer, nullable=False),
     instant("due_at", nullable=False),
-    Index(None, "bucket", "due_at", info={"serves": "the links that are to be carried to the other side next"}),
+    Index(None, "bucket", "due_at", info={"serves": "the links that are to be carried to both sides next"}),
 )
-"""What both sides of a link are to become, in the store that was written first, until both are."""
+"""What both sides of a link are to become, in the store where that was decided, until both are."""
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {

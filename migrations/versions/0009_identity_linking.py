@@ -42,11 +42,7 @@ def _create_link_proposal() -> None:
         sa.Column("token", sa.LargeBinary(), nullable=False),
         sa.Column("customer_id", sa.Uuid(), nullable=True),
         sa.Column("other_store", sa.Text(), nullable=False),
-        sa.Column("leads", sa.Boolean(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("code_hash", sa.LargeBinary(), nullable=True),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("token", name=op.f("pk_link_proposal")),
@@ -55,6 +51,7 @@ def _create_link_proposal() -> None:
     op.create_index(
         op.f("ix_link_proposal_customer_id_proposed_at"), "link_proposal", ["customer_id", "proposed_at"], unique=False
     )
+    op.create_index(op.f("ix_link_proposal_proposed_at"), "link_proposal", ["proposed_at"], unique=False)
 
 
 def _create_link_intent() -> None:
@@ -65,7 +62,6 @@ def _create_link_intent() -> None:
         sa.Column("other_store", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("agreed", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", "token", name=op.f("pk_link_intent")),
