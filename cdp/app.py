@@ -24,13 +24,15 @@ from cdp.console import console_mount, page
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.gate import Places
 from cdp.gather import Gatherer
-from cdp.house import House
+from cdp.house import House, file_kms
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
+from cdp.key_store import unlock
+from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
 from cdp.settings import Settings
-from cdp.stores import Store
+from cdp.stores import Store, Stores
 from schema.answers import FrontDoor
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
@@ -116,6 +118,17 @@ async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
 def writer_of(house: House) -> Writer:
     """The write door of a house."""
     return Writer(house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC))
+
+
+def writer_for(settings: Settings, stores: Stores) -> WriterFor:
+    """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
+
+    async def opened(name: str) -> Writer:
+        served = {name: stores[name]} if name in stores else {}
+        rings = {name: await unlock(store, file_kms(settings), settings.tenant) for name, store in served.items()}
+        return Writer(served, rings, settings.regions, lambda: datetime.now(UTC))
+
+    return opened
 
 
 def front_door(house: House) -> FrontDoor:

@@ -25,6 +25,7 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.command_groups"),
     ("cdp.app",),
     ("schema",),
+    ("cdp.linking",),
     ("cdp.ingest", "cdp.query", "cdp.worker"),
     ("cdp.admission",),
     ("cdp.insight",),
@@ -228,6 +229,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.key_store",  # the keys of a store
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
+        "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.app",  # the starter policy
         "cdp.consent.policy_rows",  # the next version of the policy
     }
