@@ -23,6 +23,7 @@ from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.gate import Places
+from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
 from cdp.house import House, file_kms
 from cdp.ingest import Writer
@@ -39,6 +40,7 @@ from schema.explain import explain
 from schema.plan.document import Documents
 
 KEYS_FILE: Final = Path("tokens/jwks.json")
+MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -131,6 +133,13 @@ def writer_for(settings: Settings, stores: Stores) -> WriterFor:
     return opened
 
 
+def outgoing_of(settings: Settings) -> Outgoing:
+    """The way to customers: the operator's gateway, or files for a laptop."""
+    if settings.gateway_url is None:
+        return Outgoing(SpoolGateway(settings.home / MESSAGES, settings.environment))
+    return Outgoing(HttpGateway(settings.gateway_url, settings.gateway_token))
+
+
 def front_door(house: House) -> FrontDoor:
     """The read and write journeys of a house behind its schema."""
     stores = {
@@ -143,7 +152,8 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())
+    settings = house.settings
+    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing_of(settings))
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -169,6 +179,7 @@ def serve_house(house: House) -> ASGIApp:
         await front.plan_registered()
         keep_for_good()
         yield
+        await front.outgoing.close()
 
     return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}, lifespan=planned))
 

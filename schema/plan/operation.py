@@ -32,6 +32,8 @@ from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
 INTROSPECTION = ("__schema", "__type")
+WITHOUT_CUSTOMER = ("ingest", "proposeLink")
+"""Orders whose answer is at hand: no customer is read after them."""
 PAGE_CATEGORIES = {
     "region": "identity.region",
     "kind": "identity.status",
@@ -174,7 +176,7 @@ class _Builder:
             assert isinstance(node, GraphQLInterfaceType)
             for of in self.selecting.schema.get_implementations(node).objects:
                 root.reads[of.name] = self.object(of, root, (root.key,))
-        elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
+        elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:
             root.picks = compile_picks(self.selecting, child_type(definition), sets)

@@ -9,12 +9,15 @@ from graphql.execution.values import VariableValues
 
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
+from cdp.gateway import Outgoing
 from cdp.ingest import Outcome, Writer
+from cdp.linking import Linking
 from cdp.numbers import PhoneNumber, facts
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
+from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.targets import Reach, bind, wanted_customer
@@ -35,6 +38,7 @@ class Run:
     asked: Asked
     query: Query
     writer: Writer
+    outgoing: Outgoing
 
     async def data(self) -> str:
         """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
@@ -99,7 +103,13 @@ class Run:
             return to_json(root.picks.type_name)
         if root.name == "ingest":
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
-        event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+        if root.name == "proposeLink":
+            return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+        event_id: str | None = None
+        if root.name in ("confirmLink", "unlink"):
+            outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
+        else:
+            event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
         customers = await self._customers(root, outcome)
         payload: dict[str, str] = {}
         for key, name, below in root.picks.items:
@@ -108,6 +118,9 @@ class Run:
             else:
                 payload[key] = to_json(below.of(shown(event_id, outcome)) if below else root.picks.type_name)
         return _object(payload)
+
+    def _linking(self) -> Linking:
+        return Linking(self.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""
