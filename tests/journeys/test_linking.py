@@ -563,6 +563,23 @@ async def test_what_was_ended_is_not_brought_back_by_what_was_meant_before(world
     await no_link(world)
 
 
+async def test_a_link_ends_whatever_the_clock_says_that_made_it(world: World) -> None:
+    await linked(world)
+    for store in ("cn", "hk"):
+        await change(world, store, "UPDATE link SET state_at = state_at + interval '1 hour' WHERE state = 'ACTIVE'")
+    await unlink(world, HONG_KONG_NUMBER)
+    await no_link(world)
+
+
+async def test_a_link_is_ended_with_the_store_that_was_meant(world: World) -> None:
+    await linked(world)
+    told = (await world.ask(UNLINK, number=HONG_KONG_NUMBER, other="HK"))["data"]["unlink"]
+    assert (told["outcome"]["status"], told["customer"]["regions"]) == ("DUPLICATE", ["CN-GD", "HK"])
+    told = (await world.ask(UNLINK, number=HONG_KONG_NUMBER, other="CN-GD"))["data"]["unlink"]
+    assert (told["outcome"]["status"], told["customer"]["regions"]) == ("ACCEPTED", ["HK"])
+    await no_link(world)
+
+
 async def test_old_proposals_are_forgotten(world: World) -> None:
     await propose(world)
     await heal(world)
