@@ -321,7 +321,12 @@ async def test_the_code_of_another_proposal_is_a_wrong_one(world: World) -> None
     if code != other_code:
         assert (await confirm(world, token, other_code))["outcome"] == refused("LINK_CODE_WRONG", "code")
         assert (await confirm(world, other_token, code))["outcome"] == refused("LINK_CODE_WRONG", "code")
+    # Not even one who writes to the database moves a code from one to the other.
+    first = "(SELECT code_hash FROM link_proposal ORDER BY proposed_at LIMIT 1)"
+    await change(world, "hk", f"UPDATE link_proposal SET code_hash = {first}")
+    assert (await confirm(world, other_token, code))["outcome"] == refused("LINK_CODE_WRONG", "code")
     await no_link(world)
+    assert (await confirm(world, token, code))["outcome"] == ACCEPTED
 
 
 async def test_an_old_proposal_is_over(world: World) -> None:
