@@ -10,12 +10,13 @@ from typing import Annotated, Final
 
 import typer
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of
+from cdp.app import explain_document, prepare, serve_house, verifier_of, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.linking import link_job
 from cdp.load import load_file
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
@@ -104,16 +105,17 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    """Do what happens later: links to carry, months ahead, old outbox rows. Ends with the running job on SIGTERM."""
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_databases(settings) as stores:
+            todo = (*jobs(outbox_days), link_job(writer_for(settings, stores)))
             if once:
-                return await work_once(stores.values(), jobs(outbox_days))
+                return await work_once(stores.values(), todo)
             stop = asyncio.Event()
             stop_on_signals(stop)
-            await work(stores.values(), jobs(outbox_days), stop)
+            await work(stores.values(), todo, stop)
             return 0
 
     if failed := run(keep_in_order()):

@@ -8,6 +8,7 @@
     ├── Unavailable             right question, wrong moment: may be tried again
     │   ├── StoreUnavailable    a store did not answer in time
     │   ├── AuditUnavailable    the audit entry could not be made durable
+    │   ├── GatewayUnavailable  a message could not be handed to the operator's gateway
     │   └── EmbeddedUnavailable the PostgreSQL of a laptop could not be started
     └── SettingsInvalid         the process may not start like this
 
@@ -94,6 +95,12 @@ class AuditUnavailable(Unavailable):
     """Without a durable audit entry no answer leaves."""
 
     code = "AUDIT_UNAVAILABLE"
+
+
+class GatewayUnavailable(Unavailable):
+    """The message says what failed, and neither to whom nor what was to be sent."""
+
+    code = "GATEWAY_UNAVAILABLE"
 
 
 class EmbeddedUnavailable(Unavailable):

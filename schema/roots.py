@@ -165,6 +165,13 @@ class MergeProposal:
     too_many: str | None = word("Of which identifiers one person would have too many; such a merge is refused.")
 
 
+@strawberry.type(description="What became of a proposal; it says nothing of who holds the other number, if anybody.")
+class LinkProposal:
+    outcome: Outcome = word("What became of it.")
+    token: strawberry.ID | None = word("Confirms the link once, together with the code.")
+    expires_at: Instant | None = word("Until when it can be confirmed.")
+
+
 @strawberry.type(description="What a number is, whoever holds it.")
 class NumberFacts:
     number: str | None = word("The number in E.164; null for a short code, by which nobody is known.")
@@ -222,7 +229,7 @@ class Query:
     me: Me = root("Who is asking.")
 
 
-@strawberry.type(description="Orders. Each makes one event and hands it to the write journey.")
+@strawberry.type(description="Orders. Each makes events and hands them to the write journey.")
 class Mutation:
     ingest: list[Outcome] = root(
         "Take in events; each has its own outcome, in order.",
@@ -242,6 +249,24 @@ class Mutation:
         argument("input", MergeInput, "Which two."),
     )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
+    propose_link: LinkProposal = root(
+        "Two numbers that two stores keep are to be one customer's. If anybody holds the other one, it is sent a code.",
+        argument("number", str, "A number the customer holds; its side leads."),
+        argument("otherNumber", str, "The number they hold elsewhere."),
+        argument("region", Region | None, "Where the first number's record lives; by default the number's own.", None),
+        argument("otherRegion", Region | None, "The same of the other number.", None),
+    )
+    confirm_link: OrderPayload = root(
+        "The customer has the code, and so the other number: they are one customer from now on.",
+        argument("token", strawberry.ID, "The proposal's token."),
+        argument("code", str, "The six digits that were sent to the other number."),
+    )
+    unlink: OrderPayload = root(
+        "The two sides forget each other; one that does not answer now is told when it does.",
+        argument("number", str, "A number the customer holds, on either side."),
+        argument("region", Region | None, "Where its record lives; by default the number's own.", None),
+        argument("otherRegion", Region | None, "Whose store is to be forgotten; by default every other one.", None),
+    )
 
 
 @strawberry.directive(

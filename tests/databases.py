@@ -52,3 +52,16 @@ class Server:
             yield self.url(name)
         finally:
             await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @asynccontextmanager
+    async def away(self, url: str) -> AsyncIterator[None]:
+        """While the block runs nobody can connect to the database at `url`, and those who were are not."""
+        name = urlsplit(url).path[1:]
+        await self.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        await self.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+        await self.execute(f'ALTER DATABASE "{name}_away" ALLOW_CONNECTIONS true')
+        try:
+            yield
+        finally:
+            await self.execute(f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')

@@ -4,7 +4,7 @@ from sqlalchemy import ARRAY, Boolean, Column, ForeignKeyConstraint, Index, Inte
 from sqlalchemy import text as literal
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 
-from cdp.tables import by_customer, by_identifier, instant, of_customer, reference, row_key, sealed, text, texts
+from cdp.tables import by_customer, by_identifier, instant, of_customer, queue, reference, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
 from privacy.seal import CellType
 from privacy.vocabulary import RetentionClass
@@ -160,9 +160,44 @@ link = by_customer(
     text("state"),
     instant("state_at", nullable=False),
     of_customer(),
+    Index(
+        "ix_link_one_stands",
+        "customer_id",
+        "other_store",
+        unique=True,
+        postgresql_where=literal("state = 'ACTIVE'"),
+        info={"serves": "the link of a customer to another store, of which one stands at a time"},
+    ),
 )
 
 link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
+
+link_proposal = by_identifier(
+    "link_proposal",
+    "token",
+    Column("customer_id", Uuid),
+    text("other_store"),
+    instant("proposed_at", nullable=False),
+    Column("code_hash", LargeBinary),
+    Column("tries", Integer, nullable=False),
+    Index(None, "customer_id", "proposed_at", info={"serves": "what was proposed lately to, or for, a customer"}),
+    Index(None, "proposed_at", info={"serves": "what is too old to be kept"}),
+)
+"""One side of a link that was proposed: no customer where nobody is asked, a code until it is used, on the side that
+proposed.
+"""
+
+link_intent = queue(
+    "link_intent",
+    Column("token", LargeBinary, primary_key=True),
+    text("other_store"),
+    text("state"),
+    instant("at", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    instant("due_at", nullable=False),
+    Index(None, "bucket", "due_at", info={"serves": "the links that are to be carried to both sides next"}),
+)
+"""What both sides of a link are to become, in the store where that was decided, until both are."""
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {
@@ -172,3 +207,5 @@ IDENTIFIER_INDEXES = {
     "document": BlindIndex(uid=5, name="document", version=1),
 }
 """By the kind of identifier in `identifier_index`; a customer key has no column, but a uid of its own."""
+CODE_INDEX = BlindIndex(uid=103, name="linkCode", version=1)
+"""The keyed hash of a one-time code, together with the token it is for."""

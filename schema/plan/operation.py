@@ -34,6 +34,8 @@ from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
 INTROSPECTION = ("__schema", "__type")
+WITHOUT_CUSTOMER = ("ingest", "proposeLink")
+"""Orders whose answer is at hand: no customer is read after them."""
 PAGE_CATEGORIES = {
     "region": "identity.region",
     "kind": "identity.status",
@@ -206,7 +208,7 @@ class _Builder:
                 inner = OperationRoot(side, name, None, nodes)
                 root.reads[side] = self.object(self.customer, inner, (root.key, name))
             self.payload(root, child_type(definition))
-        elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
+        elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:
             root.picks = compile_picks(self.selecting, child_type(definition), sets)

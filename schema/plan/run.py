@@ -8,11 +8,14 @@ from graphql.execution.values import VariableValues
 
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
+from cdp.gateway import Outgoing
 from cdp.ingest import Outcome, Writer
+from cdp.linking import Linking
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
+from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
@@ -36,6 +39,7 @@ class Run:
     asked: Asked
     query: Query
     writer: Writer
+    outgoing: Outgoing
 
     async def data(self) -> str:
         """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
@@ -105,9 +109,18 @@ class Run:
             return to_json(root.picks.type_name)
         if root.name == "ingest":
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
-        event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+        if root.name == "proposeLink":
+            return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+        event_id: str | None = None
+        if root.name in ("confirmLink", "unlink"):
+            outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
+        else:
+            event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
         customers = await self._customers(root, outcome)
         return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
+
+    def _linking(self) -> Linking:
+        return Linking(self.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""

@@ -457,6 +457,7 @@ def test_no_made_up_customers_in_production(
     capsys.readouterr()
     monkeypatch.setenv("CDP_ENVIRONMENT", "production")
     monkeypatch.setenv("CDP_TOKEN_KEYS", "https://issuer.example/keys")
+    monkeypatch.setenv("CDP_GATEWAY_URL", "https://gateway.example/send")
     [line] = error_lines(capsys, "demo", "--reset", code=1)
     assert line.startswith("DEMO_REFUSED: ")
     monkeypatch.setenv("CDP_ENVIRONMENT", "test")
