@@ -119,6 +119,8 @@ class Part:
     policy_version: int
     consents: int
     destination: str
+    holding: UUID | None = None
+    """The holding by whose number the customer was found."""
     _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
 
     def shows_any(self, categories: Iterable[str]) -> bool:

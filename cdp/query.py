@@ -127,7 +127,7 @@ class Query:
         """The customers found that are in another store too; what may not be asked there is withheld."""
         away = []
         for want in wanted:
-            if want.kind in (KeyKind.ROW, KeyKind.REGION) or not homes.get(want.root.number):
+            if want.kind in (KeyKind.ROW, KeyKind.REGION, KeyKind.HOLDER) or not homes.get(want.root.number):
                 continue
             _, row = homes[want.root.number][0]
             for token, other, _leads in row[LINKS]:

@@ -15,6 +15,7 @@ from cdp.global_ids import GlobalId, link_id, row_id
 from privacy.keys import TokenSeal
 from privacy.masks import HIDDEN, masked
 from privacy.seal import SealedColumn
+from privacy.vocabulary import Withheld
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Reading:
     client: str
     audience: str
     findings: Findings
+    partner: bool
 
 
 class Item(Protocol):
@@ -76,10 +78,17 @@ class Scalar:
     inner: bool
     text: bool
     kind: type = object
+    ended: int = -1
+    """The index of the instant from which on it is the operator's own, for the service and the law; -1 for never."""
+    offers: bool = False
+    """Whether it is asked for anything else."""
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> Any:
         part = parts[0]
         if not self.inner and not part.sees(self.spot, reading.findings):
+            return None
+        if self.ended >= 0 and (self.offers or reading.partner) and row[self.ended] is not None:
+            reading.findings.withhold(self.spot.path, Withheld.HOLDING_ENDED)
             return None
         first, *rest = [row[index] for index in self.indexes]
         if first is not None and self.sealed is not None:
@@ -98,7 +107,10 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The sealed global id of a row: of the link where a customer is linked, of the row otherwise."""
+    """The sealed global id of a row: of the link where a customer is linked, of the row otherwise.
+
+    To a partner who came by a number it is good for as long as that number is the customer's.
+    """
 
     key: str
     type_name: str
@@ -106,9 +118,10 @@ class Token:
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> str:
         part = parts[0]
-        if self.type_name == "Customer" and part.link is not None:
+        holding = part.holding if reading.partner else None
+        if self.type_name == "Customer" and part.link is not None and holding is None:
             return link_id(reading.tokens, reading.audience, part.link)
-        named = GlobalId(self.type_name, part.store, part.customer_id, row[self.row_id])
+        named = GlobalId(self.type_name, part.store, part.customer_id, row[self.row_id], holding=holding)
         return row_id(reading.tokens, reading.audience, named)
 
 

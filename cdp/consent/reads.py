@@ -2,28 +2,49 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
 from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
 CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
+AGREED = [word.value for word in (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)]
 STATES = {state.value: state for state in CustomerState}
 OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
-def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:
-    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`)."""
-    return select(func.row(*CONSENT_COLUMNS)).where(
+class Alone(NamedTuple):
+    """The holding (`held`, a row with its `valid_to`) by whose number a customer was found, and which of the words
+    about a number alone are about it.
+    """
+
+    held: FromClause
+    about: ColumnElement[bool]
+
+
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone | None) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`).
+
+    What was agreed to for one number alone is heard of whoever was found by that number, and has run out when the
+    holding has an end; it allows nothing about the customer as a whole. A refusal is heard whatever it is about.
+    """
+    bound, columns = consent_event.c.holding_id, list[ColumnElement[Any]](CONSENT_COLUMNS)
+    heard = or_(bound.is_(None), consent_event.c.type.not_in(AGREED))
+    if alone is not None:
+        heard = or_(heard, alone.about)
+        lasts = or_(bound.is_(None), alone.held.c.valid_to.is_(None))
+        expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
+        columns[ConsentFact._fields.index("expires_at")] = expiry
+    rows = select(func.row(*columns)).where(
         consent_event.c.customer_id == key,
         or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
-        # What was agreed to for one number alone allows nothing about the customer as a whole; a refusal is heard.
-        or_(consent_event.c.holding_id.is_(None), consent_event.c.type != ConsentType.GIVEN.value),
+        heard,
     )
+    return rows if alone is None else rows.correlate(alone.held)
 
 
 def objection_rows(key: ColumnElement[Any]) -> Select[Any]:

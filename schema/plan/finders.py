@@ -16,14 +16,16 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    cast,
     column,
     func,
     literal_column,
+    null,
     true,
 )
 
 from cdp.global_ids import NOBODY
-from cdp.identity.reads import holder_of, link_stands
+from cdp.identity.reads import holding_lasts, holding_of, link_stands
 from cdp.identity.tables import identifier_index, link_index
 from cdp.statement import KeyKind, Way
 
@@ -37,6 +39,9 @@ class Root(Protocol):
     row_key: str
 
 
+NO_HOLDING: ColumnElement[Any] = cast(null(), Uuid())
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Where a root's rows come from, which key each is for, and how a page of them is cut."""
@@ -44,6 +49,10 @@ class Found:
     rows: FromClause
     key_no: ColumnElement[Any]
     page: Callable[[Select[Any]], Select[Any]]
+    came_by: ColumnElement[Any] = NO_HOLDING
+    """The holding by whose number they were found."""
+    held: FromClause | None = None
+    """That holding's row in the index, where this very request named the number."""
 
 
 def _all(rows: Select[Any]) -> Select[Any]:
@@ -61,10 +70,10 @@ def _keys(number: int, **types: Any) -> Any:
 def _by_number(root: Root) -> Found:
     number, owner = root.number, root.owner
     keys = _keys(number, key=LargeBinary(), as_of=DateTime(timezone=True))
-    role = bindparam(f"r{number}_role", type_=Text())
-    held = holder_of(keys.c.key, role, keys.c.as_of).correlate(keys).lateral(f"n{number}")
+    roles = [bindparam(f"r{number}_{name}", type_=Text()) for name in ("role", "stand_in")]
+    held = holding_of(keys.c.key, roles, keys.c.as_of).correlate(keys).lateral(f"n{number}")
     rows = keys.join(held, true()).join(owner, owner.c.customer_id == held.c.customer_id)
-    return Found(rows, keys.c.key_no, _all)
+    return Found(rows, keys.c.key_no, _all, held.c.holding_id, held)
 
 
 def _by_identifier(root: Root) -> Found:
@@ -77,8 +86,10 @@ def _by_identifier(root: Root) -> Found:
 
 def _by_customer(root: Root) -> Found:
     number, owner = root.number, root.owner
-    keys = _keys(number, key=Uuid())
-    return Found(keys.join(owner, owner.c.customer_id == keys.c.key), keys.c.key_no, _all)
+    keys = _keys(number, key=Uuid(), held=Uuid())
+    lasts = holding_lasts(keys.c.key, keys.c.held)
+    rows = keys.join(owner, (owner.c.customer_id == keys.c.key) & lasts)
+    return Found(rows, keys.c.key_no, _all, keys.c.held)
 
 
 def _by_link(root: Root) -> Found:
@@ -92,10 +103,10 @@ def _by_link(root: Root) -> Found:
 
 def _by_row(root: Root) -> Found:
     number, owner, main = root.number, root.owner, root.main
-    keys = _keys(number, key=Uuid(), row=Uuid())
-    rows = keys.join(owner, owner.c.customer_id == keys.c.key)
+    keys = _keys(number, key=Uuid(), row=Uuid(), held=Uuid())
+    rows = keys.join(owner, (owner.c.customer_id == keys.c.key) & holding_lasts(keys.c.key, keys.c.held))
     mine = (main.c.customer_id == keys.c.key) & (main.c[root.row_key] == keys.c.row)
-    return Found(rows.join(main, mine), keys.c.key_no, _all)
+    return Found(rows.join(main, mine), keys.c.key_no, _all, keys.c.held)
 
 
 def _by_region(root: Root, way: Way) -> Found:
@@ -114,6 +125,7 @@ def _by_region(root: Root, way: Way) -> Found:
 
 FINDERS: dict[KeyKind, Callable[[Root], Found]] = {
     KeyKind.NUMBER: _by_number,
+    KeyKind.HOLDER: _by_number,
     KeyKind.IDENTIFIER: _by_identifier,
     KeyKind.CUSTOMER: _by_customer,
     KeyKind.LINK: _by_link,

@@ -26,7 +26,7 @@ class Order:
     """The field that names the new row, filled with the event's id."""
 
 
-CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt")
+CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt", "numberOnly")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),

@@ -127,6 +127,9 @@ class Reference:
         return verdict
 
     async def scalar(self, thing: Thing, declaration: ColumnField, style: str | None, at: Field) -> Any:
+        if await self.over(thing, declaration, at):
+            at.request.withheld[at.path, "HOLDING_ENDED", None, None] += 1
+            return None
         first, *rest = [await self.memory.value(thing, source) for source in declaration.sources]
         column = declaration.sources[0]
         if first is not None and isinstance(column, Column) and "sealed" in column.info:
@@ -143,6 +146,12 @@ class Reference:
             if first == HIDDEN and get_named_type(at.info.return_type).name != "String":
                 return None
         return as_text(first if declaration.render is None else declaration.render(first, *rest))
+
+    async def over(self, thing: Thing, declaration: ColumnField, at: Field) -> bool:
+        """Whether what the value is of has an end, and the reader is a partner or asks for anything but the service."""
+        if declaration.ends is None or await self.memory.value(thing, declaration.ends) is None:
+            return False
+        return at.request.caller.partner or at.request.purpose.partition(".")[0] not in {"service", "legal"}
 
     async def opened(self, thing: Thing, column: Column[Any], cell: bytes, request: Request) -> Any:
         side, sealed = thing.sides[0], column.info["sealed"]

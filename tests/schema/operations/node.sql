@@ -1,8 +1,8 @@
 -- by customer
 SELECT 4 AS root, k4.key_no AS key_no, row(c4.customer_id, c4.state, CASE WHEN c4.is_minor THEN c4.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c4.customer_id, c4.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
+FROM policy_version), k4.held, c4.customer_id, c4.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c4.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c4.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c4.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
@@ -11,14 +11,16 @@ FROM link
 WHERE link.customer_id = c4.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_5 
 FROM customer_region 
 WHERE customer_region.customer_id = c4.customer_id)) AS list0 
-FROM unnest($1::UUID[]) WITH ORDINALITY AS k4(key, key_no) JOIN customer AS c4 ON c4.customer_id = k4.key 
+FROM unnest($1::UUID[], $2::UUID[]) WITH ORDINALITY AS k4(key, held, key_no) JOIN customer AS c4 ON c4.customer_id = k4.key AND (k4.held IS NULL OR (SELECT number_holding.valid_to IS NULL AS anon_1 
+FROM number_holding 
+WHERE number_holding.customer_id = k4.key AND number_holding.holding_id = k4.held)) 
 WHERE c4.state != 'ERASED'
 
 -- by row
 SELECT 5 AS root, k5.key_no AS key_no, row(c5.customer_id, c5.state, CASE WHEN c5.is_minor THEN c5.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), m5.bill_id, m5.bill_no, m5.amount_due_minor, m5.currency) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
+FROM policy_version), k5.held, m5.bill_id, m5.bill_no, m5.amount_due_minor, m5.currency) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
 FROM consent_event 
-WHERE consent_event.customer_id = c5.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = c5.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
 FROM objection 
 WHERE objection.customer_id = c5.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
 FROM data_key 
@@ -28,6 +30,8 @@ WHERE link.customer_id = c5.customer_id AND link.state = 'ACTIVE' ORDER BY link.
 FROM bill_line AS t5_3 
 WHERE t5_3.customer_id = c5.customer_id AND t5_3.bill_id = m5.bill_id ORDER BY t5_3.line_no ASC 
  LIMIT $1::INTEGER)) AS list0 
-FROM unnest($2::UUID[], $3::UUID[]) WITH ORDINALITY AS k5(key, row, key_no) JOIN customer AS c5 ON c5.customer_id = k5.key JOIN bill AS m5 ON m5.customer_id = k5.key AND m5.bill_id = k5.row 
+FROM unnest($2::UUID[], $3::UUID[], $4::UUID[]) WITH ORDINALITY AS k5(key, row, held, key_no) JOIN customer AS c5 ON c5.customer_id = k5.key AND (k5.held IS NULL OR (SELECT number_holding.valid_to IS NULL AS anon_1 
+FROM number_holding 
+WHERE number_holding.customer_id = k5.key AND number_holding.holding_id = k5.held)) JOIN bill AS m5 ON m5.customer_id = k5.key AND m5.bill_id = k5.row 
 WHERE c5.state != 'ERASED'
 
