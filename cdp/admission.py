@@ -16,7 +16,7 @@ from cdp.consent.reads import facts_of, latest_known, together
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, LEADER, OTHERS, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, HELD, LEADER, OTHERS, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -102,6 +102,7 @@ class Admission:
             self._policy.version,
             len(consents),
             self._request.destination,
+            head[HELD],
         )
 
     def _birth_of(self, facts: Facts, cell: bytes, keys: Collection[KeyRow]) -> date:

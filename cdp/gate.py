@@ -120,7 +120,14 @@ class Part:
     policy_version: int
     consents: int
     destination: str
+    holding: UUID | None = None
+    """The holding by whose number the customer was found."""
+    holder: UUID = field(init=False)
+    """Whose that holding is: one of those this one was merged with, perhaps."""
     _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
+
+    def __post_init__(self) -> None:
+        self.holder = self.customer_id
 
     @property
     def leader(self) -> UUID:

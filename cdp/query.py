@@ -133,7 +133,7 @@ class Query:
         """The customers found that are in another store too; what may not be asked there is withheld."""
         away = []
         for want in wanted:
-            if want.kind in (KeyKind.ROW, KeyKind.REGION) or not homes.get(want.root.number):
+            if want.kind in (KeyKind.ROW, KeyKind.REGION, KeyKind.HOLDER) or not homes.get(want.root.number):
                 continue
             home = homes[want.root.number][0][0]
             links = {link[:2] for store, row in homes[want.root.number] if store == home for link in row[LINKS]}
@@ -254,7 +254,11 @@ def _persons(rows: Rows) -> Sequence[Rows]:
 def _as_one(parts: list[Part]) -> list[Part]:
     """The records of one person in a store: where one of them is linked, the person is."""
     if len(parts) > 1:
-        parts[0].link = min((part.link for part in parts if part.link is not None), default=None)
+        first = parts[0]
+        first.link = min((part.link for part in parts if part.link is not None), default=None)
+        for part in parts:
+            if part.holding is not None:
+                first.holding, first.holder = part.holding, part.customer_id
     return parts
 
 

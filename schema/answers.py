@@ -62,7 +62,7 @@ class FrontDoor:
         at = datetime.now(UTC)
         asked = Asked(caller, plan, at)
         reach = Reach(self.settings, self.query.stores, self.tokens, caller, at)
-        reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings())
+        reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
         run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
         data = await run.data()
         entry_id = await self.query.write_down(asked)

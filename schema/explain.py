@@ -12,6 +12,7 @@ from schema.plan.run import MOST_COST
 KINDS: dict[str, tuple[KeyKind, ...]] = {
     "customers": (KeyKind.REGION,),
     "customer": (KeyKind.NUMBER, KeyKind.LINK),
+    "sameHolderSince": (KeyKind.HOLDER,),
     "node": (KeyKind.ROW,),
 }
 """The kinds of key shown for a root; an order reads its customer by id."""

@@ -11,10 +11,10 @@ from cdp.accountability import Reason
 from cdp.numbers import NumberKind
 from cdp.outcome import Status
 from privacy.vocabulary import ConsentKind
-from schema.fields import REQUIRED, Plain, argument, word
+from schema.fields import REQUIRED, SERVICE, Plain, answer, argument, personal, word
 from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
 from schema.interaction import Direction, TicketType
-from schema.words import EventDocument, Instant, Node, Region
+from schema.words import Day, EventDocument, Instant, Node, Region
 
 
 def given(description: str, default: object = REQUIRED) -> Any:
@@ -75,6 +75,7 @@ class ConsentInput:
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
     notice: str | None = given("The text the customer was shown.", None)
     expires_at: Instant | None = given("Until when it holds.", None)
+    number_only: bool | None = given("Whether it is about the subject's number alone, and ends with it.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
@@ -203,8 +204,15 @@ class Query:
         argument("number", str | None, "A number in any written form.", None),
         argument("identifier", IdentifierInput | None, "Another identifier.", None),
         argument("region", Region | None, "Where the record lives: needed for a number without its country.", None),
-        argument("role", HoldingRole, "What the customer is to the number.", HoldingRole.USER),
-        argument("asOf", Instant | None, "Whose number it was at this instant; by default now.", None),
+        argument(
+            "role",
+            HoldingRole | None,
+            "What the customer is to the number; by default its user, or its registered holder where it has none.",
+            None,
+        ),
+        argument(
+            "asOf", Instant | None, "Whose number it was at this instant; by default now. Not for partners.", None
+        ),
     )
     customers: CustomerConnection | None = root(
         "The customers of one region, page by page.",
@@ -214,6 +222,14 @@ class Query:
     )
     propose_merge: MergeProposal | None = root(
         "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
+    same_holder_since: bool | None = answer(
+        personal("number.holding", purposes=(*SERVICE, "partner")),
+        "Whether whoever holds a number has held it since the beginning of a day. A partner gets null, listed as "
+        "WITHHELD, where nobody holds it as where the holder did not agree.",
+        argument("number", str, "A number in any written form."),
+        argument("date", Day, "The day, which must have begun."),
+        argument("region", Region | None, "Where the number was written down.", None),
     )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",

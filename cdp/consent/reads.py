@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
@@ -13,18 +13,39 @@ from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
 CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
+AGREED = [word.value for word in (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)]
 STATES = {state.value: state for state in CustomerState}
 OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
-def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:
-    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`)."""
-    return select(func.row(*CONSENT_COLUMNS)).where(
+class Alone(NamedTuple):
+    """The holding (`held`, a row with its `valid_to`) by whose number a customer was found, and which of the words
+    about a number alone are about it.
+    """
+
+    held: FromClause
+    about: ColumnElement[bool]
+
+
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone | None) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`).
+
+    What was agreed to for one number alone is heard of whoever was found by that number, and has run out when the
+    holding has an end; it allows nothing about the customer as a whole. A refusal is heard whatever it is about.
+    """
+    bound, columns = consent_event.c.holding_id, list[ColumnElement[Any]](CONSENT_COLUMNS)
+    heard = or_(bound.is_(None), consent_event.c.type.not_in(AGREED))
+    if alone is not None:
+        heard = or_(heard, alone.about)
+        lasts = or_(bound.is_(None), alone.held.c.valid_to.is_(None))
+        expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
+        columns[ConsentFact._fields.index("expires_at")] = expiry
+    rows = select(func.row(*columns)).where(
         consent_event.c.customer_id == key,
         or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
-        # What was agreed to for one number alone allows nothing about the customer as a whole; a refusal is heard.
-        or_(consent_event.c.holding_id.is_(None), consent_event.c.type != ConsentType.GIVEN.value),
+        heard,
     )
+    return rows if alone is None else rows.correlate(alone.held)
 
 
 def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
@@ -32,7 +53,9 @@ def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
     return select(func.row(*OBJECTION_COLUMNS)).where(objection.c.customer_id == key)
 
 
-def other_rows(owner: FromClause, other: FromClause, purposes: Sequence[str]) -> ColumnElement[Any]:
+def other_rows(
+    owner: FromClause, other: FromClause, purposes: Sequence[str], alone: Alone | None
+) -> ColumnElement[Any]:
     """What is known of those a customer was merged with, as (id, state, is minor, consents, objections); NULL where
     nobody was.
     """
@@ -42,7 +65,7 @@ def other_rows(owner: FromClause, other: FromClause, purposes: Sequence[str]) ->
             key,
             other.c.state,
             other.c.is_minor,
-            func.array(consent_rows(key, purposes).correlate(other).scalar_subquery()),
+            func.array(consent_rows(key, purposes, alone).correlate(other).scalar_subquery()),
             func.array(objection_rows(key).correlate(other).scalar_subquery()),
         )
     ).where(key == any_(owner.c.cluster), key != owner.c.customer_id, other.c.state != CustomerState.ERASED.value)

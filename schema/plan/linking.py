@@ -80,7 +80,7 @@ def crossing(schema: GraphQLSchema, asked: Asked, reach: Reach) -> Crossing:
 
     async def may_cross(store: str, customer_id: UUID, other: str) -> Withheld | None:
         at, there = reach.stores[store], reach.settings.jurisdiction_of(other)
-        bound = lists | {f"r{read.root.number}_key": customer_id}
+        bound = lists | {f"r{read.root.number}_key": customer_id, f"r{read.root.number}_held": None}
         keys, shared = [bound[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
         rows = await at.gatherer.rows(statement, keys, shared)
         for row in rows:

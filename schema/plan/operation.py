@@ -15,19 +15,21 @@ from graphql import (
     parse,
 )
 from graphql.execution.values import VariableValues
+from sqlalchemy import DateTime, bindparam
 
 from cdp.asked import masks_of
 from cdp.gate import Spot
+from cdp.identity.reads import same_holder
 from cdp.query import Root
-from cdp.rendering import Writer
-from cdp.shape import Connection, Listing, Many, Node
+from cdp.rendering import Bare, Writer
+from cdp.shape import Connection, Listing, Many, Node, Scalar
 from cdp.statement import CUSTOMER_ID, Statement, Way
 from privacy.keys import TokenSeal
 from privacy.log import Form
 from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
-from schema.plan.declared import child_type, node_type, record_of
+from schema.plan.declared import child_type, declaration_of, node_type, record_of
 from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
@@ -195,6 +197,8 @@ class _Builder:
             root.reads["Customer"] = self.object(child_type(definition), root, (root.key,))
         elif root.name == "customers":
             root.reads["Customer"] = self.page(child_type(definition), root, definition)
+        elif root.name == "sameHolderSince":
+            root.reads["Customer"] = self.holder(root)
         elif root.name == "node":
             node = self.selecting.schema.type_map["Node"]
             assert isinstance(node, GraphQLInterfaceType)
@@ -241,6 +245,19 @@ class _Builder:
         joined = tuple(_spot(item) for item in node.items if isinstance(item, Many | Connection | Listing))
         made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node), asked)
         return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
+
+    def holder(self, root: OperationRoot) -> ReadRoot:
+        """A question about whoever holds a number: one value, and nothing else of them."""
+        query, customer = self.selecting.schema.query_type, self.selecting.schema.type_map["Customer"]
+        assert query is not None
+        assert isinstance(customer, GraphQLObjectType)
+        compiler = self.compiler(customer)
+        sql, spot = compiler.sql, compiler.spot((root.key,), declaration_of(query, root.name).governance)
+        since = bindparam(f"r{sql.number}_since", type_=DateTime(timezone=True))
+        index = sql.head.add(same_holder(sql.tag, sql.key, since, sql.as_of))
+        node = Node((Scalar(root.key, spot, (index,), None, None, -1, inner=False, text=False, kind=bool),))
+        asked = frozenset() if spot.refused else frozenset({spot.category or ""})
+        return ReadRoot(Root(sql.number, (root.key,), node, (), Bare(node, {}), asked), sql, [], {None: 1})
 
     def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:
         compiler = self.compiler(node_type(of))

@@ -28,7 +28,7 @@ class Order:
     """Whether it joins or parts two records, and only those who look after these may give it."""
 
 
-CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt")
+CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt", "numberOnly")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),

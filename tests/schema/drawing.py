@@ -36,7 +36,7 @@ PURPOSES = (
 )
 PEOPLE = (*NUMBERS, *("many", "b-cn", "b-hk") * 5)
 """Whom questions are about: mostly those of whom there is much to tell."""
-ROOTS = ("customer", "customers", "node", "numberFacts", "accountability", "me")
+ROOTS = ("customer", "customers", "node", "numberFacts", "accountability", "me", "sameHolderSince")
 OURS = {"customers", "accountability", "servingOperator"}
 """What partners may not ask."""
 WAYS = (
@@ -61,7 +61,8 @@ def documents(schema: str) -> st.SearchStrategy[tuple[DocumentNode, int]]:
     """Documents as they are drawn, each with a seed for its dress."""
     any_region = st.sampled_from(REGIONS).map(nodes.String)
     never = st.just(nodes.String("2025-06-01T00:00:00Z"))
-    scalars = {"Region": any_region, "DateTime": never, "Event": st.just(nodes.Null)}
+    day = st.just(nodes.String("2025-06-01"))
+    scalars = {"Region": any_region, "DateTime": never, "Event": st.just(nodes.Null), "Date": day}
     drawn = queries(schema, fields=ROOTS, custom_scalars=scalars, print_ast=lambda document: document, allow_null=False)
     return st.tuples(drawn, st.integers(0, 2**64 - 1))
 
@@ -171,6 +172,8 @@ class Dresser:
                 given = {"id": ("ID!", self.id_for(node))}
             case "numberFacts" | "accountability" if definition.args:
                 given = {"number": ("String!", self.number())}
+            case "sameHolderSince":
+                given = {"number": ("String!", self.number()), "date": ("Date!", self.day())}
             case _:
                 given = self.paging(node.name.value, definition, depth)
         if node.name.value == "customers":
@@ -197,14 +200,23 @@ class Dresser:
         number = "+8613999999999" if self.chance(0.03) else NUMBERS[self.random.choice(PEOPLE)]
         return str(self.random.choice(WAYS)(number))
 
+    def day(self) -> str:
+        if self.chance(0.03):
+            self.spoilt = self.spoilt or "DAY_INVALID"
+            return "9999-01-01"
+        return f"2025-0{self.random.randint(1, 3)}-{self.random.randint(10, 28)}"
+
     def customer(self) -> dict[str, tuple[str, Any]]:
         way = self.random.random()
         if way < 0.7:
             given: dict[str, tuple[str, Any]] = {"number": ("String", self.number())}
-            if self.chance(0.1):
+            if self.chance(0.1) and not self.partner:
                 given["asOf"] = ("DateTime", f"2025-0{self.random.randint(1, 9)}-15T00:00:00Z")
             if self.chance(0.1):
-                given["role"] = ("HoldingRole!", Word(self.random.choice(("USER", "PAYER", "ORG_ADMIN"))))
+                given["role"] = (
+                    "HoldingRole",
+                    Word(self.random.choice(("USER", "REGISTERED_HOLDER", "PAYER", "ORG_ADMIN"))),
+                )
             if self.chance(0.1):
                 given["id"] = ("ID", None)
             return given
