@@ -12,7 +12,8 @@ from cdp.app import check_document
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
-from cdp.house import open_databases
+from cdp.house import open_databases, open_house
+from cdp.identity.blocked import block, lift, read_blocked
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
 from cdp.serving import run
 from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
@@ -23,13 +24,16 @@ keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
+identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
     "policy": policy_group,
+    "identifiers": identifiers_group,
 }
 
+BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
@@ -110,6 +114,30 @@ def policy_load_command(file: PolicyFile) -> None:
             return await load_policy(stores.values(), rows, datetime.now(UTC))
 
     typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
+
+
+@identifiers_group.command("block")
+def identifiers_block_command(file: BlockedFile) -> None:
+    """Let nobody be identified by these from now on: events that try go to the dead letters. Keeps no value."""
+    _change_blocked(file, blocking=True)
+
+
+@identifiers_group.command("lift")
+def identifiers_lift_command(file: BlockedFile) -> None:
+    """Let somebody be identified by these again."""
+    _change_blocked(file, blocking=False)
+
+
+def _change_blocked(file: Path, *, blocking: bool) -> None:
+    settings, text = settings_of_command(), text_of(file)
+
+    async def change() -> int:
+        async with open_house(settings) as house:
+            found = read_blocked(house, text.removeprefix("\ufeff").splitlines())
+            await (block(house, found, datetime.now(UTC)) if blocking else lift(house, found))
+            return sum(map(len, found.values()))
+
+    typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
 
 
 def _summary(rows: PolicyRows) -> str:

@@ -230,6 +230,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.worker",  # months ahead, old outbox rows
         "cdp.app",  # the starter policy
         "cdp.consent.policy_rows",  # the next version of the policy
+        "cdp.identity.blocked",  # identifiers that identify nobody
     }
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries
     assert users("asyncpg.connect") == set()

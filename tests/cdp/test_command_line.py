@@ -32,7 +32,7 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
-    *("bench", "explain"),
+    *("bench", "explain", "identifiers"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -104,6 +104,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("documents", "list"),
         ("policy", "check"),
         ("policy", "load"),
+        ("identifiers", "block"),
+        ("identifiers", "lift"),
     ]
 
 
