@@ -32,7 +32,7 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
-    *("bench", "explain", "identifiers"),
+    *("bench", "explain", "match", "identifiers"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
