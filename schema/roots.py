@@ -146,6 +146,21 @@ class MergeProposal:
     too_many: str | None = word("Of which identifiers one person would have too many; such a merge is refused.")
 
 
+@strawberry.type(description="What one field adds to the likelihood that two records are one person's.")
+class MatchComponent:
+    field: str = word("What both tell.")
+    weight: float = word("How much it speaks for it, or against it where it is negative, in bits.")
+
+
+@strawberry.type(description="Two records that may be one person's: look at them with `proposeMerge`.")
+class MatchProposal:
+    customer: strawberry.ID = word("The one.")
+    other: strawberry.ID = word("The other.")
+    rule: str | None = word("The rule they were found by; null where it was their likelihood alone.")
+    score: float | None = word("How likely they are one person's, from 0 to 1; null where nobody worked it out.")
+    components: list[MatchComponent] = word("What the score is made of.")
+
+
 @strawberry.type(description="What a number is, whoever holds it.")
 class NumberFacts:
     number: str = word("The number in E.164.")
@@ -185,6 +200,11 @@ class Query:
     )
     propose_merge: MergeProposal | None = root(
         "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
+    merge_proposals: list[MatchProposal] = root(
+        "Records that the last `cdp match --keep` found and no steward has decided on. For stewards.",
+        argument("region", Region, "Whose records."),
+        argument("first", int, "How many at most, from 0 to 100: those by a rule, then the likeliest.", 20),
     )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",

@@ -115,7 +115,8 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads)
+        kept = any(root.name == "mergeProposals" for root in self.roots)
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or kept
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
         if any(root.name == "customers" for root in self.roots):
