@@ -173,6 +173,17 @@ async def test_what_a_steward_decided_is_not_proposed_again(house: House) -> Non
     assert ("wang-1", "paper-1") not in pairs(await found(house))
 
 
+async def test_a_number_on_one_card_is_one_persons_whoever_it_is_registered_for(house: House) -> None:
+    for key, role in (("wang-1", "USER"), ("wang-2", "REGISTERED_HOLDER")):
+        card = {"number": "13800138000", "simRef": "s", "iccid": "8986001234567890123"}
+        await take_in(house, event("NumberActivated", 2, {"customerKey": key}, eventId=f"n-{key}", role=role, **card))
+    proposals = pairs(await found(house))
+    assert proposals["wang-1", "wang-2"] == "number on card"
+    text = "kind,value,region\nnumber,13800138000,CN-GD\n"
+    await block(house, read_blocked(house, text.splitlines()), NOW)
+    assert ("wang-1", "wang-2") not in pairs(await found(house))
+
+
 async def test_what_is_blocked_identifies_nobody(house: House) -> None:
     text = "kind,value,region\ndocument,440106197703030011,CN-GD\nemail,lily@example.cn,CN-GD\n"
     await block(house, read_blocked(house, text.splitlines()), NOW)
