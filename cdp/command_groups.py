@@ -13,6 +13,7 @@ from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import open_databases, open_house
+from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
 from cdp.number_report import number_report
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
@@ -39,14 +40,17 @@ policy_group = typer.Typer(help="The policy of the stores: what the law asks, as
 numbers_group = typer.Typer(
     help="Numbers: what one is and who answers for it, and where mainland mobiles are from.", no_args_is_help=True
 )
+identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
     "policy": policy_group,
     "numbers": numbers_group,
+    "identifiers": identifiers_group,
 }
 
+BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
@@ -175,6 +179,30 @@ def numbers_load_segments_command(
     }
     counts |= Counter(one.segment.issuer for one in runs for _ in range(one.first, one.last + 1))
     output().print(table(f"Segments of {file.name}", ("what", "number"), counts.items()))
+
+
+@identifiers_group.command("block")
+def identifiers_block_command(file: BlockedFile) -> None:
+    """Let nobody be identified by these from now on: events that try go to the dead letters. Keeps no value."""
+    _change_blocked(file, blocking=True)
+
+
+@identifiers_group.command("lift")
+def identifiers_lift_command(file: BlockedFile) -> None:
+    """Let somebody be identified by these again."""
+    _change_blocked(file, blocking=False)
+
+
+def _change_blocked(file: Path, *, blocking: bool) -> None:
+    settings, text = settings_of_command(), text_of(file)
+
+    async def change() -> int:
+        async with open_house(settings) as house:
+            found = read_blocked(house, text.removeprefix("\ufeff").splitlines())
+            await (block(house, found, datetime.now(UTC)) if blocking else lift(house, found))
+            return sum(map(len, found.values()))
+
+    typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
 
 
 def _summary(rows: PolicyRows) -> str:

@@ -173,6 +173,21 @@ class LinkProposal:
     expires_at: Instant | None = word("Until when it can be confirmed.")
 
 
+@strawberry.type(description="What one field adds to the likelihood that two records are one person's.")
+class MatchComponent:
+    field: str = word("What both tell.")
+    weight: float = word("How much it speaks for it, or against it where it is negative, in bits.")
+
+
+@strawberry.type(description="Two records that may be one person's: look at them with `proposeMerge`.")
+class MatchProposal:
+    customer: strawberry.ID = word("The one.")
+    other: strawberry.ID = word("The other.")
+    rule: str | None = word("The rule they were found by; null where it was their likelihood alone.")
+    score: float | None = word("How likely they are one person's, from 0 to 1; null where nobody worked it out.")
+    components: list[MatchComponent] = word("What the score is made of.")
+
+
 @strawberry.type(description="What a number is, whoever holds it.")
 class NumberFacts:
     number: str | None = word("The number in E.164; null for a short code, by which nobody is known.")
@@ -230,6 +245,11 @@ class Query:
         argument("number", str, "A number in any written form."),
         argument("date", Day, "The day, which must have begun."),
         argument("region", Region | None, "Where the number was written down.", None),
+    )
+    merge_proposals: list[MatchProposal] = root(
+        "Records that the last `cdp match --keep` found and no steward has decided on. For stewards.",
+        argument("region", Region, "Whose records."),
+        argument("first", int, "How many at most, from 0 to 100: those by a rule, then the likeliest.", 20),
     )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",

@@ -22,7 +22,7 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 # Top floor first. A module may import its own room and any floor below; the longest matching name wins.
 FLOORS = (
     ("cdp.__main__",),
-    ("cdp.demo", "cdp.load", "cdp.command_groups"),
+    ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
     ("cdp.app", "cdp.number_report"),
     ("schema",),
     ("cdp.linking",),
@@ -157,7 +157,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    assert outside(users("cdp.app"), "cdp.__main__", "cdp.demo", "cdp.load", "cdp.command_groups") == set()
+    assert outside(users("cdp.app"), "cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups") == set()
     assert users("cdp.__main__") == set()
 
 
@@ -233,6 +233,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.app",  # the starter policy
         "cdp.consent.policy_rows",  # the next version of the policy
         "cdp.identity.segments",  # where mainland mobiles are from
+        "cdp.identity.blocked",  # identifiers that identify nobody
+        "cdp.identity.match_proposals",  # the proposals of a region
     }
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries
     assert users("asyncpg.connect") == set()

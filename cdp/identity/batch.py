@@ -97,7 +97,7 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
-        if record.new is not None and _found(graph, record) is None:
+        if record.new is not None and _found(graph, record) is None and _blocked(graph, record) is None:
             event = record.event
             new_id = customer_id_of(batch.ring.tenant, batch.store.name, event.event_id, event.at)
             claims.append((*record.new, new_id))
@@ -152,13 +152,28 @@ def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
     return None if customer_id is None else (customer_id, None)
 
 
+def _blocked(graph: Graph, record: Record) -> str | None:
+    """The field with an identifier that is blocked; None where all of them tell who somebody is."""
+    for kind, tag in record.mentions:
+        if tag in graph.blocked:
+            if tag == record.subject:
+                return f"subject.{kind}"
+            if isinstance(record.event, MergeEvent):
+                return f"other.{kind}"
+            return "documentNumber" if kind == "document" else kind
+    return None
+
+
 def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     """What becomes of a record if it was not seen before; its changes are kept on it."""
     found = _found(graph, record)
+    if found is not None:
+        record.customer_id, holding_id = found
+    if field := _blocked(graph, record):
+        return batch.refused("IDENTIFIER_BLOCKED", field, "an identifier of one person alone; this one is blocked")
     if found is None:
         return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
     event = record.event
-    record.customer_id, holding_id = found
     context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
     try:
         puts = event.apply(context)

@@ -1,8 +1,8 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import ARRAY, Boolean, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
+from sqlalchemy import ARRAY, Boolean, Column, Double, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import text as literal
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
 from cdp.tables import by_customer, by_identifier, instant, of_customer, queue, reference, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
@@ -61,6 +61,27 @@ identifier_limit = reference(
     "identifier_limit", text("kind", primary_key=True), Column("most", Integer, nullable=False)
 )
 """How many identifiers of a kind the customers that are merged into one may have together; more, and a person looks."""
+
+blocked_identifier = reference(
+    "blocked_identifier",
+    Column("tag", LargeBinary, primary_key=True),
+    text("kind"),
+    instant("blocked_at", nullable=False),
+)
+"""Identifiers that many people were written down with, and so tell nobody from anybody; only their tags are kept."""
+
+match_proposal = by_customer(
+    "match_proposal",
+    row_key("other_id"),
+    text("region"),
+    text("rule", nullable=True),
+    Column("score", Double),
+    Column("components", JSONB, nullable=False),
+    instant("found_at", nullable=False),
+    of_customer(),
+    Index(None, "region", info={"serves": "mergeProposals(region) and its replacement by the next run"}),
+)
+"""Records that may be one person's, for a steward to look at: by which rule, and how likely by what they say."""
 
 sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 

@@ -8,7 +8,7 @@ from alembic import op
 from migrations.distribution import distribute
 
 revision: str = "0012_usage_buckets"
-down_revision: str | None = "0010_identity_clusters"
+down_revision: str | None = "0011_identity_matching"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

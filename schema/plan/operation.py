@@ -121,7 +121,7 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        held = any(held_places(root) for root in self.roots)
+        held = any(root.name == "mergeProposals" or held_places(root) for root in self.roots)
         self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or held
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}

@@ -16,6 +16,7 @@ from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
 from schema.plan.linking import change_link, crossing, propose_link
+from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
@@ -73,6 +74,11 @@ class Run:
             if root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
+            elif root.name == "mergeProposals":
+                assert root.picks is not None
+                store, kept = await merge_proposals(arguments[root.key], self.reach)
+                self.asked.stores.add(store)
+                data[root.key] = to_json(root.picks.of(kept))
             elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]

@@ -35,7 +35,7 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
-    *("numbers", "bench", "explain"),
+    *("numbers", "bench", "explain", "match", "identifiers"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -109,6 +109,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("policy", "load"),
         ("numbers", "explain"),
         ("numbers", "load-segments"),
+        ("identifiers", "block"),
+        ("identifiers", "lift"),
     ]
 
 
