@@ -115,6 +115,7 @@ number_fact = by_identifier(
     Column("customer_id", Uuid),
     text("role", nullable=True),
     Column("row_id", Uuid),
+    Index(None, "customer_id", info={"serves": "the numbers that an erased customer ever had to do with"}),
 )
 """All that was ever said of numbers; `timeline` makes lives of it."""
 
@@ -135,6 +136,7 @@ number_index = by_identifier(
         deferrable=True,
         initially="DEFERRED",
     ),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
 )
 
 identifier_index = by_identifier(
@@ -142,6 +144,7 @@ identifier_index = by_identifier(
     "identifier_tag",
     text("kind", primary_key=True),
     Column("customer_id", Uuid, nullable=False),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
 )
 
 link = by_customer(
@@ -154,7 +157,12 @@ link = by_customer(
     of_customer(),
 )
 
-link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
+link_index = by_identifier(
+    "link_index",
+    "token",
+    Column("customer_id", Uuid, nullable=False),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
+)
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {
