@@ -15,7 +15,7 @@ from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
-from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.house import House, migrate_stores, open_house
 from cdp.load import load_file
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
@@ -29,7 +29,7 @@ from cdp.terminal import (
     text_of,
     troubles,
 )
-from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
+from cdp.worker import OUTBOX_DAYS, jobs, privacy_jobs, stop_on_signals, sweepers, work, work_once
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -104,16 +104,17 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    """Do what happens later: months ahead, old outbox rows, erasures, terms. Ends with the running job on SIGTERM."""
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
-        async with open_databases(settings) as stores:
+        async with open_house(settings) as house:
+            todo = (*jobs(outbox_days), *privacy_jobs(house))
             if once:
-                return await work_once(stores.values(), jobs(outbox_days))
+                return await work_once(house.stores.values(), todo)
             stop = asyncio.Event()
             stop_on_signals(stop)
-            await work(stores.values(), jobs(outbox_days), stop)
+            await work(house.stores.values(), todo, stop)
             return 0
 
     if failed := run(keep_in_order()):
@@ -198,6 +199,9 @@ def bench_command(context: typer.Context) -> None:
 
 
 async def _serve(house: House, listening: socket) -> None:
+    # A store that came back from a backup must not serve whom it has forgotten to have erased.
+    for sweeper in sweepers(house).values():
+        await sweeper.replay()
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
 
