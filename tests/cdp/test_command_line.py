@@ -31,7 +31,7 @@ from privacy.vocabulary import RecipientClass
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
+    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
     *("bench", "explain"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
@@ -104,6 +104,10 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("documents", "list"),
         ("policy", "check"),
         ("policy", "load"),
+        ("privacy", "export"),
+        ("privacy", "certificate"),
+        ("privacy", "replay-ledger"),
+        ("privacy", "retention"),
     ]
 
 
