@@ -8,10 +8,12 @@ from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
 from cdp.outcome import Status
+from cdp.rights.events import RequestKind, RequestState
 from privacy.vocabulary import ConsentKind
 from schema.fields import REQUIRED, Plain, argument, word
 from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
 from schema.interaction import Direction, TicketType
+from schema.rights import QueuedRequest
 from schema.words import EventDocument, Instant, Node, Region
 
 
@@ -110,6 +112,23 @@ class MergeInput:
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
+@strawberry.input(description="What a customer asks about their own data.")
+class PrivacyRequestInput:
+    subject: SubjectInput = given("Whose data it is.")
+    region: Region | None = given("The region whose records it is about; by default the number's own.", None)
+    kind: RequestKind = given("What they ask.")
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
+@strawberry.input(description="The next state of a privacy request.")
+class PrivacyAdvanceInput:
+    request: strawberry.ID = given("The opaque id of the request.")
+    state: RequestState = given("VERIFIED, then IN_PROGRESS (where an ERASURE erases), then COMPLETED; or REFUSED.")
+    reason: str | None = given("Why it is refused, as a code such as NOT_VERIFIED.", None)
+    evidence: str | None = given("What was done: the id of the event that corrected or objected.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
 strawberry.enum(Status, name="OutcomeStatus", description="What became of an event.")
 
 
@@ -186,6 +205,12 @@ class Query:
     propose_merge: MergeProposal | None = root(
         "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
     )
+    privacy_requests: list[QueuedRequest] = root(
+        "What customers asked about their data, oldest due first. For officers.",
+        argument("region", Region, "The region it was asked in, or the whole country."),
+        argument("state", RequestState | None, "In this state only; by default all that are open.", None),
+        argument("first", int, "How many at most, from 0 to 100.", 20),
+    )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
@@ -212,6 +237,13 @@ class Mutation:
     unmerge: OrderPayload = root(
         "Two records are not one person's after all: each is as it would be without the merge. For stewards.",
         argument("input", MergeInput, "Which two."),
+    )
+    open_privacy_request: OrderPayload = root(
+        "A customer asks about their own data.", argument("input", PrivacyRequestInput, "What.")
+    )
+    advance_privacy_request: OrderPayload = root(
+        "A privacy request is in its next state, and what has to happen happens. For officers.",
+        argument("input", PrivacyAdvanceInput, "Which, and how far."),
     )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
 

@@ -14,10 +14,11 @@ from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
-from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
+from schema.plan.operation import INTROSPECTION, QUEUE, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
+from schema.plan.queue import queued
 from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
@@ -67,6 +68,11 @@ class Run:
             if root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
+            elif root.name == QUEUE:
+                assert root.picks is not None
+                store, rows = await queued(arguments[root.key], self.reach)
+                self.asked.stores.add(store)
+                data[root.key] = to_json(root.picks.of(rows))
             elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
