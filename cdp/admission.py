@@ -16,7 +16,7 @@ from cdp.consent.reads import facts_of, latest_known, together
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CLUSTER, CUSTOMER_ID, OTHERS, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, LEADER, OTHERS, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -86,7 +86,7 @@ class Admission:
         facts = facts_of(customer_id, head[STATE], consents, objections)
         if head[BIRTH_DATE] is not None:
             facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
-        if head[CLUSTER] is None:
+        if head[LEADER] is None:
             decision = decider.decide(facts)
         else:
             decision = decider.together(together(facts, consents, head, now.date()))

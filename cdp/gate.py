@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 
-from cdp.statement import CLUSTER
+from cdp.statement import LEADER
 from privacy.errors import PrivacyError
 from privacy.policy import Decision, Verdict
 from privacy.seal import Opener, Place, Sealed, SealedColumn
@@ -125,8 +125,8 @@ class Part:
     @property
     def leader(self) -> UUID:
         """The customer whose id stands for all that this one was merged with."""
-        cluster = self.head[CLUSTER]
-        return self.customer_id if cluster is None else cluster[0]
+        leader: UUID | None = self.head[LEADER]
+        return self.customer_id if leader is None else leader
 
     def shows_any(self, categories: Iterable[str]) -> bool:
         """Whether any of these categories of the plan may be seen."""

@@ -47,7 +47,13 @@ BATCH: Final = 5_000
 RETRIES: Final = 5
 CLOCKS_DIFFER: Final = timedelta(days=1)
 PREPARED_YEARS: Final = 10
-CLASHES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
+
+
+class _Crowded(Exception):
+    """Several merges make one person of too many: each has to be tried for itself."""
+
+
+CLASHES = (_Crowded, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
 # Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
 # stay while they grow.
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
@@ -200,7 +206,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
             await write(connection, [change for record in fresh for change in record.puts])
             await live(connection, batch, graph, fresh)
             if refused := await merge(connection, batch, fresh):
-                raise _Again(refused)
+                raise _Again(refused) if len(refused) == 1 else _Crowded
             await _advance(connection, batch, fresh)
             await put(connection, [record.entry for record in fresh], batch.now)
     return outcomes

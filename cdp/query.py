@@ -19,7 +19,7 @@ from cdp.auth import Caller
 from cdp.gate import Part, Spot
 from cdp.rendering import Writer
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import CLUSTER, CUSTOMER_ID, HEAD_ROW, LINKS, POLICY_VERSION, KeyKind, Way
+from cdp.statement import CUSTOMER_ID, HEAD_ROW, LEADER, LINKS, POLICY_VERSION, KeyKind, Way
 from privacy.vocabulary import Effect, Withheld
 
 Rows: TypeAlias = Sequence[tuple[str, Any]]
@@ -157,9 +157,7 @@ class Query:
             return _nothing(want.root, asked.caller, reading)
         home, *sides = _by_store(rows, by_link=want.kind is KeyKind.LINK)
         destination = self.stores[home[0][0]].store.jurisdiction
-        parts = [await self._admitted(store, row, destination, asked) for store, row in home]
-        # Where one of the records is linked, the person is.
-        parts[0].link = min((part.link for part in parts if part.link is not None), default=None)
+        parts = _as_one([await self._admitted(store, row, destination, asked) for store, row in home])
         for side in (*sides, *_by_store(away)):
             parts += [await self._admitted(store, row, destination, asked) for store, row in side]
         asked.parts += parts
@@ -175,7 +173,7 @@ class Query:
         """The records of each person of a page: it is of one region, and so of one store."""
         store, first = persons[0][0]
         admission = await self._admission(store, first, self.stores[store].store.jurisdiction, asked)
-        return [[admission.part(row) for _, row in rows] for rows in persons]
+        return [_as_one([admission.part(row) for _, row in rows]) for rows in persons]
 
     async def _admission(self, store: str, row: Any, destination: str, asked: Asked) -> Admission:
         """What admits the rows of a statement, of which `row` is one."""
@@ -230,12 +228,19 @@ def _persons(rows: Rows) -> Sequence[Rows]:
     before = None
     for store, row in rows:
         head = row[HEAD_ROW]
-        person = head[CUSTOMER_ID] if head[CLUSTER] is None else head[CLUSTER][0]
+        person = head[CUSTOMER_ID] if head[LEADER] is None else head[LEADER]
         if person != before:
             persons.append([])
         persons[-1].append((store, row))
         before = person
     return persons
+
+
+def _as_one(parts: list[Part]) -> list[Part]:
+    """The records of one person in a store: where one of them is linked, the person is."""
+    if len(parts) > 1:
+        parts[0].link = min((part.link for part in parts if part.link is not None), default=None)
+    return parts
 
 
 def _by_store(rows: Rows, *, by_link: bool = False) -> list[Rows]:
@@ -249,7 +254,7 @@ def _by_store(rows: Rows, *, by_link: bool = False) -> list[Rows]:
 
 def _follows(one: tuple[str, Any]) -> bool:
     head = one[1][HEAD_ROW]
-    return head[CLUSTER] is not None and head[CLUSTER][0] != head[CUSTOMER_ID]
+    return head[LEADER] is not None and head[LEADER] != head[CUSTOMER_ID]
 
 
 def _leads(row: Any) -> bool:

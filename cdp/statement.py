@@ -38,9 +38,9 @@ class Way(NamedTuple):
 # then the lists of the plan.
 HEAD_ROW, LINKS = 2, 6
 
-# The head tuple begins with these; what the operation asked for follows. From CLUSTER on they are NULL but where the
-# customer was merged with others: all ids, the leader first; since when; what is known of the others (`other_rows`).
-CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, CLUSTER, CLUSTER_SINCE, OTHERS, HEAD = range(8)
+# The head tuple begins with these; what the operation asked for follows. From LEADER on they are NULL but where the
+# customer was merged with others: the id that stands for all; since when; what is known of the others (`other_rows`).
+CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, LEADER, MERGED_SINCE, OTHERS, HEAD = range(8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ FLOORS = (
     ("cdp.archive",),
     ("cdp.app",),
     ("schema",),
-    ("cdp.ingest", "cdp.query", "cdp.worker"),
+    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.joining"),
     ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
     DOMAINS,
@@ -247,7 +247,8 @@ def test_embedded_postgres_has_one_door() -> None:
 
 def test_consent_is_decided_at_one_gate() -> None:
     assert outside(callers("decide"), "privacy.policy") == {"cdp.admission"}
-    assert outside(callers("Decider"), "privacy.policy") == {"cdp.admission"}
+    # A proposal to merge decides twice and opens nothing.
+    assert outside(callers("Decider"), "privacy.policy") == {"cdp.admission", "cdp.joining"}
     assert callers("Permit") == {"privacy.policy"}
 
 

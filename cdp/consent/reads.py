@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
-from cdp.statement import CLUSTER_SINCE, OTHERS
+from cdp.statement import MERGED_SINCE, OTHERS
 from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
@@ -67,7 +67,7 @@ def together(facts: Facts, consents: Sequence[Any], head: Sequence[Any], younges
     What the person said since the merge is heard for every record: that is how a conflict between them ends. Of another
     record's minor nothing is known but that, so they are taken to have been born on `youngest`.
     """
-    since, others = head[CLUSTER_SINCE], head[OTHERS]
+    since, others = head[MERGED_SINCE], head[OTHERS]
     said = {facts.customer_id: consents} | {other[0]: other[3] for other in others}
     later = {owner: [row for row in rows if row[3] >= since] for owner, rows in said.items()}
 

@@ -78,8 +78,9 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     kind, subject = event.subject.only()
     found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
     mentions = [(kind, found)] if isinstance(found, bytes) else []
+    under = "other." if isinstance(event, MergeEvent) else ""
     for other, value in (*event.names(), *event.gives()):
-        mentions.append((other, tags.of(other, value, region)))
+        mentions.append((other, tags.of(other, value, region, under)))
     new = registers(event)
     by = None if new is None else (tags.of(*new, region), new[0])
     return Record(event, batch.ring.tag(BODY_INDEX, spelled(body)), kind, found, mentions, by)

@@ -48,8 +48,8 @@ HIDDEN = {"~customer": "customer", "~other": "other"}
 """The reads of a proposal that nobody asked for, by the field they are about: what is compared of the two records."""
 COMPARED = """{ customer {
     id formattedName birthDate gender email address
-    identifications(first: 100) { documentType documentNumber }
-    holdings(first: 100) { number sim { iccid } }
+    identifications(first: 50) { documentType documentNumber }
+    holdings(first: 50) { number sim { iccid } }
 } }"""
 
 

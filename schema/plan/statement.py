@@ -138,7 +138,8 @@ class RootSql:
             # Only a minor's age decides anything; everyone else's birth date stays where it is.
             case((self.owner.c.is_minor, self.owner.c.birth_date)),
             policy_version_now(),
-            self.owner.c.cluster,
+            # The leader alone: of an array inside a row the driver would not know the type.
+            self.owner.c.cluster[1],
             self.owner.c.cluster_since,
             other_rows(self.owner, customer.alias(f"o{self.number}"), self.purposes),
         )

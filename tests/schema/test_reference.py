@@ -188,7 +188,7 @@ async def test_a_list_is_walked_to_its_end(world: World, reference: Reference) -
             break
         cursor = page["pageInfo"]["endCursor"]
     # `objector` and `restricted` may not be listed.
-    assert customers == 7
+    assert customers == 9
 
 
 async def test_many_at_once(world: World, reference: Reference) -> None:

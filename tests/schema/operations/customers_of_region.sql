@@ -1,12 +1,12 @@
 -- by region
 SELECT 1 AS root, 1 AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c1.cluster, c1.cluster_since, CASE WHEN (c1.cluster IS NOT NULL) THEN array((SELECT row(o1.customer_id, o1.state, o1.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
+FROM policy_version), c1.cluster[1], c1.cluster_since, CASE WHEN (c1.cluster IS NOT NULL) THEN array((SELECT row(o1.customer_id, o1.state, o1.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
 FROM consent_event 
 WHERE consent_event.customer_id = o1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_3 
 FROM objection 
 WHERE objection.customer_id = o1.customer_id))) AS row_1 
 FROM customer AS o1 
-WHERE o1.customer_id = ANY (c1.cluster) AND o1.customer_id != c1.customer_id)) END, c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
+WHERE o1.customer_id = ANY (c1.cluster) AND o1.customer_id != c1.customer_id AND o1.state != 'ERASED')) END, c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
 FROM consent_event 
 WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_5 
 FROM objection 
@@ -23,7 +23,9 @@ WHERE t1_8.customer_id = c1.customer_id ORDER BY t1_8.bill_on DESC, t1_8.bill_id
  LIMIT $2::INTEGER)) AS list1 
 FROM (SELECT l1.customer_id AS customer_id, l1.cluster AS cluster 
 FROM customer AS l1 
-WHERE l1.region = $3::VARCHAR AND l1.customer_id > coalesce($4::UUID, '00000000-0000-0000-0000-000000000000'::UUID) AND l1.state != 'ERASED' AND (l1.cluster IS NULL OR l1.cluster[1] = l1.customer_id) ORDER BY l1.customer_id 
+WHERE l1.region = $3::VARCHAR AND l1.customer_id > coalesce($4::UUID, '00000000-0000-0000-0000-000000000000'::UUID) AND l1.state != 'ERASED' AND (l1.cluster IS NULL OR NOT (EXISTS (SELECT * 
+FROM customer AS e1 
+WHERE e1.customer_id = ANY (l1.cluster) AND e1.customer_id < l1.customer_id AND e1.region = l1.region AND e1.state != 'ERASED'))) ORDER BY l1.customer_id 
  LIMIT 51) AS h1 JOIN customer AS c1 ON c1.customer_id = ANY (coalesce(h1.cluster, ARRAY[h1.customer_id])) 
-WHERE c1.state != 'ERASED' ORDER BY h1.customer_id, c1.customer_id
+WHERE c1.state != 'ERASED' ORDER BY h1.customer_id, c1.customer_id != h1.customer_id, c1.customer_id
 

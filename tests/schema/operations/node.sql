@@ -1,12 +1,12 @@
 -- by customer
 SELECT 4 AS root, k4.key_no AS key_no, row(c4.customer_id, c4.state, CASE WHEN c4.is_minor THEN c4.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c4.cluster, c4.cluster_since, CASE WHEN (c4.cluster IS NOT NULL) THEN array((SELECT row(o4.customer_id, o4.state, o4.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
+FROM policy_version), c4.cluster[1], c4.cluster_since, CASE WHEN (c4.cluster IS NOT NULL) THEN array((SELECT row(o4.customer_id, o4.state, o4.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
 FROM consent_event 
 WHERE consent_event.customer_id = o4.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_3 
 FROM objection 
 WHERE objection.customer_id = o4.customer_id))) AS row_1 
 FROM customer AS o4 
-WHERE o4.customer_id = ANY (c4.cluster) AND o4.customer_id != c4.customer_id)) END, c4.customer_id, c4.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
+WHERE o4.customer_id = ANY (c4.cluster) AND o4.customer_id != c4.customer_id AND o4.state != 'ERASED')) END, c4.customer_id, c4.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
 FROM consent_event 
 WHERE consent_event.customer_id = c4.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_5 
 FROM objection 
@@ -17,18 +17,18 @@ FROM link
 WHERE link.customer_id = c4.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(customer_region.region) AS row_8 
 FROM customer_region 
 WHERE customer_region.customer_id = c4.customer_id)) AS list0 
-FROM unnest($1::UUID[]) WITH ORDINALITY AS k4(key, key_no) JOIN customer AS h4 ON h4.customer_id = k4.key JOIN customer AS c4 ON c4.customer_id = ANY (coalesce(h4.cluster, ARRAY[h4.customer_id])) 
+FROM unnest($1::UUID[]) WITH ORDINALITY AS k4(key, key_no) JOIN customer AS h4 ON h4.customer_id = k4.key AND h4.state != 'ERASED' JOIN customer AS c4 ON c4.customer_id = ANY (coalesce(h4.cluster, ARRAY[h4.customer_id])) 
 WHERE c4.state != 'ERASED'
 
 -- by row
 SELECT 5 AS root, k5.key_no AS key_no, row(c5.customer_id, c5.state, CASE WHEN c5.is_minor THEN c5.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c5.cluster, c5.cluster_since, CASE WHEN (c5.cluster IS NOT NULL) THEN array((SELECT row(o5.customer_id, o5.state, o5.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
+FROM policy_version), c5.cluster[1], c5.cluster_since, CASE WHEN (c5.cluster IS NOT NULL) THEN array((SELECT row(o5.customer_id, o5.state, o5.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
 FROM consent_event 
 WHERE consent_event.customer_id = o5.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_3 
 FROM objection 
 WHERE objection.customer_id = o5.customer_id))) AS row_1 
 FROM customer AS o5 
-WHERE o5.customer_id = ANY (c5.cluster) AND o5.customer_id != c5.customer_id)) END, m5.bill_id, m5.bill_no, m5.amount_due_minor, m5.currency) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
+WHERE o5.customer_id = ANY (c5.cluster) AND o5.customer_id != c5.customer_id AND o5.state != 'ERASED')) END, m5.bill_id, m5.bill_no, m5.amount_due_minor, m5.currency) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
 FROM consent_event 
 WHERE consent_event.customer_id = c5.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_5 
 FROM objection 
