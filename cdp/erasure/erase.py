@@ -1,6 +1,7 @@
 """The one transaction of an erasure: from its commit on the customer is not found, and nothing of theirs opens."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -41,11 +42,12 @@ ON CONFLICT (customer_id, table_name) DO UPDATE SET row_count = old.row_count + 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Whom to erase, when, and by which request; None where a term is over."""
+    """Whom to erase, when, and by which request (None where a term is over); `gone` goes whatever the law says now."""
 
     customer_id: UUID
     at: datetime
     request_id: UUID | None = None
+    gone: Collection[str] = ()
 
 
 async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
@@ -58,7 +60,7 @@ async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
     found = await connection.fetchrow(TAKE, customer_id)
     began = await connection.fetchval(BEFORE, customer_id) or erasure.at
     ended = found["status_at"] if found["status"] == "TERMINATED" else began
-    kept = _kept(terms, min(ended, began), erasure.at)
+    kept = _kept(terms, min(ended, began), erasure)
     gone = [name.value for name in RetentionClass if name not in kept]
     await deleted(connection, customer_id, "dead_letter", LETTERS, [*tags, customer_id.bytes])
     await connection.execute(OTHER_EDGES, customer_id)
@@ -81,7 +83,7 @@ async def deleted(connection: Connection, customer_id: UUID, table: str, stateme
         await connection.execute(COUNT, customer_id, table, count)
 
 
-def _kept(terms: Terms, ended: datetime, now: datetime) -> dict[RetentionClass, datetime]:
+def _kept(terms: Terms, ended: datetime, erasure: Erasure) -> dict[RetentionClass, datetime]:
     """The classes that a law does not let go yet, each with the instant at which it does."""
     by_law = {name: terms[name].after(ended) for name in RetentionClass if name in terms and terms[name].by_law}
-    return {name: until for name, until in by_law.items() if until > now}
+    return {name: until for name, until in by_law.items() if until > erasure.at and name not in erasure.gone}

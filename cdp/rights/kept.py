@@ -17,7 +17,7 @@ class Goes(Enum):
     AT_ONCE = "deleted with the keys, whatever is kept: without them nobody is found"
     ROWS = "deleted by the sweep once their class goes"
     BLANK = "emptied by the sweep once their class goes: the row stays, so that nobody comes back by an old event"
-    STAYS = "kept: it says what was asked and done, and no value"
+    STAYS = "kept, for good or for its own age: it says what was asked and done, and no value"
 
 
 class Kept(NamedTuple):

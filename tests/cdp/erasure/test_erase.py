@@ -24,7 +24,7 @@ from cdp.rights.terms import read_terms
 from cdp.stores import Store
 from cdp.tables import metadata
 from privacy.log import canonical
-from tests.cdp.doors import NOW, accept, codes, everything, one, rows
+from tests.cdp.doors import NOW, accept, codes, empty, everything, one, rows
 from tests.cdp.rights.steps import HONG_KONG, advanced, opened
 from tests.cdp.samples import KEY, OTHER, SAMPLES, event
 
@@ -259,6 +259,25 @@ async def test_refused_records_of_the_person_go_too(writer: Writer) -> None:
     await begin(writer, customer_id)
     assert len(await rows(store, "dead_letter")) == 2
     assert (await one(store, "erased_rows", "table_name = 'dead_letter'"))["row_count"] == 4
+
+
+async def test_a_ledger_replayed_over_an_older_backup_keeps_everybody_out(writer: Writer, tmp_path: Path) -> None:
+    """The backup may be from before the customer came, and the law may want kept today what is long gone."""
+    await terms(writer, by_law=False)
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    await begin(writer, customer_id)
+    sweeps = await sweeper(writer, tmp_path)
+    await sweeps.sweep()
+    await empty(store)
+    await terms(writer, by_law=True)
+
+    assert [await sweeps.replay(), await sweeps.replay()] == [1, 0]
+    assert codes(await ingest(writer, [SAMPLES["CustomerRegistered"]], "again")) == ["UNKNOWN_CUSTOMER"]
+    assert await sweeps.sweep() == 1
+    row = await one(store, "customer")
+    assert (row["customer_id"], row["state"], row["formatted_name"]) == (customer_id, "ERASED", None)
+    assert "IDENTITY" in json.loads((await one(store, "erasure"))["gone"])
+    await sweeps.trail.close()
 
 
 async def test_an_erased_record_leaves_its_cluster_and_its_link(writer: Writer) -> None:
