@@ -3,6 +3,7 @@ nothing keeps them any more. The terms are rows of `retention_term`.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +24,10 @@ LEFT = """EXISTS (SELECT FROM customer AS c WHERE c.customer_id = t.customer_id
 CUSTOMERS = """
 SELECT customer_id FROM customer WHERE status = 'TERMINATED' AND status_at < $1 AND state IN ('ACTIVE', 'RESTRICTED')
 UNION ALL SELECT customer_id FROM erasure WHERE kept_until <= $2 AND finished_at IS NOT NULL
+"""
+STILL_GONE = """
+SELECT c.status = 'TERMINATED' OR e.erased_at < $2 FROM customer AS c JOIN erasure AS e USING (customer_id)
+WHERE c.customer_id = $1
 """
 Told = Callable[[int], None]
 """Is told of each step how many rows were done."""
@@ -60,7 +65,8 @@ def _condition(kept: Kept) -> str | None:
 
 async def expired(store: Store, now: datetime) -> dict[str, int]:
     """Table -> rows whose time is over; `customer` counts those who go as a whole. Nothing is written."""
-    async with store.read() as connection:
+    # Counting a large table takes longer than a read may.
+    async with store.transaction() as connection:
         terms = await read_terms(connection, store.jurisdiction)
         found = {}
         for due in due_rows(terms, now):
@@ -94,6 +100,14 @@ async def _delete(store: Store, due: Due, told: Told) -> None:
         told(count)
 
 
+class _Back(Exception):
+    """A customer who left is a customer again: they stay."""
+
+
 async def _erase(store: Store, customer_id: UUID, terms: Terms, now: datetime) -> None:
-    async with store.transaction() as connection:
-        await erase(connection, Erasure(customer_id, now), terms)
+    with suppress(_Back):
+        async with store.transaction() as connection:
+            await erase(connection, Erasure(customer_id, now), terms)
+            # Nobody can change the row any more; somebody may have, before.
+            if not await connection.fetchval(STILL_GONE, customer_id, now):
+                raise _Back

@@ -1,5 +1,6 @@
 """Retention: what is over goes, by the rows of the law; what is not over stays; a dry run only counts."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from cdp.erasure.expire import expire, expired
 from cdp.ingest import Writer, ingest
 from tests.cdp.doors import NOW, accept, everything, one, rows
+from tests.cdp.erasure.test_erase import waiting
 from tests.cdp.samples import KEY, OTHER, SAMPLES, event
 
 YEARS: Any = timedelta(days=365)
@@ -75,6 +77,24 @@ async def test_those_who_left_go_with_the_day_they_did(writer: Writer) -> None:
     assert {row["state"] for row in await rows(store, "customer", f"customer_id <> '{customer_id}'")} == {"ACTIVE"}
     # What waits for its sweep is not counted again.
     assert (await expired(store, NOW + timedelta(days=731)))["customer"] == 0
+
+
+async def test_who_comes_back_meanwhile_stays(writer: Writer) -> None:
+    await told(writer)
+    await accept(writer, event("CustomerStatusChanged", 30, KEY, status="TERMINATED", eventId="left"))
+    store = writer.stores["cn"]
+    coming = store.transaction()
+    connection = await coming.__aenter__()
+    await connection.execute("UPDATE customer SET status = 'ACTIVE' WHERE status = 'TERMINATED'")
+    expiring = asyncio.create_task(expire(store, NOW + timedelta(days=731)))
+    async with asyncio.timeout(60):
+        while not await waiting(store):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
+            await asyncio.sleep(0.01)
+    await coming.__aexit__(None, None, None)
+    await expiring
+    assert {row["state"] for row in await rows(store, "customer")} == {"ACTIVE"}
+    assert await rows(store, "erasure") == []
+    assert await rows(store, "number_index") != []
 
 
 async def test_what_a_law_kept_goes_on_its_day(writer: Writer) -> None:
