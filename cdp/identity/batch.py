@@ -112,9 +112,11 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
 
 
 async def hold(connection: Connection, records: Sequence[Record]) -> bool:
-    """Keeps the customers of these records from being erased until the commit; False where one was, meanwhile."""
-    customers = sorted({record.customer_id for record in records}, key=lambda one: one.int)
-    return not any(row[0] in GONE for row in await connection.fetch(HOLD, customers))
+    """Keeps whom these records are about from being erased until the commit; False where one of them was, meanwhile."""
+    customers = {record.customer_id for record in records}
+    customers.update(put.row["customer_id"] for record in records if _joins(record) for put in record.puts)
+    held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))
+    return not any(row[0] in GONE for row in held)
 
 
 def subject_tag(tags: Tags, body: Any) -> bytes | None:

@@ -319,6 +319,24 @@ async def test_a_write_that_found_the_customer_before_the_erasure_loses_to_it(wr
     assert len(await rows(store, "event_seen", f"{mine} AND event_id LIKE 'race%'")) == 0
 
 
+async def test_nobody_is_joined_with_somebody_who_is_being_erased(writer: Writer) -> None:
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    held_up = store.transaction()
+    connection = await held_up.__aenter__()
+    await connection.execute("SELECT FROM customer WHERE customer_id = $1 FOR UPDATE", customer_id)
+    joins = event("CustomersMerged", 30, {"customerKey": "C-2002"}, other=KEY, eventId="race")
+    joining = asyncio.create_task(ingest(writer, [joins], "race"))
+    async with asyncio.timeout(60):
+        while not await waiting(store):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
+            await asyncio.sleep(0.01)
+    await erase(connection, Erasure(customer_id, NOW), await read_terms(connection, "CN"))
+    await held_up.__aexit__(None, None, None)
+    [outcome] = await joining
+    assert (outcome.status, outcome.field) == (Status.REJECTED, "other")
+    assert await rows(store, "merge_edge") == []
+    assert {row["cluster"] for row in await rows(store, "customer")} == {None}
+
+
 async def waiting(store: Store) -> Sequence[Any]:
     """The connections that wait for a lock."""
     async with store.read() as connection:
