@@ -50,6 +50,7 @@ EVERYTHING = """query($n: String!) @purpose(id: "%s") { customer(number: $n) { _
   bills { id billDate billingPeriod { start end } amountDue { __typename value unit } } products { id kind
   startDate termEnd statusReason }
   cases { id ticketType severity status statusAt owner channel openedAt due description }
+  privacyRequests { id kind state stateAt region openedAt due reason evidence }
   holdings { issuer servingOperator recordedFor { end } validFor { __typename end } } } }"""
 PURPOSES = ("service.care", "insight.profiling", "marketing.sms", "partner.share", "legal.audit")
 
@@ -96,12 +97,12 @@ CASES = {
         "a@b.cn" }) { id }
         e: customer(number: "+12025550123") { id } f: customer(number: "%(many)s", role: GUARDIAN) { id } }""",
 }
-NODES = ("Customer", "Product", "CustomerBill", "PartyInteraction", "Case")
+NODES = ("Customer", "Product", "CustomerBill", "PartyInteraction", "Case", "PrivacyRequest")
 ANY_NODE = """query($id: ID!) @purpose(id: "service.care") { node(id: $id) { __typename id
   ... on Customer { formattedName regions holdings { number } bills(first: 2) { id billNo } }
   ... on Product { name status tariff { name } reliesOn { id name reliesOn { name } } }
   ... on CustomerBill { billNo state lines { lineNo amount { value } } account { accountNo } }
-  ... on PartyInteraction { at note } ...C } }
+  ... on PartyInteraction { at note } ... on PrivacyRequest { kind due } ...C } }
   fragment C on Case { caseRef ticketType description product { id name reliesOn { name } } }"""
 ONE_CUSTOMER = """query($id: ID!) @purpose(id: "service.billing") { customer(id: $id, region: null) { id tier regions
   accounts { accountNo } } numberFacts(number: "+8613800138000") { number region kind issuer } }"""
