@@ -16,7 +16,7 @@ from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
-from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.house import House, migrate_stores, open_house
 from cdp.identity.likeness import can_compare
 from cdp.identity.match_rules import read_match_rules
 from cdp.linking import link_job
@@ -35,7 +35,7 @@ from cdp.terminal import (
     text_of,
     troubles,
 )
-from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
+from cdp.worker import OUTBOX_DAYS, jobs, privacy_jobs, stop_on_signals, sweepers, work, work_once
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -110,17 +110,19 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: links to carry, months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    """Do what happens later: links to carry, months ahead, old outbox rows, erasures, terms. Ends with the running job
+    on SIGTERM.
+    """
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
-        async with open_databases(settings) as stores:
-            todo = (*jobs(outbox_days), link_job(writer_for(settings, stores)))
+        async with open_house(settings) as house:
+            todo = (*jobs(outbox_days), link_job(writer_for(settings, house.stores)), *privacy_jobs(house))
             if once:
-                return await work_once(stores.values(), todo)
+                return await work_once(house.stores.values(), todo)
             stop = asyncio.Event()
             stop_on_signals(stop)
-            await work(stores.values(), todo, stop)
+            await work(house.stores.values(), todo, stop)
             return 0
 
     if failed := run(keep_in_order()):
@@ -228,6 +230,9 @@ def bench_command(context: typer.Context) -> None:
 
 
 async def _serve(house: House, listening: socket) -> None:
+    # A store that came back from a backup must not serve whom it has forgotten to have erased.
+    for sweeper in sweepers(house).values():
+        await sweeper.replay()
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
 

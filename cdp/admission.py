@@ -4,8 +4,8 @@ them.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -21,7 +21,7 @@ from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
 from privacy.keys import KeyRing, KeyRow
-from privacy.policy import Decider, decide
+from privacy.policy import Decider, Permit, decide
 from privacy.rulebook import Policy
 from privacy.seal import Opener, Sealed, SealedColumn
 from privacy.vocabulary import SELF, RecipientClass
@@ -110,8 +110,7 @@ class Admission:
         open: in doubt the youngest.
         """
         at, now, here = self._at, self._request.as_of, self._at.store.jurisdiction
-        duty = Request("cdp", SELF, RecipientClass.SELF, AGE_PURPOSE, frozenset({AGE_PURPOSE}), "cdp", here, here, now)
-        permit = decide(self._policy, duty, facts, (BIRTH.category,)).permit
+        permit = on_duty(self._policy, Duty(AGE_PURPOSE, here, now), facts, (BIRTH.category,))
         try:
             opener = Opener(permit, at.ring, facts.customer_id, keys)
             born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
@@ -120,3 +119,18 @@ class Admission:
             return now.date()
         assert isinstance(born, date)
         return born
+
+
+class Duty(NamedTuple):
+    """What a law asks of the operator itself: for a purpose, where the data is kept, now."""
+
+    purpose: str
+    here: str
+    now: datetime
+
+
+def on_duty(policy: Policy, duty: Duty, facts: Facts, categories: Collection[str]) -> Permit:
+    """Leave to open a customer's cells for a duty; for no category that the policy does not allow it for."""
+    purpose, here, now = duty
+    asks = Request("cdp", SELF, RecipientClass.SELF, purpose, frozenset({purpose}), "cdp", here, here, now)
+    return decide(policy, asks, facts, categories).permit

@@ -50,6 +50,10 @@ class Settings(BaseSettings):
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
+    ledger: Path | None = Field(
+        default=None, description="folder of the ledger of erasures, outside every backup; unset: erasures under home"
+    )
+    backup_days: int = Field(default=14, ge=0, le=3650, description="how long backups of the stores are kept")
     statement_seconds: Seconds = Field(default=10.0, description="how long one reading statement may run")
 
     @field_validator("stores")
@@ -110,6 +114,11 @@ class Settings(BaseSettings):
         if self.gateway_url is not None and not self.gateway_url.startswith("https://"):
             raise ValueError(f"{PREFIX}GATEWAY_URL: must begin with https:// when CDP_ENVIRONMENT is production")
         return self
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where erasures are remembered."""
+        return self.ledger or self.home / "erasures"
 
     @property
     def store_names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from cdp.billing.tables import account, bill, payment, product, top_up
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.interaction.tables import case, interaction
+from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_month, usage_record
 from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
 from schema.consent import Consent, Objection
@@ -29,6 +30,7 @@ from schema.fields import (
     word,
 )
 from schema.interaction import Case, PartyInteraction
+from schema.rights import PrivacyRequest
 from schema.usage import BUCKET, Bucket, UsageConnection, UsageMonth
 from schema.words import Day, Instant, Node, PageInfo, Region, TimePeriod, period
 
@@ -191,6 +193,9 @@ class Customer(Node):
         (newest(interaction.c.at),), personal("interaction.log"), "What was said, newest first."
     )
     cases: list[Case] | None = many((newest(case.c.opened_at),), personal("case.record"), "Their cases, newest first.")
+    privacy_requests: list[PrivacyRequest] | None = many(
+        (newest(privacy_request.c.opened_at),), personal("case.record"), "What they asked about their data."
+    )
 
 
 @part

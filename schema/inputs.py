@@ -5,6 +5,7 @@ from typing import Any
 
 import strawberry
 
+from cdp.rights.events import RequestKind, RequestState
 from privacy.vocabulary import ConsentKind
 from schema.fields import REQUIRED
 from schema.identity import CustomerKind
@@ -94,4 +95,21 @@ class MergeInput:
     other: SubjectInput = given("The other.")
     region: Region | None = given("The region whose records they are; by default that of the first one's number.", None)
     reason: str | None = given("Why they are, or are not, one person.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
+@strawberry.input(description="What a customer asks about their own data.")
+class PrivacyRequestInput:
+    subject: SubjectInput = given("Whose data it is.")
+    region: Region | None = given("The region whose records it is about; by default the number's own.", None)
+    kind: RequestKind = given("What they ask.")
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
+@strawberry.input(description="The next state of a privacy request.")
+class PrivacyAdvanceInput:
+    request: strawberry.ID = given("The opaque id of the request.")
+    state: RequestState = given("VERIFIED, then IN_PROGRESS (where an ERASURE erases), then COMPLETED; or REFUSED.")
+    reason: str | None = given("Why it is refused, as a code such as NOT_VERIFIED.", None)
+    evidence: str | None = given("What was done: the id of the event that corrected or objected.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)

@@ -9,9 +9,20 @@ from strawberry.types.arguments import StrawberryArgument
 from cdp.accountability import Reason
 from cdp.numbers import NumberKind
 from cdp.outcome import Status
+from cdp.rights.events import RequestState
 from schema.fields import SERVICE, Plain, answer, argument, personal, word
 from schema.identity import Customer, CustomerConnection, HoldingRole
-from schema.inputs import CaseInput, ConsentInput, CustomerFilter, IdentifierInput, InteractionInput, MergeInput
+from schema.inputs import (
+    CaseInput,
+    ConsentInput,
+    CustomerFilter,
+    IdentifierInput,
+    InteractionInput,
+    MergeInput,
+    PrivacyAdvanceInput,
+    PrivacyRequestInput,
+)
+from schema.rights import QueuedRequest
 from schema.words import Day, EventDocument, Instant, Node, Region
 
 
@@ -164,6 +175,12 @@ class Query:
         argument("region", Region, "Whose records."),
         argument("first", int, "How many at most, from 0 to 100: those by a rule, then the likeliest.", 20),
     )
+    privacy_requests: list[QueuedRequest] = root(
+        "What customers asked about their data, oldest due first. For officers.",
+        argument("region", Region, "The region it was asked in, or the whole country."),
+        argument("state", RequestState | None, "In this state only; by default all that are open.", None),
+        argument("first", int, "How many at most, from 0 to 100.", 20),
+    )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
@@ -196,6 +213,13 @@ class Mutation:
     unmerge: OrderPayload = root(
         "Two records are not one person's after all: each is as it would be without the merge. For stewards.",
         argument("input", MergeInput, "Which two."),
+    )
+    open_privacy_request: OrderPayload = root(
+        "A customer asks about their own data.", argument("input", PrivacyRequestInput, "What.")
+    )
+    advance_privacy_request: OrderPayload = root(
+        "A privacy request is in its next state, and what has to happen happens. For officers.",
+        argument("input", PrivacyAdvanceInput, "Which, and how far."),
     )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
     propose_link: LinkProposal = root(

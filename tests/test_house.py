@@ -17,17 +17,18 @@ import privacy.errors
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("cdp", "schema", "privacy")
-DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.interaction", "cdp.care")
+DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.interaction", "cdp.care", "cdp.rights")
 
 # Top floor first. A module may import its own room and any floor below; the longest matching name wins.
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.app", "cdp.number_report"),
+    ("cdp.archive", "cdp.number_report"),
+    ("cdp.app",),
     ("schema",),
     ("cdp.linking",),
     ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining"),
-    ("cdp.admission",),
+    ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -157,7 +158,8 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    assert outside(users("cdp.app"), "cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups") == set()
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.command_groups")
+    assert outside(users("cdp.app"), *commands) == set()
     assert users("cdp.__main__") == set()
 
 
@@ -230,6 +232,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
+        "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
+        "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
         "cdp.consent.policy_rows",  # the next version of the policy
         "cdp.identity.segments",  # where mainland mobiles are from

@@ -196,6 +196,8 @@ def registers(event: Event) -> tuple[str, str] | None:
     if not isinstance(event, CustomerRegistered):
         return None
     kind, value = event.subject.only()
+    if kind == "customerId":  # of somebody who is there, or is not any more
+        return None
     if kind in IDENTIFIER_INDEXES and isinstance(value, str):
         return kind, value
     return next(iter(event.gives()), None)

@@ -136,6 +136,7 @@ number_fact = by_identifier(
     Column("customer_id", Uuid),
     text("role", nullable=True),
     Column("row_id", Uuid),
+    Index(None, "customer_id", info={"serves": "the numbers that an erased customer ever had to do with"}),
 )
 """All that was ever said of numbers; `timeline` makes lives of it."""
 
@@ -156,6 +157,7 @@ number_index = by_identifier(
         deferrable=True,
         initially="DEFERRED",
     ),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
 )
 
 number_segment = reference(
@@ -171,6 +173,7 @@ identifier_index = by_identifier(
     "identifier_tag",
     text("kind", primary_key=True),
     Column("customer_id", Uuid, nullable=False),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
 )
 
 link = by_customer(
@@ -191,7 +194,12 @@ link = by_customer(
     ),
 )
 
-link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
+link_index = by_identifier(
+    "link_index",
+    "token",
+    Column("customer_id", Uuid, nullable=False),
+    Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
+)
 
 link_proposal = by_identifier(
     "link_proposal",

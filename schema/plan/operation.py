@@ -35,6 +35,8 @@ from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
+QUEUE = "privacyRequests"
+"""The root that tells of customers' requests, and of nothing else of theirs."""
 INTROSPECTION = ("__schema", "__type")
 WITHOUT_CUSTOMER = ("ingest", "proposeLink")
 """Orders whose answer is at hand: no customer is read after them."""
@@ -121,8 +123,8 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        held = any(root.name == "mergeProposals" or held_places(root) for root in self.roots)
-        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or held
+        kept = any(root.name in ("mergeProposals", QUEUE) or held_places(root) for root in self.roots)
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or kept
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
         if any(root.name == "customers" for root in self.roots):

@@ -18,10 +18,11 @@ from schema.plan.document import Document
 from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
-from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
+from schema.plan.operation import INTROSPECTION, QUEUE, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
+from schema.plan.queue import queued
 from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
@@ -74,11 +75,12 @@ class Run:
             if root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
-            elif root.name == "mergeProposals":
+            elif root.name in ("mergeProposals", QUEUE):
                 assert root.picks is not None
-                store, kept = await merge_proposals(arguments[root.key], self.reach)
+                kept = queued if root.name == QUEUE else merge_proposals
+                store, rows = await kept(arguments[root.key], self.reach)
                 self.asked.stores.add(store)
-                data[root.key] = to_json(root.picks.of(kept))
+                data[root.key] = to_json(root.picks.of(rows))
             elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]

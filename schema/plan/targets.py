@@ -169,6 +169,12 @@ def only_stewards(caller: Caller) -> None:
         raise AuthError("FORBIDDEN", "merging records is open to stewards alone", 403)
 
 
+def only_officers(caller: Caller) -> None:
+    """Raises AuthError for all but those who answer what people ask about their data."""
+    if caller.partner or caller.role != Role.OFFICER:
+        raise AuthError("FORBIDDEN", "privacy requests are answered by officers alone", 403)
+
+
 def _by_subject(read: ReadRoot, subject: Arguments, region: str | None, reach: Reach) -> Wanted:
     [(kind, value)] = subject.items()
     if kind == "number":

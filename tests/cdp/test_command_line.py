@@ -23,18 +23,22 @@ from cdp.__main__ import cdp, main
 from cdp.app import writer_of
 from cdp.audit import AuditTrail
 from cdp.audited import tail
-from cdp.auth import Caller, Verifier
+from cdp.auth import SELF, Caller, Verifier
+from cdp.global_ids import GlobalId
+from cdp.global_ids import row_id as opaque_id
 from cdp.house import House, open_house
 from cdp.ingest import Status, ingest
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
+from cdp.values import row_id
 from privacy.vocabulary import RecipientClass
+from tests.cdp.rights.steps import advanced, opened
 from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
+    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
     *("numbers", "bench", "explain", "match", "identifiers"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
@@ -111,6 +115,10 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("privacy", "export"),
+        ("privacy", "certificate"),
+        ("privacy", "replay-ledger"),
+        ("privacy", "retention"),
     ]
 
 
@@ -527,3 +535,51 @@ def test_a_file_is_loaded_and_counted(
     printed = output_of(capsys, "load", str(file), "--mapping", str(mapping), "--region", "CN-GD")
     assert asked == ["cn", "hk", file, mapping, "CN-GD"]
     assert "7,043" in printed
+
+
+async def asked_for(settings: Settings, kind: str, *states: str) -> str:
+    """The opaque id of a request of the customer of the examples, brought through its states."""
+    async with open_house(settings) as house:
+        [known, *_] = await ingest(writer_of(house), [SAMPLES["CustomerRegistered"], opened(kind)], "test")
+        assert known.customer_id is not None
+        steps = [advanced(known.customer_id, kind, state) for state in states]
+        outcomes = await ingest(writer_of(house), steps, "test")
+        assert [one.code for one in outcomes] == [None] * len(states)
+        request = GlobalId("PrivacyRequest", "cn", known.customer_id, row_id(known.customer_id, "privacyRequest", kind))
+        return opaque_id(house.tokens, SELF, request)
+
+
+def test_a_person_gets_their_data_once(migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request, file = run(asked_for(migrated, "ACCESS", "VERIFIED")), tmp_path / "mine.zip"
+    printed = output_of(capsys, "privacy", "export", "--request", request, str(file))
+    assert printed == f"{sha256(file.read_bytes()).hexdigest()}  mine.zip\n"
+    [line] = error_lines(capsys, "privacy", "export", "--request", request, str(tmp_path / "more.zip"), code=1)
+    assert line.startswith("REQUEST_NOT_READY: ")
+    assert not (tmp_path / "more.zip").exists()
+
+
+def test_the_worker_finishes_an_erasure_and_the_certificate_is_printed(
+    migrated: Settings, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = run(asked_for(migrated, "ERASURE", "VERIFIED", "IN_PROGRESS"))
+    [line] = error_lines(capsys, "privacy", "certificate", "--request", request, code=1)
+    assert line.startswith("CERTIFICATE_ABSENT: ")
+    assert exit_of("worker", "--once") == 0
+    certificate = json.loads(output_of(capsys, "privacy", "certificate", "--request", request))
+    assert certificate["certificate"]["gone"] == ["SERVICE", "USAGE", "CONSENTED"]
+    assert (home / "erasures" / "cn.jsonl").read_text().count("\n") == 1
+    assert re.search(r"cn +│ +0", output_of(capsys, "privacy", "replay-ledger"))
+    assert output_of(capsys, "audit", "verify") == "cn: 1 entries in 1 chains\nhk: 0 entries in 0 chains\n"
+
+
+def test_retention_counts_first_and_then_deletes(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    async def tell() -> None:
+        async with open_house(migrated) as house:
+            old = SAMPLES["InteractionLogged"] | {"at": "2001-01-01T00:00:00Z"}
+            await ingest(writer_of(house), [SAMPLES["CustomerRegistered"], old], "test")
+
+    run(tell())
+    one_row = r"cn +│ interaction +│ +1"
+    for arguments in (("--dry-run",), ("--dry-run",), (), ("--store", "cn")):
+        printed = output_of(capsys, "privacy", "retention", *arguments)
+        assert bool(re.search(one_row, printed)) == (arguments != ("--store", "cn")), printed

@@ -232,6 +232,8 @@ def _small() -> Iterator[Diary]:
     org.number(role="ORG_ADMIN")
     org.told("NumberActivated", 3, number=NUMBERS["org"])
     org.told("CustomerStatusChanged", 4, status="SUSPENDED")
+    for n, kind in enumerate(("ACCESS", "RECTIFICATION", "ERASURE")):
+        org.told("PrivacyRequestOpened", 5 + n, requestRef=f"p{n}", kind=kind)
     yield org
     solo = Diary("solo", "HK")
     solo.registered("李四", birthDate="1990-01-01", email="solo@example.hk")

@@ -50,6 +50,7 @@ EVERYTHING = """query($n: String!) @purpose(id: "%s") { customer(number: $n) { _
   bills { id billDate billingPeriod { start end } amountDue { __typename value unit } } products { id kind
   startDate termEnd statusReason }
   cases { id ticketType severity status statusAt owner channel openedAt due description }
+  privacyRequests { id kind state stateAt region openedAt due reason evidence }
   holdings { issuer servingOperator recordedFor { end } validFor { __typename end } buckets(first: 2) { bucketRef } }
   buckets { __typename bucketRef usageType remainingValue { __typename value unit } remainingAt isShared region
     validFor { start end } } } }"""
@@ -112,12 +113,12 @@ HOLDERS = """query($n: String!) @purpose(id: "%s") {
   c: sameHolderSince(number: $n, date: "2025-09-01") }
   fragment H on Customer { id formattedName email holdings { number role validFor { end } } bills(first: 2) { id }
   buckets { bucketRef remainingValue { value } } }"""
-NODES = ("Customer", "Product", "CustomerBill", "PartyInteraction", "Case")
+NODES = ("Customer", "Product", "CustomerBill", "PartyInteraction", "Case", "PrivacyRequest")
 ANY_NODE = """query($id: ID!) @purpose(id: "service.care") { node(id: $id) { __typename id
   ... on Customer { formattedName regions holdings { number } bills(first: 2) { id billNo } }
   ... on Product { name status tariff { name } reliesOn { id name reliesOn { name } } }
   ... on CustomerBill { billNo state lines { lineNo amount { value } } account { accountNo } }
-  ... on PartyInteraction { at note } ...C } }
+  ... on PartyInteraction { at note } ... on PrivacyRequest { kind due } ...C } }
   fragment C on Case { caseRef ticketType description product { id name reliesOn { name } } }"""
 ONE_CUSTOMER = """query($id: ID!) @purpose(id: "service.billing") { customer(id: $id, region: null) { id tier regions
   accounts { accountNo } } numberFacts(number: "+8613800138000") { number region kind issuer } }"""
