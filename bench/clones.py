@@ -46,7 +46,7 @@ ROW_KEYS: Final = {customer: "customer_id", number_holding: "holding_id", accoun
 ORIGINALS: Final = """
 SELECT c.customer_id FROM customer c
 WHERE c.state = 'ACTIVE' AND NOT c.is_minor AND c.cluster IS NULL
-  AND NOT EXISTS (SELECT FROM link l WHERE l.customer_id = c.customer_id)
+    AND NOT EXISTS (SELECT FROM link l WHERE l.customer_id = c.customer_id)
 ORDER BY c.customer_id LIMIT $1
 """
 CLASSES: Final = "SELECT customer_id, retention FROM data_key WHERE customer_id = ANY($1) AND generation = 1"

@@ -5,24 +5,24 @@ them.
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 
 from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
-from cdp.consent.reads import facts_of, latest_known, together
+from cdp.consent.reads import facts_of, heard_alone, latest_known, together
 from cdp.crossings import Crossings
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, LEADER, OTHERS, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, HELD, LEADER, OTHERS, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
 from privacy.keys import KeyRing, KeyRow
-from privacy.policy import Decider, decide
+from privacy.policy import Decider, Permit, decide
 from privacy.rulebook import Policy
 from privacy.seal import Opener, Sealed, SealedColumn
 from privacy.vocabulary import SELF, RecipientClass
@@ -120,6 +120,8 @@ class Admission:
             self._request.destination,
             as_of,
             self._request.exhausted,
+            heard_alone(consents, *(other[3] for other in head[OTHERS] or ())),
+            head[HELD],
         )
 
 
@@ -127,10 +129,8 @@ def birth_of(at: OpenStore, facts: Facts, cell: bytes, keys: Collection[KeyRow],
     """A minor's birth date, opened so that the law that protects minors can be followed; today's where it does not
     open: in doubt the youngest.
     """
-    here = at.store.jurisdiction
-    duty = Request("cdp", SELF, RecipientClass.SELF, AGE_PURPOSE, frozenset({AGE_PURPOSE}), "cdp", here, here, now)
     assert at.policy is not None, "what is decided has a policy"
-    permit = decide(at.policy, duty, facts, (BIRTH.category,)).permit
+    permit = on_duty(at.policy, Duty(AGE_PURPOSE, at.store.jurisdiction, now), facts, (BIRTH.category,))
     try:
         opener = Opener(permit, at.ring, facts.customer_id, keys)
         born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
@@ -139,3 +139,18 @@ def birth_of(at: OpenStore, facts: Facts, cell: bytes, keys: Collection[KeyRow],
         return now.date()
     assert isinstance(born, date)
     return born
+
+
+class Duty(NamedTuple):
+    """What a law asks of the operator itself: for a purpose, where the data is kept, now."""
+
+    purpose: str
+    here: str
+    now: datetime
+
+
+def on_duty(policy: Policy, duty: Duty, facts: Facts, categories: Collection[str]) -> Permit:
+    """Leave to open a customer's cells for a duty; for no category that the policy does not allow it for."""
+    purpose, here, now = duty
+    asks = Request("cdp", SELF, RecipientClass.SELF, purpose, frozenset({purpose}), "cdp", here, here, now)
+    return decide(policy, asks, facts, categories).permit

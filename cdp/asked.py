@@ -135,12 +135,13 @@ def _usual(part: Part, at: datetime) -> bool:
     """Whether nothing but the rows of consent and the policy had a part in what was decided."""
     head = part.head
     active = head[STATE] == CustomerState.ACTIVE.value and head[LEADER] is None
-    return active and part.as_of is at and not part.exhausted
+    return active and part.as_of is at and not part.exhausted and not part.alone
 
 
 def _unusual(part: Part, asked: Asked, names: Names) -> str:
     """As `_customer`, with whatever else had a part: an instant past the entry's, a state, others merged with them
-    (`with`, since when), transfer bases that were used up.
+    (`with`, since when), transfer bases that were used up, words about the number alone that they were found by (1
+    while it is theirs).
     """
     assert asked.plan is not None, "what is read has a plan"
     year, head = asked.at.year, part.head
@@ -151,6 +152,8 @@ def _unusual(part: Part, asked: Asked, names: Names) -> str:
         line["state"] = head[STATE]
     if part.exhausted:
         line["exhausted"] = sorted(part.exhausted)
+    if part.alone:
+        line["alone"] = {names.pseudonym(word, year): int(lasts) for word, lasts in part.alone.items()}
     if head[LEADER] is not None:
         line["since"] = instant_text(head[MERGED_SINCE])
         line["with"] = [names.pseudonym(other[0], year) for other in head[OTHERS]]

@@ -1,56 +1,68 @@
-"""Commands in groups: about the stores' keys, audit trails, registered documents and policy; for officers; receipts."""
+"""Commands in groups: about the stores' keys, audit trails, registered documents and policy, and about numbers."""
 
-import json
-from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from cdp.app import check_document, front_door
-from cdp.auth import Caller, Role
+from cdp.app import check_document
+from cdp.archive import export
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
-from cdp.errors import AuthError, RequestInvalid
-from cdp.exchange import GraphqlRequest
-from cdp.house import House, open_databases, open_house
-from cdp.officer.exports import QUESTIONS, What, csv_of, next_page, rows_of
+from cdp.erasure.expire import expire, expired
+from cdp.erasure.sweep import certificate_of
+from cdp.errors import RequestInvalid
+from cdp.global_ids import read_id
+from cdp.house import open_databases, open_house
+from cdp.identity.blocked import block, lift, read_blocked
+from cdp.identity.segments import load_segments, read_segments
+from cdp.number_report import number_report
+from cdp.officer_commands import officer_group, receipt_group
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
 from cdp.serving import run
-from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
-from privacy.receipts import verify
+from cdp.terminal import (
+    FILE,
+    StoreNames,
+    chosen_stores,
+    instant_of,
+    json_line,
+    output,
+    progress,
+    settings_of_command,
+    table,
+    text_of,
+)
+from cdp.worker import sweepers
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
+from privacy.vocabulary import SELF
 
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
-officer_group = typer.Typer(help="What privacy officers take away.", no_args_is_help=True)
-receipt_group = typer.Typer(help="Receipts of consent, and the keys they are signed with.", no_args_is_help=True)
+numbers_group = typer.Typer(help="Numbers: what one is, who answers for it, where they are from.", no_args_is_help=True)
+identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
+privacy_group = typer.Typer(help="What people ask about their own data, and how long it is kept.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
     "policy": policy_group,
+    "numbers": numbers_group,
+    "identifiers": identifiers_group,
+    "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
 }
 
-AUDIT_PURPOSE: Final = "legal.audit"
-
+BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
+RequestId = Annotated[str, typer.Option("--request", help="Opaque id of the request, as the queue tells it.")]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
-
-
-class Form(StrEnum):
-    """How an export is written: a table, or one JSON object a line."""
-
-    CSV = "csv"
-    JSON = "json"
 
 
 @keys_group.command("status")
@@ -132,85 +144,146 @@ def policy_load_command(file: PolicyFile) -> None:
     typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
 
 
-@officer_group.command("export")
-def officer_export_command(  # noqa: PLR0913 - a command has as many options as it has
+@numbers_group.command("explain")
+def numbers_explain_command(
+    number: Annotated[str, typer.Argument(help="A number in any written form.")],
+    region: Annotated[str | None, typer.Option(help="Where it was written down, such as CN-GD or HK.")] = None,
+    at: Annotated[str | None, typer.Option(help="As of when, such as 2026-01-31T08:00:00Z; by default now.")] = None,
+) -> None:
+    """Show what a number is, who held it when, and who answers for it. Customers are shown by their id alone."""
+    settings, as_of = settings_of_command(), instant_of("at", at)
+
+    async def explain() -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
+        async with open_house(settings) as house:
+            return await number_report(house, number, region, as_of)
+
+    told, holdings = run(explain())
+    output().print(table("The number", ("what", "as it is"), told))
+    if holdings:
+        columns = ("from (UTC)", "to (UTC)", "role", "state", "region", "customer", "decides")
+        output().print(table("Its holders", columns, holdings))
+
+
+@numbers_group.command("load-segments")
+def numbers_load_segments_command(
+    file: Annotated[Path, typer.Argument(help="CSV file, or phone.dat of the PyPI package `phone`.", **FILE)],
+) -> None:
+    """Replace the segments of mainland mobiles in every store: which seven digits are from where.
+
+    A CSV file in UTF-8 has the header prefix,region,city,issuer, as in 1380013,CN-BJ,北京,China Mobile. A file with a
+    bad line changes nothing; each bad line is told with its number.
+    """
+    settings = settings_of_command()
+    with progress(output()) as bars:
+        runs = read_segments(file, lambda lines: bars.track(lines, description=file.name))
+
+    async def load() -> None:
+        async with open_databases(settings) as stores:
+            await load_segments(stores.values(), runs)
+
+    run(load())
+    counts = {
+        "prefixes": sum(one.last - one.first + 1 for one in runs),
+        "rows": len(runs),
+        "regions": len({one.segment.region for one in runs}),
+        "cities": len({(one.segment.region, one.segment.city) for one in runs}),
+    }
+    counts |= Counter(one.segment.issuer for one in runs for _ in range(one.first, one.last + 1))
+    output().print(table(f"Segments of {file.name}", ("what", "number"), counts.items()))
+
+
+@identifiers_group.command("block")
+def identifiers_block_command(file: BlockedFile) -> None:
+    """Let nobody be identified by these from now on: events that try go to the dead letters. Keeps no value."""
+    _change_blocked(file, blocking=True)
+
+
+@identifiers_group.command("lift")
+def identifiers_lift_command(file: BlockedFile) -> None:
+    """Let somebody be identified by these again."""
+    _change_blocked(file, blocking=False)
+
+
+def _change_blocked(file: Path, *, blocking: bool) -> None:
+    settings, text = settings_of_command(), text_of(file)
+
+    async def change() -> int:
+        async with open_house(settings) as house:
+            found = read_blocked(house, text.removeprefix("\ufeff").splitlines())
+            await (block(house, found, datetime.now(UTC)) if blocking else lift(house, found))
+            return sum(map(len, found.values()))
+
+    typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
+
+
+@privacy_group.command("export")
+def privacy_export_command(
+    request: RequestId,
+    file: Annotated[Path, typer.Argument(help="Archive to be made (ZIP); must not be there yet.", dir_okay=False)],
+) -> None:
+    """Write all that is held of a person for their request for access or portability, and complete the request."""
+    settings = settings_of_command()
+
+    async def write() -> str:
+        async with open_house(settings) as house:
+            return await export(house, request, file)
+
+    typer.echo(f"{run(write())}  {file.name}")
+
+
+@privacy_group.command("certificate")
+def privacy_certificate_command(request: RequestId) -> None:
+    """Print the signed certificate of an erasure; fails where it is not as it was signed."""
+    settings = settings_of_command()
+
+    async def read() -> str | None:
+        async with open_house(settings) as house:
+            place = read_id(house.tokens, SELF, request)
+            if place is None or place.store not in house.stores:
+                return None
+            async with house.stores[place.store].read() as connection:
+                return await certificate_of(connection, place.customer_id, house.rings[place.store])
+
+    if (certificate := run(read())) is None:
+        raise RequestInvalid("CERTIFICATE_ABSENT", "no erasure of this request is certified, or not as it was signed")
+    typer.echo(certificate)
+
+
+@privacy_group.command("replay-ledger")
+def privacy_replay_ledger_command() -> None:
+    """Erase again whoever a restored store has forgotten to have erased; `cdp serve` does so before it serves."""
+    settings = settings_of_command()
+
+    async def replay() -> dict[str, int]:
+        async with open_house(settings) as house:
+            return {name: await sweeper.replay() for name, sweeper in sweepers(house).items()}
+
+    output().print(table("Erased again", ("store", "customers"), run(replay()).items()))
+
+
+@privacy_group.command("retention")
+def privacy_retention_command(
+    store: StoreNames = None,
     *,
-    what: Annotated[What, typer.Option(help="Records of processing, what a customer said, or who read their data.")],
-    actor: Annotated[str, typer.Option(help="Who takes it away; it is written down.")],
-    form: Annotated[Form, typer.Option("--format", help="How it is written.")] = Form.CSV,
-    number: Annotated[str | None, typer.Option(help="A number of the customer it is about.")] = None,
-    region: Annotated[str | None, typer.Option(help="The region whose records it is about.")] = None,
-    since: Annotated[datetime | None, typer.Option("--from", help="Of reads: since when, in UTC.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="Of reads: until when, in UTC; unset: now.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
 ) -> None:
-    """Print what an officer may know as CSV or JSON; it is asked and written down like any question."""
+    """Delete what is kept for longer than its term; prints per table how many rows go."""
     settings = settings_of_command()
-    if (number is None) != (what is What.PROCESSING) or (since is None) != (what is not What.ACCESS):
-        raise typer.BadParameter("--number is needed but for processing, --from for access alone")
-    between = {"from": since, "to": until}
-    variables = {name: at.replace(tzinfo=UTC).isoformat() for name, at in between.items() if at is not None}
-    asked = {"who": {"number": number}, "region": region, "skip": 0, **variables}
+    now = datetime.now(UTC)
 
-    async def export() -> list[dict[str, Any]]:
-        async with open_house(settings) as house:
-            caller = Caller(
-                "cdp-officer",
-                purposes=frozenset({AUDIT_PURPOSE}),
-                stores=tuple(settings.store_names),
-                role=Role.OFFICER,
-                channel="cli",
-                actor=actor,
-            )
-            return [row async for row in exported(house, caller, what, asked)]
+    async def keep_terms() -> list[tuple[str, str, int]]:
+        async with open_databases(settings) as stores:
+            chosen = [stores[name] for name in chosen_stores(settings, store)]
+            found = [(one, await expired(one, now)) for one in chosen]
+            if not dry_run:
+                with progress(output()) as bars:
+                    for one, counts in found:
+                        task = bars.add_task(one.name, total=sum(counts.values()))
+                        await expire(one, now, partial(bars.advance, task))
+            return [(one.name, name, count) for one, counts in found for name, count in counts.items() if count]
 
-    rows = run(export())
-    typer.echo(csv_of(rows) if form is Form.CSV else "\n".join(map(json_line, rows)), nl=form is Form.JSON)
-
-
-async def exported(
-    house: House, caller: Caller, what: What, variables: dict[str, Any]
-) -> AsyncIterator[dict[str, Any]]:
-    """The rows of every page. Raises RequestInvalid where nobody is found, or nothing may be known of them."""
-    front = front_door(house)
-    page: dict[str, Any] | None = variables
-    while page is not None:
-        try:
-            answer = await front.answer(GraphqlRequest(QUESTIONS[what], variables=page), caller)
-        except (RequestInvalid, AuthError) as refused:
-            await front.refused(caller, refused.code)
-            raise
-        found = json.loads(answer.body)["data"]["found"]
-        if found is None:
-            raise RequestInvalid("NOT_FOUND", "nobody is known by this number here, or it may not be read")
-        for row in rows_of(what, found):
-            yield row
-        page = next_page(what, found, page)
-
-
-@receipt_group.command("keys")
-def receipt_keys_command() -> None:
-    """Print the public key of each store, by which anybody can check its receipts."""
-    settings = settings_of_command()
-
-    async def keys() -> dict[str, bytes]:
-        async with open_house(settings) as house:
-            return {name: ring.signer.public_key for name, ring in house.rings.items()}
-
-    for name, key in run(keys()).items():
-        typer.echo(f"{name} {b64encode(key).decode()}")
-
-
-@receipt_group.command("verify")
-def receipt_verify_command(
-    file: Annotated[Path, typer.Argument(help="The receipt as it was given out.", **FILE)],
-    key: Annotated[str, typer.Option(help="The store's public key, as `cdp receipt keys` prints it.")],
-) -> None:
-    """Check the signature of a receipt and print what it says; fails where it was altered. Asks no store."""
-    try:
-        public_key = b64decode(key, validate=True)
-    except ValueError:
-        raise typer.BadParameter("expected a key in base64", param_hint="--key") from None
-    typer.echo(json_line(verify(text_of(file), public_key)))
+    title = "Would go" if dry_run else "Went"
+    output().print(table(title, ("store", "table", "rows"), run(keep_terms())))
 
 
 def _summary(rows: PolicyRows) -> str:

@@ -5,7 +5,7 @@ together with the verdicts for them; `Findings` collects what did not leave, or 
 audit trail.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -131,7 +131,17 @@ class Part:
     destination: str
     as_of: datetime
     exhausted: frozenset[str]
+    alone: Mapping[UUID, bool]
+    """The words of consent about the number alone that the customer was found by, each with whether it is still theirs.
+    """
+    holding: UUID | None = None
+    """The holding by whose number the customer was found."""
+    holder: UUID = field(init=False)
+    """Whose that holding is: one of those this one was merged with, perhaps."""
     _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
+
+    def __post_init__(self) -> None:
+        self.holder = self.customer_id
 
     @property
     def leader(self) -> UUID:

@@ -7,7 +7,7 @@ share, and nothing else.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
@@ -16,6 +16,7 @@ from cdp.admission import Admission, OpenStore
 from cdp.asked import Asked, Plan, write_down
 from cdp.audit import uuid7
 from cdp.auth import Caller
+from cdp.errors import StoreUnavailable
 from cdp.gate import Part, Spot
 from cdp.rendering import Writer
 from cdp.shape import Connection, Node, Page, Reading
@@ -64,14 +65,14 @@ class Query:
 
     async def read(self, wanted: Sequence[Wanted], asked: Asked, reading: Reading) -> dict[int, str]:
         """The data of each root as JSON, by its number. Raises StoreUnavailable when a store that was asked does not
-        answer.
+        answer; what a customer's other store would have added is withheld then.
         """
         assert asked.plan is not None, "what is read has a plan"
         for want in wanted:
             reading.bindings |= want.parameters
         homes = await self._fetch(wanted, asked.plan, reading)
         away = self._linked(wanted, homes, asked, reading)
-        others = await self._fetch(away, asked.plan, reading) if away else {}
+        others = await self._fetch(away, asked.plan, reading, away=True) if away else {}
         data: dict[int, str] = {}
         for want in wanted:
             number = want.root.number
@@ -96,18 +97,20 @@ class Query:
             await asyncio.gather(*writing)
         return entry_id
 
-    async def _fetch(self, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> dict[int, list[tuple[str, Any]]]:
+    async def _fetch(
+        self, wanted: Sequence[Wanted], plan: Plan, reading: Reading, *, away: bool = False
+    ) -> dict[int, list[tuple[str, Any]]]:
         """One statement per store; for each root its rows with the store they came from, in the order of the stores."""
         by_store: dict[str, list[Wanted]] = {}
         for want in wanted:
             for store in want.keys:
                 by_store.setdefault(store, []).append(want)
-        if len(by_store) == 1:
-            [(store, asked)] = by_store.items()
-            answers = [await self._execute(store, asked, plan, reading)]
-        else:
-            each = (self._execute(store, asked, plan, reading) for store, asked in by_store.items())
-            answers = await asyncio.gather(*each)
+        answering = [self._execute(store, asked, plan, reading) for store, asked in by_store.items()]
+        if away:
+            answering = [
+                _forgiven(one, asked, reading) for one, asked in zip(answering, by_store.values(), strict=True)
+            ]
+        answers = [await answering[0]] if len(answering) == 1 else await asyncio.gather(*answering)
         found: dict[int, list[tuple[str, Any]]] = {}
         for store, rows in zip(by_store, answers, strict=True):
             for row in rows:
@@ -130,7 +133,7 @@ class Query:
         """The customers found that are in another store too; what may not be asked there is withheld."""
         away = []
         for want in wanted:
-            if want.kind in (KeyKind.ROW, KeyKind.REGION) or not homes.get(want.root.number):
+            if want.kind in (KeyKind.ROW, KeyKind.REGION, KeyKind.HOLDER) or not homes.get(want.root.number):
                 continue
             home = homes[want.root.number][0][0]
             links = {link[:2] for store, row in homes[want.root.number] if store == home for link in row[LINKS]}
@@ -216,6 +219,18 @@ def _withhold_others(root: Root, reading: Reading) -> None:
         reading.findings.withhold(spot.path, Withheld.REGION_UNAVAILABLE)
 
 
+async def _forgiven(
+    answering: Coroutine[Any, Any, Sequence[Any]], wanted: Sequence[Wanted], reading: Reading
+) -> Sequence[Any]:
+    """What a customer's other store adds; one that is down takes nothing away from the answer of their own."""
+    try:
+        return await answering
+    except StoreUnavailable:
+        for want in wanted:
+            _withhold_others(want.root, reading)
+        return ()
+
+
 def _nothing(root: Root, caller: Caller, reading: Reading) -> str:
     # To a partner, a customer nobody knows and one who agreed to nothing look the same.
     if caller.partner:
@@ -241,7 +256,11 @@ def _persons(rows: Rows) -> Sequence[Rows]:
 def _as_one(parts: list[Part]) -> list[Part]:
     """The records of one person in a store: where one of them is linked, the person is."""
     if len(parts) > 1:
-        parts[0].link = min((part.link for part in parts if part.link is not None), default=None)
+        first = parts[0]
+        first.link = min((part.link for part in parts if part.link is not None), default=None)
+        for part in parts:
+            if part.holding is not None:
+                first.holding, first.holder = part.holding, part.customer_id
     return parts
 
 

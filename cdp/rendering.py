@@ -131,6 +131,14 @@ def _are_plain(parts: Sequence[Part]) -> bool:
     return all(part.decision.clear for part in parts) and all(part.store != parts[0].store for part in parts[1:])
 
 
+class Bare(Writer):
+    """Writes the one item of a shape, without an object around it."""
+
+    def object(self, node: Node, row: Row, parts: Sequence[Part], reading: Reading) -> str:
+        [item] = node.items
+        return to_json(item.value(row, parts, reading))
+
+
 class _Source:
     """Python source under construction: one function per object, and the constants they use by name.
 
@@ -188,7 +196,7 @@ class _Source:
             case Typename():
                 return f'"{item.name}"'
             case Scalar():
-                lines.append(self.scalar(item, name))
+                lines.append(self.ending(item, name) if item.ended >= 0 else self.scalar(item, name))
             case Embedded():
                 text = self.object(item.node, lines, root=root)
                 name = f"x{len(lines)}"
@@ -206,6 +214,12 @@ class _Source:
         """What is written by the shape itself."""
         value = f"{self.constant(item)}.value(row, {parts}, reading)"
         return f"f'\"{{{value}}}\"'" if isinstance(item, Token) else f"JSON({value})"
+
+    def ending(self, item: Scalar, name: str) -> str:
+        """A value that is not for everyone at any time: where it may not be for this reader, the shape decides."""
+        self.notes = True
+        some = "True" if item.offers else "reading.partner"
+        return f"if {some}: {name} = {self.interpreted(item, '(part,)')}\n    else: {self.scalar(item, name)}"
 
     def scalar(self, item: Scalar, name: str) -> str:
         first, *rest = item.indexes

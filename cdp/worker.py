@@ -14,6 +14,10 @@ from uuid import UUID
 
 import structlog
 
+from cdp.erasure.expire import expire
+from cdp.erasure.ledger import Ledger
+from cdp.erasure.sweep import Sweeper
+from cdp.house import House
 from cdp.partitions import ensure_partitions
 from cdp.stores import Store
 from cdp.tables import BUCKETS, event_seen
@@ -55,6 +59,28 @@ def jobs(outbox_days: int = OUTBOX_DAYS) -> tuple[Job, ...]:
         await delete_outbox(store, datetime.now(UTC) - timedelta(days=outbox_days))
 
     return (Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox))
+
+
+def sweepers(house: House) -> dict[str, Sweeper]:
+    """Store -> who finishes its erasures."""
+    folder, days = house.settings.ledger_folder, house.settings.backup_days
+    return {
+        name: Sweeper(store, house.rings[name], house.trails[name], Ledger(folder, name), days)
+        for name, store in house.stores.items()
+    }
+
+
+def privacy_jobs(house: House) -> tuple[Job, ...]:
+    """What people asked for and what time asks for: erasures are finished, data goes when its term is over."""
+    by_store = sweepers(house)
+
+    async def sweep(store: Store) -> None:
+        await by_store[store.name].sweep()
+
+    async def keep_terms(store: Store) -> None:
+        await expire(store, datetime.now(UTC))
+
+    return (Job("erasures", 60, sweep), Job("retention", 24 * 3600, keep_terms))
 
 
 async def prepare_months(store: Store) -> None:

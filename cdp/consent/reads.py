@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, any_, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
 from cdp.statement import MERGED_SINCE, OTHERS
@@ -13,18 +13,61 @@ from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
 CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
+AGREED = [word.value for word in (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)]
 STATES = {state.value: state for state in CustomerState}
+HAPPENED_AT, EXPIRES_AT = map(ConsentFact._fields.index, ("happened_at", "expires_at"))
+ALONE = len(ConsentFact._fields)
+"""Where the rows of whoever was found by a number have the id of a yes about a number alone; NULL in all others."""
 OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
-def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:
-    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`)."""
-    return select(func.row(*CONSENT_COLUMNS)).where(
+class Alone(NamedTuple):
+    """The holding (`held`, a row with its `valid_to`) by whose number a customer was found, and which of the words
+    about a number alone are about it.
+    """
+
+    held: FromClause
+    about: ColumnElement[bool]
+
+
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone | None) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`).
+
+    What was agreed to for one number alone is heard of whoever was found by that number, and has run out when the
+    holding has an end; it allows nothing about the customer as a whole. A refusal is heard whatever it is about.
+    """
+    bound, columns = consent_event.c.holding_id, list[ColumnElement[Any]](CONSENT_COLUMNS)
+    heard = or_(bound.is_(None), consent_event.c.type.not_in(AGREED))
+    if alone is not None:
+        heard = or_(heard, alone.about)
+        lasts = or_(bound.is_(None), alone.held.c.valid_to.is_(None))
+        expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
+        columns[EXPIRES_AT] = expiry
+        columns.append(yes_alone())
+    rows = select(func.row(*columns)).where(
         consent_event.c.customer_id == key,
         or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
-        # What was agreed to for one number alone allows nothing about the customer as a whole; a refusal is heard.
-        or_(consent_event.c.holding_id.is_(None), consent_event.c.type != ConsentType.GIVEN.value),
+        heard,
     )
+    return rows if alone is None else rows.correlate(alone.held)
+
+
+def yes_alone() -> ColumnElement[Any]:
+    """The id of a word that is a yes about one number alone; NULL for any other."""
+    said = consent_event.c
+    return case((and_(said.holding_id.is_not(None), said.type.in_(AGREED)), said.consent_event_id))
+
+
+def heard_alone(*consents: Sequence[Sequence[Any]]) -> dict[UUID, bool]:
+    """The words among rows of consent that are a yes about one number alone, each with whether it still has its
+    holding.
+    """
+    return {
+        row[ALONE]: row[EXPIRES_AT] != row[HAPPENED_AT]
+        for rows in consents
+        for row in rows
+        if len(row) > ALONE and row[ALONE] is not None
+    }
 
 
 def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
@@ -32,7 +75,9 @@ def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
     return select(func.row(*OBJECTION_COLUMNS)).where(objection.c.customer_id == key)
 
 
-def other_rows(owner: FromClause, other: FromClause, purposes: Sequence[str]) -> ColumnElement[Any]:
+def other_rows(
+    owner: FromClause, other: FromClause, purposes: Sequence[str], alone: Alone | None
+) -> ColumnElement[Any]:
     """What is known of those a customer was merged with, as (id, state, is minor, consents, objections); NULL where
     nobody was.
     """
@@ -42,7 +87,7 @@ def other_rows(owner: FromClause, other: FromClause, purposes: Sequence[str]) ->
             key,
             other.c.state,
             other.c.is_minor,
-            func.array(consent_rows(key, purposes).correlate(other).scalar_subquery()),
+            func.array(consent_rows(key, purposes, alone).correlate(other).scalar_subquery()),
             func.array(objection_rows(key).correlate(other).scalar_subquery()),
         )
     ).where(key == any_(owner.c.cluster), key != owner.c.customer_id, other.c.state != CustomerState.ERASED.value)
@@ -98,7 +143,7 @@ class ConsentFacts(Collection[ConsentFact]):
         return any(fact == mine for mine in self)
 
     def __iter__(self) -> Iterator[ConsentFact]:
-        for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by in self._rows:
+        for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by, *_ in self._rows:
             words = ConsentType(said), ConsentKind(form)
             yield ConsentFact(*words, purpose, at, known_at, category, channel, to, abroad, notice, end, Actor(by))
 

@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from cdp.changes import KEEP, Put
 from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
-from cdp.event import Event
+from cdp.event import Event, Subject
 from cdp.identity.clusters import write_clusters
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import write_lives
 from cdp.identity.merges import CustomersMerged, MergeEvent
-from cdp.identity.resolve import Graph, Mentioned, Tags, claim, registers
+from cdp.identity.resolve import GONE, Graph, Mentioned, Tags, claim, registers
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.identity.timeline import Fact
 from cdp.outbox import Entry
@@ -24,6 +26,9 @@ from cdp.seen import BODY_INDEX, Seen
 from cdp.stores import Connection, Store
 from cdp.values import customer_id_of
 from privacy.keys import KeyRing
+
+# Held until the commit: an erasure waits, or was first, which is then seen here.
+HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
 
 
 @dataclass(slots=True)
@@ -97,13 +102,30 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
-        if record.new is not None and _found(graph, record) is None:
+        if record.new is not None and _found(graph, record) is None and _blocked(graph, record) is None:
             event = record.event
             new_id = customer_id_of(batch.ring.tenant, batch.store.name, event.event_id, event.at)
             claims.append((*record.new, new_id))
     if claims:
         await claim(connection, graph, claims)
     return graph
+
+
+async def hold(connection: Connection, records: Sequence[Record]) -> bool:
+    """Keeps whom these records are about from being erased until the commit; False where one of them was, meanwhile."""
+    customers = {record.customer_id for record in records}
+    customers.update(put.row["customer_id"] for record in records if _joins(record) for put in record.puts)
+    held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))
+    return not any(row[0] in GONE for row in held)
+
+
+def subject_tag(tags: Tags, body: Any) -> bytes | None:
+    """The tag of whom a refused record says it is about; None where that cannot be read."""
+    try:
+        kind, value = Subject.model_validate(body["subject"]).only()
+        return value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
+    except (TypeError, KeyError, AttributeError, ValidationError, RequestInvalid):
+        return None
 
 
 def _number_of(tags: Tags, event: NumberEvent) -> bytes:
@@ -152,13 +174,28 @@ def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
     return None if customer_id is None else (customer_id, None)
 
 
+def _blocked(graph: Graph, record: Record) -> str | None:
+    """The field with an identifier that is blocked; None where all of them tell who somebody is."""
+    for kind, tag in record.mentions:
+        if tag in graph.blocked:
+            if tag == record.subject:
+                return f"subject.{kind}"
+            if isinstance(record.event, MergeEvent):
+                return f"other.{kind}"
+            return "documentNumber" if kind == "document" else kind
+    return None
+
+
 def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     """What becomes of a record if it was not seen before; its changes are kept on it."""
     found = _found(graph, record)
+    if found is not None:
+        record.customer_id, holding_id = found
+    if field := _blocked(graph, record):
+        return batch.refused("IDENTIFIER_BLOCKED", field, "an identifier of one person alone; this one is blocked")
     if found is None:
         return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
     event = record.event
-    record.customer_id, holding_id = found
     context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
     try:
         puts = event.apply(context)

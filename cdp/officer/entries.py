@@ -10,6 +10,7 @@ from cdp.admission import OpenStore
 from cdp.asked import short_name
 from cdp.audited import decoded
 from cdp.consent.policy_rows import read_past_policy
+from cdp.consent.reads import ALONE
 from cdp.errors import RequestInvalid
 from cdp.officer.dossier import CONSENT_KNOWN_AT, PURPOSE, Dossier, Moment
 from cdp.tables import BUCKETS
@@ -153,17 +154,30 @@ class Replay:
 
 
 def _members(line: Line, dossier: Dossier) -> list[Facts]:
-    """The facts as they stood: what was recorded by then, as many consents as were counted, who was merged then."""
+    """The facts as they stood: what was recorded by then, as many consents as were counted, those about a number alone
+    that were heard, who was merged then.
+    """
     said = line.line
     moment = Moment(line.as_of, line.as_of)
-    mine = dossier.records[line.customer_id]
+    year = line.as_of.year
+    names = dossier.at.book.trail.names
+    named: Mapping[str, int] = said.get("alone", {})
+    alone = {
+        row[ALONE]: bool(named[name])
+        for one in (dossier.records.values() if named else ())
+        for row in one.consents
+        if row[ALONE] is not None and (name := names.pseudonym(row[ALONE], year)) in named
+    }
+    mine = dossier.records[line.customer_id].hearing(alone)
     bearing = [row for row in mine.consents if row[PURPOSE] == ANY or covers(row[PURPOSE], line.entry["purpose"])]
     # Of two transactions the one that began first may have ended last, and was not seen.
     seen = sorted(bearing, key=lambda row: row[CONSENT_KNOWN_AT])[: said["consents"]]
     mine = mine._replace(state=said.get("state", "ACTIVE"), consents=seen)
-    year = line.as_of.year
-    names = dossier.at.book.trail.names
     merged = set(said.get("with", ()))
-    others = [one for one in dossier.records.values() if merged and names.pseudonym(one.customer_id, year) in merged]
+    others = [
+        one.hearing(alone)
+        for one in dossier.records.values()
+        if merged and names.pseudonym(one.customer_id, year) in merged
+    ]
     since = datetime.fromisoformat(said["since"]) if "since" in said else None
     return dossier.together(mine, others, since, moment)

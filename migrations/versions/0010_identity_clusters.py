@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from migrations.distribution import distribute, reference
 
 revision: str = "0010_identity_clusters"
-down_revision: str | None = "0007_identity_lives"
+down_revision: str | None = "0009_identity_linking"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

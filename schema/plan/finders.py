@@ -15,12 +15,16 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
+    case,
+    cast,
     column,
     exists,
     func,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -28,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import array
 
 from cdp.global_ids import NOBODY
-from cdp.identity.reads import holder_of, link_stands
+from cdp.identity.reads import holding_lasts, holding_of, link_stands
 from cdp.identity.tables import customer, identifier_index, link_index
 from cdp.statement import KeyKind, Way
 from privacy.vocabulary import CustomerState
@@ -43,6 +47,9 @@ class Root(Protocol):
     row_key: str
 
 
+NO_HOLDING: ColumnElement[Any] = cast(null(), Uuid())
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Where a root's rows come from, which key each is for, and how a page of them is cut."""
@@ -50,6 +57,10 @@ class Found:
     rows: FromClause
     key_no: ColumnElement[Any]
     page: Callable[[Select[Any]], Select[Any]]
+    came_by: ColumnElement[Any] = NO_HOLDING
+    """The holding by whose number they were found."""
+    held: FromClause | None = None
+    """That holding's row in the index, where this very request named the number."""
 
 
 def _all(rows: Select[Any]) -> Select[Any]:
@@ -65,11 +76,24 @@ def _keys(number: int, **types: Any) -> Any:
 
 
 def _by_number(root: Root) -> Found:
-    number = root.number
+    keys, held = _held(root.number)
+    came_by = case((root.owner.c.customer_id == held.c.customer_id, held.c.holding_id))
+    rows = _everyone(root, keys.join(held, true()), held.c.customer_id)
+    return Found(rows, keys.c.key_no, _all, came_by, held)
+
+
+def _by_holder(root: Root) -> Found:
+    """Of whoever holds a number the one record that does."""
+    keys, held = _held(root.number)
+    rows = keys.join(held, true()).join(root.owner, root.owner.c.customer_id == held.c.customer_id)
+    return Found(rows, keys.c.key_no, _all, held.c.holding_id, held)
+
+
+def _held(number: int) -> tuple[Any, FromClause]:
+    """The keys of a request for numbers, and the holding each finds."""
     keys = _keys(number, key=LargeBinary(), as_of=DateTime(timezone=True))
-    role = bindparam(f"r{number}_role", type_=Text())
-    held = holder_of(keys.c.key, role, keys.c.as_of).correlate(keys).lateral(f"n{number}")
-    return Found(_everyone(root, keys.join(held, true()), held.c.customer_id), keys.c.key_no, _all)
+    roles = [bindparam(f"r{number}_{name}", type_=Text()) for name in ("role", "stand_in")]
+    return keys, holding_of(keys.c.key, roles, keys.c.as_of).correlate(keys).lateral(f"n{number}")
 
 
 def _by_identifier(root: Root) -> Found:
@@ -81,8 +105,10 @@ def _by_identifier(root: Root) -> Found:
 
 
 def _by_customer(root: Root) -> Found:
-    keys = _keys(root.number, key=Uuid())
-    return Found(_everyone(root, keys, keys.c.key), keys.c.key_no, _all)
+    keys = _keys(root.number, key=Uuid(), held=Uuid())
+    came_by = case((root.owner.c.customer_id == keys.c.key, keys.c.held))
+    rows = _everyone(root, keys, keys.c.key, holding_lasts(keys.c.key, keys.c.held))
+    return Found(rows, keys.c.key_no, _all, came_by)
 
 
 def _by_link(root: Root) -> Found:
@@ -96,10 +122,10 @@ def _by_link(root: Root) -> Found:
 
 def _by_row(root: Root) -> Found:
     number, owner, main = root.number, root.owner, root.main
-    keys = _keys(number, key=Uuid(), row=Uuid())
-    rows = keys.join(owner, owner.c.customer_id == keys.c.key)
+    keys = _keys(number, key=Uuid(), row=Uuid(), held=Uuid())
+    rows = keys.join(owner, (owner.c.customer_id == keys.c.key) & holding_lasts(keys.c.key, keys.c.held))
     mine = (main.c.customer_id == keys.c.key) & (main.c[root.row_key] == keys.c.row)
-    return Found(rows.join(main, mine), keys.c.key_no, _all)
+    return Found(rows.join(main, mine), keys.c.key_no, _all, keys.c.held)
 
 
 def _by_region(root: Root, way: Way) -> Found:
@@ -132,10 +158,10 @@ def _by_region(root: Root, way: Way) -> Found:
     return Found(head.join(root.owner, _is_one_of(root.owner, head)), literal_column("1", BigInteger()), in_order)
 
 
-def _everyone(root: Root, rows: FromClause, customer_id: ColumnElement[Any]) -> FromClause:
+def _everyone(root: Root, rows: FromClause, customer_id: ColumnElement[Any], *also: ColumnElement[bool]) -> FromClause:
     """The customer with this id, and all they were merged with."""
     head = customer.alias(f"h{root.number}")
-    found = (head.c.customer_id == customer_id) & (head.c.state != CustomerState.ERASED.value)
+    found = and_(head.c.customer_id == customer_id, head.c.state != CustomerState.ERASED.value, *also)
     return rows.join(head, found).join(root.owner, _is_one_of(root.owner, head))
 
 
@@ -145,6 +171,7 @@ def _is_one_of(owner: FromClause, head: FromClause) -> ColumnElement[bool]:
 
 FINDERS: dict[KeyKind, Callable[[Root], Found]] = {
     KeyKind.NUMBER: _by_number,
+    KeyKind.HOLDER: _by_holder,
     KeyKind.IDENTIFIER: _by_identifier,
     KeyKind.CUSTOMER: _by_customer,
     KeyKind.LINK: _by_link,

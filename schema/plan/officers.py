@@ -11,7 +11,7 @@ from cdp.admission import OpenStore
 from cdp.errors import RequestInvalid
 from cdp.gate import Part
 from cdp.officer.decisions import Use, explained, now_of, stops
-from cdp.officer.dossier import Moment, dossier_of
+from cdp.officer.dossier import Dossier, Moment, dossier_of
 from cdp.officer.processing import processing_of
 from cdp.officer.timeline import receipt_of, timeline_of
 from cdp.rendering import to_json
@@ -53,6 +53,11 @@ class Question(NamedTuple):
         assert root.picks is not None
         return to_json(root.picks.of(value))
 
+    async def _dossier(self, at: OpenStore, customer_id: UUID) -> Dossier:
+        """Asked for by a number, what is heard by that number counts."""
+        found = next(part for part in self.parts if part.store == at.store.name)
+        return await dossier_of(at, customer_id, found.holding if "number" in self.given["customer"] else None)
+
     def _stores(self) -> Iterator[tuple[OpenStore, list[UUID]]]:
         """The stores of the records, the leading one first, with the customers there."""
         for name in dict.fromkeys(part.store for part in self.parts):
@@ -63,7 +68,7 @@ class Question(NamedTuple):
         governance = _governance(schema, given["field"])
         assert governance.category is not None
         at, customers = next(self._stores())
-        dossier, here = await dossier_of(at, customers[0]), at.store.jurisdiction
+        dossier, here = await self._dossier(at, customers[0]), at.store.jurisdiction
         moment = Moment(given.get("asOf") or now_of(dossier, self.reach.at), given.get("knownAt"))
         use = Use(_purpose(given), given["channel"], *self._recipient(), given.get("destination") or here)
         policy = at.policy
@@ -111,7 +116,7 @@ class Question(NamedTuple):
     async def _preview(self, schema: GraphQLSchema) -> dict[str, Any]:
         purpose, stopped = _purpose(self.given, groups=True), []
         for at, customers in self._stores():
-            dossier = await dossier_of(at, customers[0])
+            dossier = await self._dossier(at, customers[0])
             policy = at.policy
             assert policy is not None, "a dossier is read with its policy"
             found = stops(dossier, customers[0], purpose, self.reach.caller.channel, self.reach.at)

@@ -12,28 +12,34 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     get_named_type,
-    parse,
 )
 from graphql.execution.values import VariableValues
+from sqlalchemy import DateTime, bindparam
 
 from cdp.asked import masks_of, places_of
 from cdp.gate import Spot
+from cdp.identity.reads import same_holder
 from cdp.query import Root
-from cdp.rendering import Writer
-from cdp.shape import Connection, Listing, Many, Node
+from cdp.rendering import Bare, Writer
+from cdp.shape import Connection, Listing, Many, Node, Scalar
 from cdp.statement import CUSTOMER_ID, Statement, Way
 from privacy.keys import TokenSeal
 from privacy.log import Form
 from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
-from schema.plan.declared import child_type, node_type, record_of
+from schema.plan.declared import child_type, declaration_of, node_type, record_of
+from schema.plan.hidden import COMPARED, HIDDEN, SAID, written
 from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
+QUEUE = "privacyRequests"
+"""The root that tells of customers' requests, and of nothing else of theirs."""
 INTROSPECTION = ("__schema", "__type")
+WITHOUT_CUSTOMER = ("ingest", "proposeLink")
+"""Orders whose answer is at hand: no customer is read after them."""
 PAGE_CATEGORIES = {
     "region": "identity.region",
     "kind": "identity.status",
@@ -42,18 +48,11 @@ PAGE_CATEGORIES = {
 }
 """What a page's filters read."""
 MOST_PER_PAGE = 100
-HIDDEN = {"~customer": "customer", "~other": "other"}
-"""The reads of a proposal that nobody asked for, by the field they are about: what is compared of the two records."""
-COMPARED = """{ customer {
-    id formattedName birthDate gender email address
-    identifications(first: 50) { documentType documentNumber }
-    holdings(first: 50) { number sim { iccid } }
-} }"""
+HELD = ("servingOperator", "accountability")
+"""What of a number's facts only the stores know."""
 ABOUT_A_CUSTOMER = ("consentDecision", "consentTimeline", "withdrawalPreview", "accessLog")
 """What officers ask about a customer."""
 OFFICERS = (*ABOUT_A_CUSTOMER, "recordsOfProcessing")
-SAID = "{ customer { consents(first: 0) { id } } }"
-"""The read behind a question about a customer: what they said is read, for whoever may read it."""
 
 
 @dataclass(slots=True)
@@ -122,7 +121,8 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads)
+        kept = any(root.name in ("mergeProposals", QUEUE) or held_places(root) for root in self.roots)
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or kept
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
         found_by = set(PAGE_CATEGORIES.values()) if any(root.name == "customers" for root in self.roots) else set()
@@ -139,6 +139,15 @@ class Operation:
             by_number = {read.root.number: read.sql for read in self.reads}
             found = self.statements[ways] = statement_of([(by_number[way.number], way) for way in ways])
         return found
+
+
+def held_places(root: OperationRoot) -> tuple[tuple[str, ...], ...]:
+    """The places of a root about a number that only the stores can fill."""
+    if root.name == "accountability":
+        return ((root.key,),)
+    if root.name != "numberFacts" or root.picks is None:
+        return ()
+    return tuple((root.key, key) for key, name, _ in root.picks.items if name in HELD)
 
 
 def lineage(purpose: str) -> tuple[str, ...]:
@@ -188,6 +197,8 @@ class _Builder:
             root.reads["Customer"] = self.object(child_type(definition), root, (root.key,))
         elif root.name == "customers":
             root.reads["Customer"] = self.page(child_type(definition), root, definition)
+        elif root.name == "sameHolderSince":
+            root.reads["Customer"] = self.holder(root)
         elif root.name == "node":
             node = self.selecting.schema.type_map["Node"]
             assert isinstance(node, GraphQLInterfaceType)
@@ -195,15 +206,15 @@ class _Builder:
                 root.reads[of.name] = self.object(of, root, (root.key,))
         elif root.name == "proposeMerge":
             for side, name in HIDDEN.items():
-                inner = OperationRoot(side, name, None, _written(COMPARED))
+                inner = OperationRoot(side, name, None, written(COMPARED))
                 root.reads[side] = self.object(self.customer, inner, (root.key, name))
             self.payload(root, child_type(definition))
         elif root.name in (*ABOUT_A_CUSTOMER, "consentReceipt"):
-            inner = OperationRoot(root.key, root.name, None, _written(SAID))
+            inner = OperationRoot(root.key, root.name, None, written(SAID))
             root.reads["Customer"] = self.object(self.customer, inner, (root.key,))
             if root.name != "consentReceipt":
                 root.picks = compile_picks(self.selecting, child_type(definition), sets)
-        elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
+        elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:
             root.picks = compile_picks(self.selecting, child_type(definition), sets)
@@ -237,6 +248,19 @@ class _Builder:
         made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node), asked)
         return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
 
+    def holder(self, root: OperationRoot) -> ReadRoot:
+        """A question about whoever holds a number: one value, and nothing else of them."""
+        query, customer = self.selecting.schema.query_type, self.selecting.schema.type_map["Customer"]
+        assert query is not None
+        assert isinstance(customer, GraphQLObjectType)
+        compiler = self.compiler(customer)
+        sql, spot = compiler.sql, compiler.spot((root.key,), declaration_of(query, root.name).governance)
+        since = bindparam(f"r{sql.number}_since", type_=DateTime(timezone=True))
+        index = sql.head.add(same_holder(sql.tag, sql.key, since, sql.as_of))
+        node = Node((Scalar(root.key, spot, (index,), None, None, -1, inner=False, text=False, kind=bool),))
+        asked = frozenset() if spot.refused else frozenset({spot.category or ""})
+        return ReadRoot(Root(sql.number, (root.key,), node, (), Bare(node, {}), asked), sql, [], {None: 1})
+
     def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:
         compiler = self.compiler(node_type(of))
         number = compiler.sql.number
@@ -260,13 +284,6 @@ class _Builder:
         connection = Connection(found, arguments.place, after[0][0], items, of.name)
         made = Root(number, (root.key,), connection, (), Writer.of(connection))
         return ReadRoot(made, sql, compiler.lists, compiler.values)
-
-
-def _written(source: str) -> list[FieldNode]:
-    """The fields of a document of our own."""
-    [operation] = parse(source).definitions
-    assert isinstance(operation, OperationDefinitionNode)
-    return [node for node in operation.selection_set.selections if isinstance(node, FieldNode)]
 
 
 def _spot(item: Many | Connection | Listing) -> Spot:

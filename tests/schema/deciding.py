@@ -1,6 +1,7 @@
 """Consent in the reference executor: one customer, one category at a time, on facts fetched for themselves."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
@@ -18,7 +19,7 @@ from graphql import (
 from sqlalchemy import Select, select
 
 from cdp.consent.tables import consent_event, objection
-from cdp.identity.tables import customer, merge_edge
+from cdp.identity.tables import customer, merge_edge, number_index
 from cdp.tables import data_key
 from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.facts import Request as Asking
@@ -43,6 +44,7 @@ from tests.schema.reading import Memory, Request, Side
 NOT_DECLARED = Verdict(Effect.DENY, "field", Withheld.PURPOSE_NOT_DECLARED)
 STRICTER = (Effect.ALLOW, Effect.MASK, Effect.DENY)
 REGISTRAR = "legal.realname"
+INDEX = tuple(column.name for column in number_index.c)
 
 
 class Decider:
@@ -90,7 +92,7 @@ class Decider:
         found = {side.customer_id}
         while more := {other for one, other, _ in edges if one in found} - found:
             found |= more
-        sides = [Side(side.store, each, side.destination) for each in sorted(found, key=lambda one: one.int)]
+        sides = [replace(side, customer_id=each) for each in sorted(found, key=lambda one: one.int)]
         return [each for each in sides if await self.state(each) is not CustomerState.ERASED]
 
     async def joined_facts(self, side: Side, request: Request) -> list[Facts]:
@@ -140,14 +142,36 @@ class Decider:
             said = await self._mine(
                 side, "said", lambda: select(*columns).where(consent_event.c.customer_id == side.customer_id)
             )
-            # What was agreed to for one number alone allows nothing about the customer.
-            heard = [row for row in said if row[-1] is None or row[0] != "GIVEN"]
-            consents = tuple(_consent(dict(zip(WORDS, row, strict=False))) for row in heard)
+            words = [dict(zip((*WORDS, "holding_id"), row, strict=True)) for row in said]
+            heard = [word for row in words if (word := await self._heard(side, row))]
+            consents = tuple(_consent({name: row[name] for name in WORDS}) for row in heard)
             known = Facts(side.customer_id, await self.state(side), None, consents, await self._objections(side))
             self._facts[side] = Facts(
                 known.customer_id, known.state, await self._born(side, known, request), consents, known.objections
             )
         return self._facts[side]
+
+    async def _heard(self, side: Side, word: dict[str, Any]) -> dict[str, Any] | None:
+        """A word as it bears on this read: one that agrees for a number alone, only where that number was asked for."""
+        if word["holding_id"] is None or word["type"] in {"REFUSED", "WITHDRAWN", "INVALIDATED", "EXPIRED"}:
+            return word
+        if side.held is None:
+            return None
+        held = dict(zip(INDEX, side.held, strict=True))
+        tag, at = held["number_tag"], word["happened_at"]
+        lives = await self.memory.rows(
+            side.store, ("number", tag), lambda: select(*number_index.c).where(number_index.c.number_tag == tag)
+        )
+        mine = [
+            row for life in lives if (row := dict(zip(INDEX, life, strict=True)))["customer_id"] == side.customer_id
+        ]
+        if word["holding_id"] not in {row["holding_id"] for row in mine} or at < held["valid_from"]:
+            return None
+        for row in mine:
+            covers = row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+            if row["role"] == "USER" and covers and row["holding_id"] != held["holding_id"]:
+                return None
+        return word if held["valid_to"] is None else word | {"expires_at": at}
 
     async def _objections(self, side: Side) -> tuple[ObjectionFact, ...]:
         columns = [objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised")]

@@ -12,6 +12,7 @@ NUMBERS = {
     "b-hk": "+85291234567",
     "many": "+8613912345678",
     "many-2": "+8613912345679",
+    "many-3": "+8613912345670",
     "denied": "+8613700000001",
     "objector": "+8613700000002",
     "restricted": "+8613700000003",
@@ -32,7 +33,7 @@ NUMBERS = {
     "abroad-2": "+8613700000015",
     "abroad-hk": "+85291230014",
 }
-"""Customer -> a number they hold (`many-2` is on the same SIM as `many`)."""
+"""Customer -> a number they hold (`many-2` is on the same SIM as `many`; `many-3` has no user)."""
 
 
 class Diary:
@@ -134,6 +135,16 @@ def _many() -> Diary:
     diary.told("ConsentGiven", 8, purpose="marketing.sms", channel="sms", kind="GENERAL", notice="no such notice")
     diary.told("ConsentGiven", 8, purpose="partner.share", recipient="ACME", kind="SEPARATE", category="billing")
     diary.told("ConsentGiven", 9, subject={"number": NUMBERS["many"]}, purpose="marketing.email")
+    alone = {"purpose": "partner.share", "recipient": "ACME", "kind": "SEPARATE", "number": NUMBERS["many-2"]}
+    diary.number(number=NUMBERS["many-3"], role="REGISTERED_HOLDER")
+    diary.told("ConsentGiven", 10, **alone)
+    diary.told("ConsentGiven", 10, purpose="insight", kind="SEPARATE", number=NUMBERS["many-3"])
+    diary.told("ConsentWithdrawn", 11, purpose="partner.share", recipient="ACME", category="contact.email")
+    left = {"usageType": "DATA", "units": "megabytes", "number": NUMBERS["many-2"], "isShared": True}
+    month = {"validFrom": "2025-01-01T00:00:00Z", "validTo": "2025-02-01T00:00:00Z"}
+    diary.told("BucketReported", 12, bucketRef="family", remaining="500", **left)
+    diary.told("BucketReported", 13, bucketRef="family", remaining="300", **left, **month)
+    diary.told("BucketReported", 13, bucketRef="mine", usageType="SMS", units="messages", remaining="7")
     return diary
 
 
@@ -221,12 +232,15 @@ def _small() -> Iterator[Diary]:
     org.number(role="ORG_ADMIN")
     org.told("NumberActivated", 3, number=NUMBERS["org"])
     org.told("CustomerStatusChanged", 4, status="SUSPENDED")
+    for n, kind in enumerate(("ACCESS", "RECTIFICATION", "ERASURE")):
+        org.told("PrivacyRequestOpened", 5 + n, requestRef=f"p{n}", kind=kind)
     yield org
     solo = Diary("solo", "HK")
     solo.registered("李四", birthDate="1990-01-01", email="solo@example.hk")
     solo.number()
     solo.told("ConsentGiven", 5, purpose="marketing", kind="NO_OBJECTION")
     solo.told("ConsentGiven", 5, purpose="partner.share", recipient="ACME", kind="WRITTEN")
+    solo.told("ConsentGiven", 5, purpose="insight", kind="SEPARATE", number=NUMBERS["solo"])
     solo.told("NumberSuspended", 6, number=NUMBERS["solo"])
     solo.told("NumberReleased", 50, number=NUMBERS["solo"])
     yield solo

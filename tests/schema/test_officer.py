@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from cdp.app import writer_of
 from cdp.asked import short_name
 from cdp.auth import Caller, Role
 from cdp.consent.policy_rows import load_policy, starter_rows
 from cdp.errors import AuthError, RequestInvalid
 from cdp.identity.tables import NUMBER_INDEX
+from cdp.ingest import Status, ingest
 from cdp.officer.dossier import dossier_of
 from cdp.officer.entries import CATEGORY_OF, Line, Replay, lines_of, policy_of
 from privacy.errors import SignatureBroken
@@ -413,6 +415,10 @@ async def lived_in(world: World) -> None:
         for case in page["data"]["customer"]["cases"]:
             await world.ask(ANY_NODE, CARE, {"id": case["id"]})
 
+    for name, purpose in (("denied", "marketing.sms"), ("twice-1", "service"), ("many", "insight")):
+        given = {"subject": {"number": NUMBERS[name]}, "purpose": purpose, "numberOnly": True}
+        done = await answer(world, GIVE, CARE, input=given)
+        assert done["data"]["giveConsent"]["outcome"]["status"] == "ACCEPTED"
     await everybody_reads()
     for name, purpose in (("many", "partner"), ("twice-2", "insight"), ("b-cn", "service")):
         given = {"subject": {"number": NUMBERS[name]}, "purpose": purpose, "recipient": "*"}
@@ -451,10 +457,55 @@ async def test_every_logged_decision_replays_to_the_same_answer(fresh_world: Wor
             replay = Replay.of(line, dossiers[line.customer_id], policy)
             found = {key: int(line.line[key], 16) for key in ("allowed", "masked", "denied")}
             assert replay.bitmaps(line) == found, (line.entry, line.line)
-            for mark in ("as_of", "state", "with", "exhausted", "recipient_class", "undeclared"):
+            for mark in ("as_of", "state", "with", "alone", "exhausted", "recipient_class", "undeclared"):
                 met[mark] = met.get(mark, 0) + (mark in line.line or mark in line.entry)
         assert set(policies) == {1, 2}
     assert min(met[mark] for mark in met if mark != "as_of") > 0, met
+
+
+async def test_what_is_said_for_a_number_alone_decides_where_it_is_asked_by(fresh_world: World) -> None:
+    read = 'query($n: String!) @purpose(id: "marketing.sms") { customer(number: $n) { email } }'
+    number, change = NUMBERS["bare"], {"region": "CN-GD", "subject": {"customerKey": "bare"}}
+    given = {"subject": {"number": number}, "purpose": "marketing.sms", "numberOnly": True}
+    asked = {"field": "Customer.email", "purpose": "marketing.sms"}
+    before = await told(fresh_world, DECISION, **who("bare"), **asked)
+    await answer(fresh_world, GIVE, CARE, input=given)
+    by_number = await told(fresh_world, DECISION, **who("bare"), **asked)
+    assert (before["effect"], by_number["effect"]) == ("DENY", "ALLOW")
+    [word] = by_number["decidedBy"]
+    assert (word["type"], word["purpose"]) == ("GIVEN", "marketing.sms")
+    by_key = await told(fresh_world, DECISION, who={"customerKey": "bare"}, **asked)
+    assert (by_key["effect"], by_key["code"]) == ("DENY", before["code"])
+
+    # Withdrawals stop it; by its key nothing of it was ever allowed.
+    stops = (await told(fresh_world, PREVIEW, **who("bare"), purpose="marketing"))["stops"]
+    assert {one["purpose"] for one in stops} == {"marketing.sms"}
+    assert (await told(fresh_world, PREVIEW, who={"customerKey": "bare"}, purpose="marketing"))["stops"] == []
+
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    await answer(fresh_world, read, CARE, n=number)
+    ended = {
+        **change,
+        "type": "NumberReleased",
+        "eventId": "ended",
+        "number": number,
+        "at": datetime.now(UTC).isoformat(),
+    }
+    [outcome] = await ingest(writer_of(fresh_world.house), [ended], "test")
+    assert outcome.status is Status.ACCEPTED
+    back = read.replace("$n: String!", "$n: String!, $at: DateTime").replace("number: $n", "number: $n, asOf: $at")
+    late = await answer(fresh_world, back, CARE, n=number, at=since.isoformat())
+    withheld = late["extensions"]["privacy"]["withheld"]
+    assert ("email", "CONSENT_EXPIRED") in {(one["path"][-1], one["code"]) for one in withheld}
+    log = await told(fresh_world, LOG, who={"customerKey": "bare"}, **{"from": since.isoformat()})
+    reads = [one for one in log["entries"] if one["purpose"] == "marketing.sms"]
+    told_of = [(one["categories"][0]["effect"], one["categories"][0]["code"]) for one in reads]
+    assert told_of == [("DENY", "CONSENT_EXPIRED"), ("ALLOW", None)]
+    assert [[word["id"] for word in one["categories"][0]["decidedBy"]] for one in reads] == [[word["id"]]] * 2
+    customer = await customer_of(fresh_world, "bare")
+    dossier = await dossier_of(fresh_world.front.query.stores["cn"], customer)
+    for line in await lines_about(fresh_world, "bare"):
+        assert all(str(said) not in str(line.entry) for said in dossier.alone), "words are called by the year's names"
 
 
 # --- borders are counted ----------------------------------------------------------------------------------------------
