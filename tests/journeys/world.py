@@ -49,7 +49,7 @@ PARTNER: Final = Caller(
 NOBODYS: Final = ("+8613712340000", "+85262340000")
 """Numbers that no customer holds."""
 
-BOOKKEEPING: Final = ("BEGIN", "COMMIT", "ROLLBACK", "INSERT INTO audit_entry")
+BOOKKEEPING: Final = ("BEGIN", "COMMIT", "ROLLBACK", "INSERT INTO audit_")
 
 
 @dataclass
