@@ -10,13 +10,14 @@ from typing import Annotated, Final
 
 import typer
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of
+from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
-from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.house import House, migrate_stores, open_house
 from cdp.load import load_file
+from cdp.logs import configure_logs
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
     FILE,
@@ -29,7 +30,9 @@ from cdp.terminal import (
     text_of,
     troubles,
 )
-from cdp.worker import OUTBOX_DAYS, jobs, stop_on_signals, work, work_once
+from cdp.witness import Witness
+from cdp.worker import OUTBOX_DAYS, evidence_jobs, jobs, stop_on_signals, work, work_once
+from privacy.notes import NoteKey
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -104,20 +107,38 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    """Do what happens later: the tree over the audit trail, months ahead, old outbox rows. Ends on SIGTERM."""
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
-        async with open_databases(settings) as stores:
+        async with open_house(settings) as house:
+            todo = (*jobs(outbox_days), *evidence_jobs(house))
             if once:
-                return await work_once(stores.values(), jobs(outbox_days))
+                return await work_once(house.stores.values(), todo)
             stop = asyncio.Event()
             stop_on_signals(stop)
-            await work(stores.values(), jobs(outbox_days), stop)
+            await work(house.stores.values(), todo, stop)
             return 0
 
     if failed := run(keep_in_order()):
         raise RequestInvalid("JOBS_FAILED", f"{failed} jobs failed; the log says why")
+
+
+@cdp.command("witness")
+def witness_command(
+    *,
+    name: Annotated[str, typer.Option(help="Its name in its signatures, such as witness.example/w1.")],
+    log: Annotated[list[str], typer.Option(help="The key of a log it watches; may be repeated.")],
+    folder: Annotated[Path, typer.Option(file_okay=False, help="Where its key lies, and what it saw last.")],
+    host: Host = "127.0.0.1",
+    port: Port = 8100,
+) -> None:
+    """Witness the logs of others: sign each checkpoint that continues what was seen before, and no other."""
+    configure_logs("INFO")
+    witness = Witness(folder, name, [NoteKey.read(key) for key in log])
+    listening = listen(host, port)
+    output().print(f"witnessing at {url_of(listening)} as {witness.key.text}")
+    run(serve(witness_app(witness), listening))
 
 
 @cdp.command("migrate")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
+from uuid import UUID
 
 import typer
 
@@ -13,9 +14,18 @@ from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import open_databases
-from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
+from cdp.reports import (
+    audit_entries,
+    audit_export,
+    audit_proof,
+    audit_reports,
+    document_rows,
+    key_rows,
+    log_keys,
+)
 from cdp.serving import run
 from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
+from privacy.notes import read_proof
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -53,16 +63,58 @@ def audit_tail_command(
 
 
 @audit_group.command("verify")
-def audit_verify_command(store: StoreNames = None) -> None:
-    """Walk every chain of the trail; fails where an entry is missing, moved or changed."""
+def audit_verify_command(
+    store: StoreNames = None,
+    entry: Annotated[UUID | None, typer.Option(help="Also prove that this entry is in the tree.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint that was kept elsewhere; may be repeated.", **FILE)
+    ] = None,
+) -> None:
+    """Go over the trail: chains, tree, checkpoints, words; fails where anything is missing, moved or changed."""
     settings = settings_of_command()
-    reports = run(audit_reports(settings, chosen_stores(settings, store)))
-    for name, report in reports.items():
-        typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
-        broken = (f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in report.breaks)
-        typer.echo("\n".join(broken), nl=bool(report.breaks))
-    if count := sum(len(report.breaks) for report in reports.values()):
-        raise RequestInvalid("AUDIT_BROKEN", f"{count} chains are not as they were written")
+    names = chosen_stores(settings, store)
+    reports = run(audit_reports(settings, names, [text_of(path) for path in checkpoint or ()]))
+    wrong = []
+    for name, (chains, tree, waiting) in reports.items():
+        typer.echo(f"{name}: {chains.entries:,} entries in {chains.workers:,} chains, {waiting:,} not in the tree yet")
+        signed = f"the newest signed by {len(tree.cosigners)} of {len(settings.witnesses)} witnesses"
+        typer.echo(f"{name}: a tree of {tree.size:,} entries with {tree.checkpoints:,} checkpoints, {signed}")
+        found = [f"the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in chains.breaks]
+        wrong += [f"{name}: {problem}" for problem in (*found, *tree.problems)]
+    if wrong:
+        typer.echo("\n".join(wrong))
+        raise RequestInvalid("AUDIT_BROKEN", f"{len(wrong)} things are not as they were written")
+    if entry is not None:
+        index, _, _ = read_proof(run(audit_proof(settings, names, entry)))
+        typer.echo(f"{entry} is entry {index:,} of the tree")
+
+
+@audit_group.command("proof")
+def audit_proof_command(
+    entry: Annotated[UUID, typer.Argument(help="The auditId of an answer.")], store: StoreNames = None
+) -> None:
+    """Print the proof that an entry is in the log, as tlog-proof has it."""
+    settings = settings_of_command()
+    typer.echo(run(audit_proof(settings, chosen_stores(settings, store), entry)), nl=False)
+
+
+@audit_group.command("key")
+def audit_key_command(store: StoreNames = None) -> None:
+    """Print the keys of the logs, one a line: what witnesses and auditors verify checkpoints with."""
+    settings = settings_of_command()
+    for key in run(log_keys(settings, chosen_stores(settings, store))).values():
+        typer.echo(key.text)
+
+
+@audit_group.command("export")
+def audit_export_command(
+    folder: Annotated[Path, typer.Argument(help="Where to write; each store gets a folder.", file_okay=False)],
+    store: StoreNames = None,
+) -> None:
+    """Write the logs as files that privacy/verify_log.py verifies alone: checkpoints, tiles, entries."""
+    settings = settings_of_command()
+    for name, size in run(audit_export(settings, chosen_stores(settings, store), folder)).items():
+        typer.echo(f"{name}: {size:,} entries")
 
 
 @documents_group.command("register")

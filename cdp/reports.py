@@ -1,15 +1,25 @@
 """What an operator asks about the stores themselves: their keys, their audit trails, their documents."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
 
 from cdp.audited import Report, tail, verify
 from cdp.documents import list_documents
-from cdp.house import open_databases
-from cdp.key_store import store_keys
+from cdp.errors import RequestInvalid, Unavailable
+from cdp.export import export_log
+from cdp.house import file_kms, open_databases
+from cdp.key_store import store_keys, unlock
+from cdp.proofs import find_entry, prove
+from cdp.replay import Replay, compare_chains, replay
+from cdp.sequencer import log_key
 from cdp.settings import Settings
 from cdp.stores import Connection
+from cdp.witnesses import witnesses_of
+from cdp.words import check_words
 from privacy.keys import WrappedStoreKey
+from privacy.notes import NoteKey, checkpoint_of
 
 Row: TypeAlias = tuple[object, ...]
 Answer = TypeVar("Answer")
@@ -33,9 +43,59 @@ async def audit_entries(settings: Settings, names: Iterable[str], limit: int) ->
     return sorted(entries, key=lambda entry: str(entry.get("at", "")))
 
 
-async def audit_reports(settings: Settings, names: Iterable[str]) -> dict[str, Report]:
-    """Store -> what its trail looks like when every chain is walked."""
-    return await _ask(settings, names, verify)
+class Verified(NamedTuple):
+    """A store's chains as they were walked, its tree as it was gone over, and how many entries wait for a place."""
+
+    chains: Report
+    tree: Replay
+    waiting: int
+
+
+async def audit_reports(settings: Settings, names: Iterable[str], kept: Sequence[str] = ()) -> dict[str, Verified]:
+    """Store -> what its trail looks like when everything is gone over.
+
+    `kept` are checkpoints that were kept elsewhere; raises RequestInvalid CHECKPOINT_UNKNOWN for one of no store asked.
+    """
+    keys = await log_keys(settings, names)
+    origins = [checkpoint_of(note).origin for note in kept]
+    if set(origins) - {key.name for key in keys.values()}:
+        raise RequestInvalid("CHECKPOINT_UNKNOWN", "a checkpoint is of none of these logs")
+
+    async def go_over(store: str, connection: Connection) -> Verified:
+        own = [note for note, origin in zip(kept, origins, strict=True) if origin == keys[store].name]
+        tree = await replay(connection, keys[store], [one.key for one in witnesses_of(settings)], own)
+        tree.problems += await check_words(connection, tree.words)
+        chains = await verify(connection)
+        return Verified(chains, tree, await compare_chains(connection, tree, chains.lengths))
+
+    return await _ask_each(settings, names, go_over)
+
+
+async def log_keys(settings: Settings, names: Iterable[str]) -> dict[str, NoteKey]:
+    """Store -> the key that its checkpoints are verified with."""
+    kms = file_kms(settings)
+    async with open_databases(settings) as stores:
+        return {name: log_key(await unlock(stores[name], kms, settings.tenant)) for name in names}
+
+
+async def audit_proof(settings: Settings, names: Iterable[str], entry_id: UUID) -> str:
+    """The proof of an entry in the first of these stores that has it. Raises RequestInvalid NOT_FOUND, Unavailable."""
+
+    async def ask(connection: Connection) -> tuple[bool, str | None]:
+        found = await find_entry(connection, entry_id)
+        return found is not None, None if found is None else await prove(connection, found)
+
+    answers = (await _ask(settings, names, ask)).values()
+    for proof in [proof for _, proof in answers if proof is not None]:
+        return proof
+    if any(known for known, _ in answers):
+        raise Unavailable("the entry has no place in the tree yet")
+    raise RequestInvalid("NOT_FOUND", "no store has an entry with this id")
+
+
+async def audit_export(settings: Settings, names: Iterable[str], folder: Path) -> dict[str, int]:
+    """Store -> how many entries of its log were written below the folder."""
+    return await _ask_each(settings, names, lambda store, connection: export_log(connection, folder / store))
 
 
 async def document_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
@@ -55,9 +115,15 @@ async def _keys(connection: Connection) -> tuple[list[WrappedStoreKey], int]:
 async def _ask(
     settings: Settings, names: Iterable[str], question: Callable[[Connection], Awaitable[Answer]]
 ) -> dict[str, Answer]:
+    return await _ask_each(settings, names, lambda _, connection: question(connection))
+
+
+async def _ask_each(
+    settings: Settings, names: Iterable[str], question: Callable[[str, Connection], Awaitable[Answer]]
+) -> dict[str, Answer]:
     answers = {}
     async with open_databases(settings) as stores:
         for name in names:
             async with stores[name].read() as connection:
-                answers[name] = await question(connection)
+                answers[name] = await question(name, connection)
     return answers
