@@ -25,7 +25,6 @@ from cdp.reports import (
 )
 from cdp.serving import run
 from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
-from privacy.notes import read_proof
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -85,8 +84,8 @@ def audit_verify_command(
         typer.echo("\n".join(wrong))
         raise RequestInvalid("AUDIT_BROKEN", f"{len(wrong)} things are not as they were written")
     if entry is not None:
-        index, _, _ = read_proof(run(audit_proof(settings, names, entry)))
-        typer.echo(f"{entry} is entry {index:,} of the tree")
+        place, _ = run(audit_proof(settings, names, entry))
+        typer.echo(f"{entry} is entry {place:,} of the tree")
 
 
 @audit_group.command("proof")
@@ -95,7 +94,8 @@ def audit_proof_command(
 ) -> None:
     """Print the proof that an entry is in the log, as tlog-proof has it."""
     settings = settings_of_command()
-    typer.echo(run(audit_proof(settings, chosen_stores(settings, store), entry)), nl=False)
+    _, proof = run(audit_proof(settings, chosen_stores(settings, store), entry))
+    typer.echo(proof, nl=False)
 
 
 @audit_group.command("key")

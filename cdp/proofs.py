@@ -11,9 +11,10 @@ from cdp.audited import decoded
 from cdp.sequencer import NEWEST, tiles
 from cdp.stores import Connection
 from cdp.tables import BUCKETS
+from privacy.errors import ProofRefused
 from privacy.log import HASH_BYTES, leaf_hash
-from privacy.notes import checkpoint_of, proof_text
-from privacy.tree import TILE_HASHES, Range, consistency, hash_of, inclusion, tiles_of
+from privacy.notes import NoteKey, checkpoint_of, proof_text, read_proof, signed_by
+from privacy.tree import TILE_HASHES, Range, check_inclusion, consistency, hash_of, inclusion, tiles_of
 
 ENTRY = """
 SELECT worker, sequence, entry FROM audit_entry WHERE bucket = ANY($1::smallint[]) AND entry_id = $2
@@ -62,6 +63,16 @@ async def prove(connection: Connection, found: Found) -> str | None:
         return None
     hashes = await hashes_of(connection, inclusion(found.place, checkpoint_of(note).size))
     return proof_text(found.place, hashes, note, leaf_hash(found.leaf))
+
+
+def place_proved(found: Found, proof: str, key: NoteKey) -> int:
+    """The place of an entry in the tree, once its proof is verified with the log's key; raises ProofRefused."""
+    index, hashes, note = read_proof(proof)
+    said = checkpoint_of(note)
+    if key.name != said.origin or key.name not in signed_by(note, [key]):
+        raise ProofRefused("the checkpoint is not signed by the log")
+    check_inclusion(leaf_hash(found.leaf), index, said.size, hashes, said.root)
+    return index
 
 
 async def prove_growth(connection: Connection, old: int, size: int) -> list[bytes]:

@@ -11,7 +11,7 @@ from cdp.errors import RequestInvalid, Unavailable
 from cdp.export import export_log
 from cdp.house import file_kms, open_databases
 from cdp.key_store import store_keys, unlock
-from cdp.proofs import find_entry, prove
+from cdp.proofs import find_entry, place_proved, prove
 from cdp.replay import Replay, compare_chains, replay
 from cdp.sequencer import log_key
 from cdp.settings import Settings
@@ -78,19 +78,25 @@ async def log_keys(settings: Settings, names: Iterable[str]) -> dict[str, NoteKe
         return {name: log_key(await unlock(stores[name], kms, settings.tenant)) for name in names}
 
 
-async def audit_proof(settings: Settings, names: Iterable[str], entry_id: UUID) -> str:
-    """The proof of an entry in the first of these stores that has it. Raises RequestInvalid NOT_FOUND, Unavailable."""
+async def audit_proof(settings: Settings, names: Iterable[str], entry_id: UUID) -> tuple[int, str]:
+    """The place of an entry in the first of these stores that has it, and its proof, which was verified.
 
-    async def ask(connection: Connection) -> tuple[bool, str | None]:
+    Raises RequestInvalid NOT_FOUND, Unavailable, ProofRefused.
+    """
+    keys = await log_keys(settings, names)
+
+    async def ask(store: str, connection: Connection) -> tuple[int, str] | None:
         found = await find_entry(connection, entry_id)
-        return found is not None, None if found is None else await prove(connection, found)
+        if found is None:
+            return None
+        if (proof := await prove(connection, found)) is None:
+            raise Unavailable("the entry has no place in the tree yet")
+        return place_proved(found, proof, keys[store]), proof
 
-    answers = (await _ask(settings, names, ask)).values()
-    for proof in [proof for _, proof in answers if proof is not None]:
-        return proof
-    if any(known for known, _ in answers):
-        raise Unavailable("the entry has no place in the tree yet")
-    raise RequestInvalid("NOT_FOUND", "no store has an entry with this id")
+    answers = [answer for answer in (await _ask_each(settings, names, ask)).values() if answer is not None]
+    if not answers:
+        raise RequestInvalid("NOT_FOUND", "no store has an entry with this id")
+    return answers[0]
 
 
 async def audit_export(settings: Settings, names: Iterable[str], folder: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ sequencer, whoever is killed in it has done nothing, and a checkpoint is known t
 not fit the newest checkpoint is never signed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -25,6 +25,8 @@ from privacy.tree import TileName, edge, grown, hash_of
 CHAIN_ENTRIES: Final = 8192
 """How far one chain is continued in one step."""
 
+# A process that stands still in the middle of a step must not keep the others from it.
+NOT_FOR_EVER = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 LOCK = "SELECT size FROM audit_tree WHERE bucket = 0 FOR UPDATE SKIP LOCKED"
 PLANT = "INSERT INTO audit_tree (bucket, size) VALUES (0, 0) ON CONFLICT DO NOTHING"
 CHAINS = "SELECT worker, sequenced FROM audit_chain WHERE bucket = 0 ORDER BY worker"
@@ -80,11 +82,11 @@ async def extend_tree(store: Store, ring: KeyRing) -> int:
     checkpoint: nothing is signed until somebody has looked.
     """
     async with store.transaction() as connection:
-        await connection.execute(PLANT)
-        size = await connection.fetchval(LOCK)
-        news = [] if size is None else await _news(connection, store.name)
-        if not news:
-            return 0
+        chains = await _chains(connection)
+        news = await _news(connection, chains, store.name)
+        size = await _lock(connection) if news else None
+        if size is None or await _chains(connection) != chains:
+            return 0  # nothing has come, or another process is at it or was quicker
         before = await tiles(connection, edge(size))
         await _check_fits(connection, size, before, log_key(ring))
         leaves = b"".join(row["leaves"] for row in news)
@@ -109,10 +111,21 @@ def _signed(ring: KeyRing, size: int, root: bytes) -> str:
     return checkpoint_note(origin_of(ring), size, root, signer)
 
 
-async def _news(connection: Connection, store: str) -> Sequence[Any]:
+async def _lock(connection: Connection) -> int | None:
+    """The size of the tree, which nobody else extends until the transaction ends; None where somebody does."""
+    await connection.execute(NOT_FOR_EVER)
+    await connection.execute(PLANT)
+    size: int | None = await connection.fetchval(LOCK)
+    return size
+
+
+async def _chains(connection: Connection) -> dict[UUID, int]:
+    """Worker -> how far the tree has its chain."""
+    return {row["worker"]: row["sequenced"] for row in await connection.fetch(CHAINS)}
+
+
+async def _news(connection: Connection, sequenced: Mapping[UUID, int], store: str) -> Sequence[Any]:
     """What each chain has beyond its place in the tree. A chain with a gap or a fork is not continued."""
-    chains = await connection.fetch(CHAINS)
-    sequenced: dict[UUID, int] = {row["worker"]: row["sequenced"] for row in chains}
     buckets = [bucket_of(worker) for worker in sequenced]
     rows = await connection.fetch(NEWS, buckets, list(sequenced), list(sequenced.values()), CHAIN_ENTRIES)
     whole = [row for row in rows if row["first"] == sequenced[row["worker"]] + 1 == row["last"] - row["entries"] + 1]
