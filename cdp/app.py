@@ -197,9 +197,11 @@ def serve_house(house: House) -> ASGIApp:
         keep_for_good()
         stop = asyncio.Event()
         keeping = asyncio.create_task(work(house.stores.values(), evidence_jobs(house), stop))
-        yield
-        stop.set()
-        await keeping
+        try:
+            yield
+        finally:
+            stop.set()
+            await keeping
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk = audit_route(EvidenceDesk(house.stores, door.verify))
