@@ -100,7 +100,7 @@ class World:
 
     async def counts(self) -> dict[str, int]:
         """Table -> rows in all stores, without the audit trail."""
-        return {name: await self.rows(name) for name in metadata.tables if name != "audit_entry"}
+        return {name: await self.rows(name) for name in metadata.tables if not name.startswith("audit_")}
 
     async def entries(self) -> list[dict[str, Any]]:
         """Every audit entry of all stores, the newest last."""
