@@ -4,24 +4,24 @@ them.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
 
 from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
-from cdp.consent.reads import facts_of, latest_known
+from cdp.consent.reads import facts_of, latest_known, together
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, HELD, LEADER, OTHERS, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
 from privacy.keys import KeyRing, KeyRow
-from privacy.policy import Decider, decide
+from privacy.policy import Decider, Permit, decide
 from privacy.rulebook import Policy
 from privacy.seal import Opener, Sealed, SealedColumn
 from privacy.vocabulary import SELF, RecipientClass
@@ -77,13 +77,19 @@ class Admission:
         """One customer's rows with the verdicts for them, and the opener that follows these."""
         _, _, head, consents, objections, keys, links, *arrays = row
         at, now, decider = self._at, self._request.as_of, self._decider
-        if (as_of := latest_known(now, consents, objections)) is not now:
+        as_of = latest_known(now, consents, objections)
+        for other in head[OTHERS] or ():
+            as_of = latest_known(as_of, *other[3:])
+        if as_of is not now:
             decider = Decider(self._policy, self._request._replace(as_of=as_of), self._categories)
         customer_id: UUID = head[CUSTOMER_ID]
         facts = facts_of(customer_id, head[STATE], consents, objections)
         if head[BIRTH_DATE] is not None:
             facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
-        decision = decider.decide(facts)
+        if head[LEADER] is None:
+            decision = decider.decide(facts)
+        else:
+            decision = decider.together(together(facts, consents, head, now.date()))
         return Part(
             at.store.name,
             customer_id,
@@ -96,6 +102,7 @@ class Admission:
             self._policy.version,
             len(consents),
             self._request.destination,
+            head[HELD],
         )
 
     def _birth_of(self, facts: Facts, cell: bytes, keys: Collection[KeyRow]) -> date:
@@ -103,8 +110,7 @@ class Admission:
         open: in doubt the youngest.
         """
         at, now, here = self._at, self._request.as_of, self._at.store.jurisdiction
-        duty = Request("cdp", SELF, RecipientClass.SELF, AGE_PURPOSE, frozenset({AGE_PURPOSE}), "cdp", here, here, now)
-        permit = decide(self._policy, duty, facts, (BIRTH.category,)).permit
+        permit = on_duty(self._policy, Duty(AGE_PURPOSE, here, now), facts, (BIRTH.category,))
         try:
             opener = Opener(permit, at.ring, facts.customer_id, keys)
             born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
@@ -113,3 +119,18 @@ class Admission:
             return now.date()
         assert isinstance(born, date)
         return born
+
+
+class Duty(NamedTuple):
+    """What a law asks of the operator itself: for a purpose, where the data is kept, now."""
+
+    purpose: str
+    here: str
+    now: datetime
+
+
+def on_duty(policy: Policy, duty: Duty, facts: Facts, categories: Collection[str]) -> Permit:
+    """Leave to open a customer's cells for a duty; for no category that the policy does not allow it for."""
+    purpose, here, now = duty
+    asks = Request("cdp", SELF, RecipientClass.SELF, purpose, frozenset({purpose}), "cdp", here, here, now)
+    return decide(policy, asks, facts, categories).permit

@@ -26,14 +26,17 @@ from cdp.errors import CdpError
 from cdp.evidence import EvidenceDesk
 from cdp.exchange import JSON_TYPE, refusal_of
 from cdp.gate import Places
+from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
-from cdp.house import House
+from cdp.house import House, file_kms
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
+from cdp.key_store import unlock
+from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
 from cdp.settings import Settings
-from cdp.stores import Store
+from cdp.stores import Store, Stores
 from cdp.witness import Witness
 from cdp.worker import evidence_jobs, work
 from privacy.notes import LONGEST_NOTE
@@ -43,6 +46,7 @@ from schema.explain import explain
 from schema.plan.document import Documents
 
 KEYS_FILE: Final = Path("tokens/jwks.json")
+MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -158,6 +162,24 @@ def writer_of(house: House) -> Writer:
     return Writer(house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC))
 
 
+def writer_for(settings: Settings, stores: Stores) -> WriterFor:
+    """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
+
+    async def opened(name: str) -> Writer:
+        served = {name: stores[name]} if name in stores else {}
+        rings = {name: await unlock(store, file_kms(settings), settings.tenant) for name, store in served.items()}
+        return Writer(served, rings, settings.regions, lambda: datetime.now(UTC))
+
+    return opened
+
+
+def outgoing_of(settings: Settings) -> Outgoing:
+    """The way to customers: the operator's gateway, or files for a laptop."""
+    if settings.gateway_url is None:
+        return Outgoing(SpoolGateway(settings.home / MESSAGES, settings.environment))
+    return Outgoing(HttpGateway(settings.gateway_url, settings.gateway_token))
+
+
 def front_door(house: House) -> FrontDoor:
     """The read and write journeys of a house behind its schema."""
     stores = {
@@ -170,7 +192,8 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())
+    settings = house.settings
+    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing_of(settings))
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -202,6 +225,7 @@ def serve_house(house: House) -> ASGIApp:
         finally:
             stop.set()
             await keeping
+            await front.outgoing.close()
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk = audit_route(EvidenceDesk(house.stores, door.verify))

@@ -1,44 +1,65 @@
-"""Commands about the stores themselves, in groups: their keys, audit trails, registered documents, policy."""
+"""Commands in groups: about the stores' keys, registered documents and policy, about numbers, about people's rights."""
 
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
-from uuid import UUID
 
 import typer
 
 from cdp.app import check_document
+from cdp.archive import export
+from cdp.audit_commands import audit_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
+from cdp.erasure.expire import expire, expired
+from cdp.erasure.sweep import certificate_of
 from cdp.errors import RequestInvalid
-from cdp.house import open_databases
-from cdp.reports import (
-    audit_entries,
-    audit_export,
-    audit_proof,
-    audit_reports,
-    document_rows,
-    key_rows,
-    log_keys,
-)
+from cdp.global_ids import read_id
+from cdp.house import open_databases, open_house
+from cdp.identity.blocked import block, lift, read_blocked
+from cdp.identity.segments import load_segments, read_segments
+from cdp.number_report import number_report
+from cdp.reports import document_rows, key_rows
 from cdp.serving import run
-from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
+from cdp.terminal import (
+    FILE,
+    StoreNames,
+    chosen_stores,
+    instant_of,
+    output,
+    progress,
+    settings_of_command,
+    table,
+    text_of,
+)
+from cdp.worker import sweepers
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
+from privacy.vocabulary import SELF
 
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
-audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
+numbers_group = typer.Typer(
+    help="Numbers: what one is and who answers for it, and where mainland mobiles are from.", no_args_is_help=True
+)
+identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
+privacy_group = typer.Typer(help="What people ask about their own data, and how long it is kept.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
     "policy": policy_group,
+    "numbers": numbers_group,
+    "identifiers": identifiers_group,
+    "privacy": privacy_group,
 }
 
+BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
+RequestId = Annotated[str, typer.Option("--request", help="Opaque id of the request, as the queue tells it.")]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
@@ -48,73 +69,6 @@ def keys_status_command(store: StoreNames = None) -> None:
     settings = settings_of_command()
     rows = run(key_rows(settings, chosen_stores(settings, store)))
     output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
-
-
-@audit_group.command("tail")
-def audit_tail_command(
-    store: StoreNames = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Entries of each store.")] = 20,
-) -> None:
-    """Print the newest entries, oldest first, as one JSON object a line."""
-    settings = settings_of_command()
-    for entry in run(audit_entries(settings, chosen_stores(settings, store), number)):
-        typer.echo(json_line(entry))
-
-
-@audit_group.command("verify")
-def audit_verify_command(
-    store: StoreNames = None,
-    entry: Annotated[UUID | None, typer.Option(help="Also prove that this entry is in the tree.")] = None,
-    checkpoint: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint that was kept elsewhere; may be repeated.", **FILE)
-    ] = None,
-) -> None:
-    """Go over the trail: chains, tree, checkpoints, words; fails where anything is missing, moved or changed."""
-    settings = settings_of_command()
-    names = chosen_stores(settings, store)
-    reports = run(audit_reports(settings, names, [text_of(path) for path in checkpoint or ()]))
-    wrong = []
-    for name, (chains, tree, waiting) in reports.items():
-        typer.echo(f"{name}: {chains.entries:,} entries in {chains.workers:,} chains, {waiting:,} not in the tree yet")
-        signed = f"the newest signed by {len(tree.cosigners)} of {len(settings.witnesses)} witnesses"
-        typer.echo(f"{name}: a tree of {tree.size:,} entries with {tree.checkpoints:,} checkpoints, {signed}")
-        found = [f"the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in chains.breaks]
-        wrong += [f"{name}: {problem}" for problem in (*found, *tree.problems)]
-    if wrong:
-        typer.echo("\n".join(wrong))
-        raise RequestInvalid("AUDIT_BROKEN", f"{len(wrong)} things are not as they were written")
-    if entry is not None:
-        place, _ = run(audit_proof(settings, names, entry))
-        typer.echo(f"{entry} is entry {place:,} of the tree")
-
-
-@audit_group.command("proof")
-def audit_proof_command(
-    entry: Annotated[UUID, typer.Argument(help="The auditId of an answer.")], store: StoreNames = None
-) -> None:
-    """Print the proof that an entry is in the log, as tlog-proof has it."""
-    settings = settings_of_command()
-    _, proof = run(audit_proof(settings, chosen_stores(settings, store), entry))
-    typer.echo(proof, nl=False)
-
-
-@audit_group.command("key")
-def audit_key_command(store: StoreNames = None) -> None:
-    """Print the keys of the logs, one a line: what witnesses and auditors verify checkpoints with."""
-    settings = settings_of_command()
-    for key in run(log_keys(settings, chosen_stores(settings, store))).values():
-        typer.echo(key.text)
-
-
-@audit_group.command("export")
-def audit_export_command(
-    folder: Annotated[Path, typer.Argument(help="Where to write; each store gets a folder.", file_okay=False)],
-    store: StoreNames = None,
-) -> None:
-    """Write the logs as files that privacy/verify_log.py verifies alone: checkpoints, tiles, entries."""
-    settings = settings_of_command()
-    for name, size in run(audit_export(settings, chosen_stores(settings, store), folder)).items():
-        typer.echo(f"{name}: {size:,} entries")
 
 
 @documents_group.command("register")
@@ -162,6 +116,148 @@ def policy_load_command(file: PolicyFile) -> None:
             return await load_policy(stores.values(), rows, datetime.now(UTC))
 
     typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
+
+
+@numbers_group.command("explain")
+def numbers_explain_command(
+    number: Annotated[str, typer.Argument(help="A number in any written form.")],
+    region: Annotated[str | None, typer.Option(help="Where it was written down, such as CN-GD or HK.")] = None,
+    at: Annotated[str | None, typer.Option(help="As of when, such as 2026-01-31T08:00:00Z; by default now.")] = None,
+) -> None:
+    """Show what a number is, who held it when, and who answers for it. Customers are shown by their id alone."""
+    settings, as_of = settings_of_command(), instant_of("at", at)
+
+    async def explain() -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
+        async with open_house(settings) as house:
+            return await number_report(house, number, region, as_of)
+
+    told, holdings = run(explain())
+    output().print(table("The number", ("what", "as it is"), told))
+    if holdings:
+        columns = ("from (UTC)", "to (UTC)", "role", "state", "region", "customer", "decides")
+        output().print(table("Its holders", columns, holdings))
+
+
+@numbers_group.command("load-segments")
+def numbers_load_segments_command(
+    file: Annotated[Path, typer.Argument(help="CSV file, or phone.dat of the PyPI package `phone`.", **FILE)],
+) -> None:
+    """Replace the segments of mainland mobiles in every store: which seven digits are from where.
+
+    A CSV file in UTF-8 has the header prefix,region,city,issuer, as in 1380013,CN-BJ,北京,China Mobile. A file with a
+    bad line changes nothing; each bad line is told with its number.
+    """
+    settings = settings_of_command()
+    with progress(output()) as bars:
+        runs = read_segments(file, lambda lines: bars.track(lines, description=file.name))
+
+    async def load() -> None:
+        async with open_databases(settings) as stores:
+            await load_segments(stores.values(), runs)
+
+    run(load())
+    counts = {
+        "prefixes": sum(one.last - one.first + 1 for one in runs),
+        "rows": len(runs),
+        "regions": len({one.segment.region for one in runs}),
+        "cities": len({(one.segment.region, one.segment.city) for one in runs}),
+    }
+    counts |= Counter(one.segment.issuer for one in runs for _ in range(one.first, one.last + 1))
+    output().print(table(f"Segments of {file.name}", ("what", "number"), counts.items()))
+
+
+@identifiers_group.command("block")
+def identifiers_block_command(file: BlockedFile) -> None:
+    """Let nobody be identified by these from now on: events that try go to the dead letters. Keeps no value."""
+    _change_blocked(file, blocking=True)
+
+
+@identifiers_group.command("lift")
+def identifiers_lift_command(file: BlockedFile) -> None:
+    """Let somebody be identified by these again."""
+    _change_blocked(file, blocking=False)
+
+
+def _change_blocked(file: Path, *, blocking: bool) -> None:
+    settings, text = settings_of_command(), text_of(file)
+
+    async def change() -> int:
+        async with open_house(settings) as house:
+            found = read_blocked(house, text.removeprefix("\ufeff").splitlines())
+            await (block(house, found, datetime.now(UTC)) if blocking else lift(house, found))
+            return sum(map(len, found.values()))
+
+    typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
+
+
+@privacy_group.command("export")
+def privacy_export_command(
+    request: RequestId,
+    file: Annotated[Path, typer.Argument(help="Archive to be made (ZIP); must not be there yet.", dir_okay=False)],
+) -> None:
+    """Write all that is held of a person for their request for access or portability, and complete the request."""
+    settings = settings_of_command()
+
+    async def write() -> str:
+        async with open_house(settings) as house:
+            return await export(house, request, file)
+
+    typer.echo(f"{run(write())}  {file.name}")
+
+
+@privacy_group.command("certificate")
+def privacy_certificate_command(request: RequestId) -> None:
+    """Print the signed certificate of an erasure; fails where it is not as it was signed."""
+    settings = settings_of_command()
+
+    async def read() -> str | None:
+        async with open_house(settings) as house:
+            place = read_id(house.tokens, SELF, request)
+            if place is None or place.store not in house.stores:
+                return None
+            async with house.stores[place.store].read() as connection:
+                return await certificate_of(connection, place.customer_id, house.rings[place.store])
+
+    if (certificate := run(read())) is None:
+        raise RequestInvalid("CERTIFICATE_ABSENT", "no erasure of this request is certified, or not as it was signed")
+    typer.echo(certificate)
+
+
+@privacy_group.command("replay-ledger")
+def privacy_replay_ledger_command() -> None:
+    """Erase again whoever a restored store has forgotten to have erased; `cdp serve` does so before it serves."""
+    settings = settings_of_command()
+
+    async def replay() -> dict[str, int]:
+        async with open_house(settings) as house:
+            return {name: await sweeper.replay() for name, sweeper in sweepers(house).items()}
+
+    output().print(table("Erased again", ("store", "customers"), run(replay()).items()))
+
+
+@privacy_group.command("retention")
+def privacy_retention_command(
+    store: StoreNames = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
+) -> None:
+    """Delete what is kept for longer than its term; prints per table how many rows go."""
+    settings = settings_of_command()
+    now = datetime.now(UTC)
+
+    async def keep_terms() -> list[tuple[str, str, int]]:
+        async with open_databases(settings) as stores:
+            chosen = [stores[name] for name in chosen_stores(settings, store)]
+            found = [(one, await expired(one, now)) for one in chosen]
+            if not dry_run:
+                with progress(output()) as bars:
+                    for one, counts in found:
+                        task = bars.add_task(one.name, total=sum(counts.values()))
+                        await expire(one, now, partial(bars.advance, task))
+            return [(one.name, name, count) for one, counts in found for name, count in counts.items() if count]
+
+    title = "Would go" if dry_run else "Went"
+    output().print(table(title, ("store", "table", "rows"), run(keep_terms())))
 
 
 def _summary(rows: PolicyRows) -> str:

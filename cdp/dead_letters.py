@@ -21,9 +21,9 @@ BODY: Final[SealedColumn] = dead_letter.c.body.info["sealed"]
 
 BURY = """
 INSERT INTO dead_letter AS old
-    (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, first_at, last_at, seen)
-SELECT *, $9::timestamptz, $9, 1 FROM unnest
-    ($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
+    (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_tag, first_at, last_at, seen)
+SELECT *, $10::timestamptz, $10, 1 FROM unnest
+    ($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[])
 ON CONFLICT (bucket, body_tag, dead_letter_id) DO UPDATE SET
     reason = excluded.reason, field = excluded.field, expected = excluded.expected,
     last_at = greatest(old.last_at, excluded.last_at), seen = old.seen + 1
@@ -31,12 +31,15 @@ ON CONFLICT (bucket, body_tag, dead_letter_id) DO UPDATE SET
 
 
 class Refusal(NamedTuple):
-    """A refused record. `code`, `field` and `expected` say why and hold no value."""
+    """A refused record. `code`, `field` and `expected` say why and hold no value; `subject` is the tag of whom it is
+    about, where that could be read.
+    """
 
     body: Any
     code: str
     field: str
     expected: str
+    subject: bytes | None = None
 
 
 def spelled(body: Any) -> str:
@@ -59,6 +62,6 @@ async def bury(connection: Connection, ring: KeyRing, source: str, refused: Sequ
         letter_id = UUID(bytes=tag, version=4)
         cell = seal({"record": text[:LONGEST_BODY]}, key, place, letter_id, STORE_ITSELF)
         reason = (refusal.code, refusal.field[:200], refusal.expected[:400])
-        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell)
+        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject)
     columns = [list(column) for column in zip(*(rows[tag] for tag in sorted(rows)), strict=True)]
     await connection.execute(BURY, *columns, at)

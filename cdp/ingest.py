@@ -16,9 +16,10 @@ from cdp.billing.events import EVENTS as BILLING
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
+from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, live, load, read
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, read, subject_tag
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.interaction.events import EVENTS as INTERACTION
@@ -26,6 +27,8 @@ from cdp.key_store import seal_cells
 from cdp.outbox import put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
+from cdp.rights.events import EVENTS as RIGHTS
+from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
 from cdp.stores import Connection, Store
 from cdp.tables import event_seen
@@ -38,17 +41,22 @@ from privacy.keys import KeyRing
 __all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
-    event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION)
+    event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *RIGHTS)
 }
 BATCH: Final = 5_000
 RETRIES: Final = 5
 CLOCKS_DIFFER: Final = timedelta(days=1)
 PREPARED_YEARS: Final = 10
-CLASHES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
+
+
+class _Crowded(Exception):
+    """Several merges make one person of too many: each has to be tried for itself."""
+
+
+CLASHES = (_Crowded, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
 # Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
 # stay while they grow.
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
-LOST_A_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.ExclusionViolationError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,13 @@ class _Again(Exception):
     def __init__(self, refused: Sequence[tuple[Record, Outcome]]) -> None:
         super().__init__()
         self.refused = refused
+
+
+class _Erased(Exception):
+    """A customer was erased after they had been found: the events have to be done anew, without them."""
+
+
+LOST_A_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.ExclusionViolationError, _Erased)
 
 
 async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: str) -> list[Outcome]:
@@ -185,11 +200,28 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
                 )
         _done_anew(records, outcomes)
         if fresh or graph.facts:
+            if not await hold(connection, fresh):
+                raise _Erased
             await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
             await write(connection, [change for record in fresh for change in record.puts])
             await live(connection, batch, graph, fresh)
+            if refused := await merge(connection, batch, fresh):
+                raise _Again(refused) if len(refused) == 1 else _Crowded
+            await _advance(connection, batch, fresh)
             await put(connection, [record.entry for record in fresh], batch.now)
     return outcomes
+
+
+async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
+    """What follows from requests about one's own data, in the order in which they came to it."""
+    steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
+    await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
+    for record, step in steps:
+        if isinstance(record.event, PrivacyRequestAdvanced):
+            try:
+                await advance(connection, step, batch.store.jurisdiction, batch.now)
+            except EventInvalid as invalid:
+                raise _Again([(record, rejected(invalid, batch.store.name))]) from None
 
 
 async def _recognise(connection: Connection, batch: Batch, records: Sequence[Record], outcomes: list[Outcome]) -> None:
@@ -215,8 +247,9 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
 async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
     """Refused records rest in the store of their region; where that is not known, in the first one."""
     for n, (name, store) in enumerate(writer.stores.items()):
+        tags = Tags(writer.rings[name])
         mine = [
-            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "")
+            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
             for body, outcome in refused
             if outcome.status is Status.REJECTED and (outcome.store == name or (outcome.store is None and n == 0))
         ]

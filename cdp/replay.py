@@ -13,6 +13,7 @@ from cdp.audit import bucket_of
 from cdp.audited import decoded
 from cdp.sequencer import CHAINS, NEWEST, tiles
 from cdp.stores import Connection
+from cdp.words import Word
 from privacy.errors import ProofRefused
 from privacy.log import HASH_BYTES, leaf_hash
 from privacy.notes import Checkpoint, NoteKey, checkpoint_of, signed_by
@@ -40,7 +41,7 @@ NOTES = "SELECT size, signed FROM audit_checkpoint WHERE bucket = 0 AND size > $
 
 @dataclass
 class Replay:
-    """What was gone over. `words` are the rows of which an entry tells, with the SHA-256 it gives.
+    """What was gone over. `words` are the rows of which an entry tells, and what it tells.
 
     `lengths` is how far the tree has each worker's chain; `cosigners` are the witnesses of the newest checkpoint.
     """
@@ -49,7 +50,7 @@ class Replay:
     checkpoints: int = 0
     cosigners: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
-    words: dict[UUID, str] = field(default_factory=dict)
+    words: dict[UUID, Word] = field(default_factory=dict)
     lengths: dict[UUID, int] = field(default_factory=dict)
 
     def found(self, problem: str) -> None:
@@ -221,4 +222,4 @@ def _compare(done: Replay, index: int, leaves: Sequence[bytes], kept: bytes) -> 
 
 def _note_word(done: Replay, leaf: bytes) -> None:
     if b'"word":' in leaf and "word" in (entry := decoded(leaf)):
-        done.words[UUID(entry["id"])] = entry["sha256"]
+        done.words[UUID(entry["id"])] = Word.of(entry)

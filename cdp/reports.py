@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cdp.audited import Report, tail, verify
 from cdp.documents import list_documents
+from cdp.erasure.gone import word_problems
 from cdp.errors import RequestInvalid, Unavailable
 from cdp.export import export_log
 from cdp.house import file_kms, open_databases
@@ -17,8 +18,7 @@ from cdp.sequencer import log_key
 from cdp.settings import Settings
 from cdp.stores import Connection
 from cdp.witnesses import witnesses_of
-from cdp.words import check_words
-from privacy.keys import WrappedStoreKey
+from privacy.keys import KeyRing, WrappedStoreKey
 from privacy.notes import NoteKey, checkpoint_of
 
 Row: TypeAlias = tuple[object, ...]
@@ -44,11 +44,14 @@ async def audit_entries(settings: Settings, names: Iterable[str], limit: int) ->
 
 
 class Verified(NamedTuple):
-    """A store's chains as they were walked, its tree as it was gone over, and how many entries wait for a place."""
+    """A store's chains as they were walked, its tree as it was gone over, how many entries wait for a place, and how
+    many words of customers are gone because those were erased.
+    """
 
     chains: Report
     tree: Replay
     waiting: int
+    erased: int
 
 
 async def audit_reports(settings: Settings, names: Iterable[str], kept: Sequence[str] = ()) -> dict[str, Verified]:
@@ -56,7 +59,8 @@ async def audit_reports(settings: Settings, names: Iterable[str], kept: Sequence
 
     `kept` are checkpoints that were kept elsewhere; raises RequestInvalid CHECKPOINT_UNKNOWN for one of no store asked.
     """
-    keys = await log_keys(settings, names)
+    rings = await _rings(settings, names)
+    keys = {name: log_key(ring) for name, ring in rings.items()}
     origins = [checkpoint_of(note).origin for note in kept]
     if set(origins) - {key.name for key in keys.values()}:
         raise RequestInvalid("CHECKPOINT_UNKNOWN", "a checkpoint is of none of these logs")
@@ -64,18 +68,17 @@ async def audit_reports(settings: Settings, names: Iterable[str], kept: Sequence
     async def go_over(store: str, connection: Connection) -> Verified:
         own = [note for note, origin in zip(kept, origins, strict=True) if origin == keys[store].name]
         tree = await replay(connection, keys[store], [one.key for one in witnesses_of(settings)], own)
-        tree.problems += await check_words(connection, tree.words)
+        problems, erased = await word_problems(connection, tree.words, rings[store])
+        tree.problems += problems
         chains = await verify(connection)
-        return Verified(chains, tree, await compare_chains(connection, tree, chains.lengths))
+        return Verified(chains, tree, await compare_chains(connection, tree, chains.lengths), erased)
 
     return await _ask_each(settings, names, go_over)
 
 
 async def log_keys(settings: Settings, names: Iterable[str]) -> dict[str, NoteKey]:
     """Store -> the key that its checkpoints are verified with."""
-    kms = file_kms(settings)
-    async with open_databases(settings) as stores:
-        return {name: log_key(await unlock(stores[name], kms, settings.tenant)) for name in names}
+    return {name: log_key(ring) for name, ring in (await _rings(settings, names)).items()}
 
 
 async def audit_proof(settings: Settings, names: Iterable[str], entry_id: UUID) -> tuple[int, str]:
@@ -112,6 +115,12 @@ async def document_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
         for name, documents in found.items()
         for one in documents
     ]
+
+
+async def _rings(settings: Settings, names: Iterable[str]) -> dict[str, KeyRing]:
+    kms = file_kms(settings)
+    async with open_databases(settings) as stores:
+        return {name: await unlock(stores[name], kms, settings.tenant) for name in names}
 
 
 async def _keys(connection: Connection) -> tuple[list[WrappedStoreKey], int]:

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     token_keys: str | None = Field(
         default=None, description="JWKS file or https URL; unset: tokens/jwks.json under home, made by `cdp token`"
     )
+    gateway_url: str | None = Field(
+        default=None, description="where messages to customers are POSTed; unset: files under home, for a laptop"
+    )
+    gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     witnesses: dict[str, WitnessSetting] = Field(
@@ -69,6 +73,10 @@ class Settings(BaseSettings):
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
+    ledger: Path | None = Field(
+        default=None, description="folder of the ledger of erasures, outside every backup; unset: erasures under home"
+    )
+    backup_days: int = Field(default=14, ge=0, le=3650, description="how long backups of the stores are kept")
     statement_seconds: Seconds = Field(default=10.0, description="how long one reading statement may run")
 
     @field_validator("stores")
@@ -93,6 +101,20 @@ class Settings(BaseSettings):
                 raise ValueError(f"region {region} needs the name of a store")
         return regions
 
+    @field_validator("gateway_url")
+    @classmethod
+    def _gateway_is_on_the_web(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError("a URL that begins with https://")
+        return url
+
+    @field_validator("gateway_token")
+    @classmethod
+    def _token_fits_a_header(cls, token: str | None) -> str | None:
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
+            raise ValueError("printable ASCII without spaces")
+        return token
+
     @model_validator(mode="after")
     def _stores_and_regions_agree(self) -> Self:
         by_store: dict[str, set[str]] = {}
@@ -107,10 +129,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _production_is_explicit(self) -> Self:
-        missing = [name for name in ("stores", "token_keys") if getattr(self, name) is None]
-        if self.environment == "production" and missing:
+        missing = [name for name in ("stores", "token_keys", "gateway_url") if getattr(self, name) is None]
+        if self.environment != "production":
+            return self
+        if missing:
             raise ValueError(f"{PREFIX}{missing[0].upper()}: must be set when CDP_ENVIRONMENT is production")
+        if self.gateway_url is not None and not self.gateway_url.startswith("https://"):
+            raise ValueError(f"{PREFIX}GATEWAY_URL: must begin with https:// when CDP_ENVIRONMENT is production")
         return self
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where erasures are remembered."""
+        return self.ledger or self.home / "erasures"
 
     @property
     def store_names(self) -> tuple[str, ...]:

@@ -146,6 +146,9 @@ dead_letter = queue(
     instant("first_at", nullable=False),
     instant("last_at", nullable=False),
     Column("seen", BigInteger, nullable=False),
+    # By whom it says it is, where that can be read: an erasure takes along what was refused.
+    Column("subject_tag", LargeBinary),
+    Index(None, "subject_tag", info={"serves": "the refused records of an erased customer"}),
 )
 
 audit_entry = queue(

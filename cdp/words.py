@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from cdp.audit import AuditTrail
+from cdp.audit import AuditTrail, Names
 from cdp.stores import Connection, Store
 from cdp.tables import BUCKETS
 from privacy.encoding import canonical
@@ -41,6 +42,18 @@ THESE = "WHERE (customer_id, row_id) IN (SELECT * FROM unnest($1::uuid[], $2::uu
 AFTER = "WHERE (customer_id, row_id) > ($1, $2) ORDER BY customer_id, row_id LIMIT $3"
 
 
+class Word(NamedTuple):
+    """What an entry tells of a word: the SHA-256 of its row, and whose it was by their name in that year's entries."""
+
+    sha256: str
+    customer: str
+    year: int
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Word":
+        return cls(entry["sha256"], entry["customer"], int(entry["at"][:4]))
+
+
 async def log_words(store: Store, trail: AuditTrail) -> int:
     """Writes an entry for each word that has none yet, a few hundred at a time; how many. The entry has the row's id.
 
@@ -52,27 +65,29 @@ async def log_words(store: Store, trail: AuditTrail) -> int:
         for kind in ROWS:
             named = [row for row in waiting if row["kind"] == kind and row["row_id"] not in written]
             rows = await connection.fetch(ROWS[kind] + THESE, *_keys(named))
-            await asyncio.gather(*(trail.record(_entry(kind, row), row["row_id"]) for row in rows))
+            await asyncio.gather(*(trail.record(_entry(kind, row, trail.names), row["row_id"]) for row in rows))
         await connection.execute(STRIKE_OFF, *_keys(waiting))
     return len(waiting)
 
 
-async def check_words(connection: Connection, logged: Mapping[UUID, str]) -> list[str]:
-    """What does not fit between the words that customers have said and their entries (row -> SHA-256), in words.
+async def check_words(connection: Connection, logged: Mapping[UUID, Word]) -> tuple[list[str], dict[UUID, Word]]:
+    """What does not fit between the words that customers have said and their entries, in words; and the words that are
+    gone, for whatever reason.
 
     A word that waits to be written down fits. All entries of words are in memory meanwhile.
     """
-    problems, missing = list[str](), dict(logged)
+    problems, gone = list[str](), dict(logged)
     for kind, rows in ROWS.items():
         after = BEFORE_ALL
         while page := await connection.fetch(rows + AFTER, *after, WORDS_AT_ONCE):
             said = {row["row_id"]: _digest(row) for row in page}
             slipped = await _slipped_in(connection, [row_id for row_id in said if row_id not in logged])
             problems += [f"{kind} {row_id} is in the store, and not in the trail" for row_id in slipped]
-            altered = [row_id for row_id, digest in said.items() if missing.pop(row_id, digest) != digest]
+            there = {row_id: gone.pop(row_id) for row_id in said if row_id in gone}
+            altered = [row_id for row_id, word in there.items() if word.sha256 != said[row_id]]
             problems += [f"{kind} {row_id} is not what was said" for row_id in altered]
             after = (page[-1]["customer_id"], page[-1]["row_id"])
-    return problems + [f"what was said in {row_id} is gone" for row_id in missing]
+    return problems, gone
 
 
 async def _slipped_in(connection: Connection, row_ids: Sequence[UUID]) -> set[UUID]:
@@ -90,8 +105,9 @@ def _keys(rows: Iterable[Any]) -> tuple[list[UUID], list[UUID]]:
     return [row["customer_id"] for row in named], [row["row_id"] for row in named]
 
 
-def _entry(kind: str, row: Any) -> dict[str, object]:
-    return {"word": kind, "sha256": _digest(row)}
+def _entry(kind: str, row: Any, names: Names) -> dict[str, object]:
+    whose = names.pseudonym(row["customer_id"], datetime.now(UTC).year)
+    return {"word": kind, "customer": whose, "sha256": _digest(row)}
 
 
 def _digest(row: Any) -> str:

@@ -14,6 +14,9 @@ from uuid import UUID
 
 import structlog
 
+from cdp.erasure.expire import expire
+from cdp.erasure.ledger import Ledger
+from cdp.erasure.sweep import Sweeper
 from cdp.house import House
 from cdp.partitions import ensure_partitions
 from cdp.sequencer import extend_tree
@@ -75,6 +78,28 @@ def evidence_jobs(house: House) -> tuple[Job, ...]:
         await ask_witnesses(store, witnesses)
 
     return (Job("words", 1, write_words), Job("tree", 1, extend), Job("witnesses", 1, witness))
+
+
+def sweepers(house: House) -> dict[str, Sweeper]:
+    """Store -> who finishes its erasures."""
+    folder, days = house.settings.ledger_folder, house.settings.backup_days
+    return {
+        name: Sweeper(store, house.rings[name], house.trails[name], Ledger(folder, name), days)
+        for name, store in house.stores.items()
+    }
+
+
+def privacy_jobs(house: House) -> tuple[Job, ...]:
+    """What people asked for and what time asks for: erasures are finished, data goes when its term is over."""
+    by_store = sweepers(house)
+
+    async def sweep(store: Store) -> None:
+        await by_store[store.name].sweep()
+
+    async def keep_terms(store: Store) -> None:
+        await expire(store, datetime.now(UTC))
+
+    return (Job("erasures", 60, sweep), Job("retention", 24 * 3600, keep_terms))
 
 
 async def prepare_months(store: Store) -> None:

@@ -14,10 +14,11 @@ from cdp.consent import tables as consent
 from cdp.identity import tables as identity
 from cdp.interaction import tables as interaction
 from cdp.partitions import is_partition
+from cdp.rights import tables as rights
 from cdp.tables import metadata
 from cdp.usage import tables as usage
 
-DOMAINS = (identity, consent, usage, billing, interaction)  # importing them is what fills the metadata
+DOMAINS = (identity, consent, usage, billing, interaction, rights)  # importing them is what fills the metadata
 
 
 def is_declared(name: str | None, kind: str, _: Any) -> bool:

@@ -132,6 +132,7 @@ class Withheld(StrEnum):
     CROSS_BORDER = "CROSS_BORDER"
     REGION_UNAVAILABLE = "REGION_UNAVAILABLE"
     RESTRICTED = "RESTRICTED"
+    HOLDING_ENDED = "HOLDING_ENDED"
     UNAVAILABLE = "UNAVAILABLE"
 
 
@@ -187,6 +188,7 @@ PURPOSES: Final[dict[str, Purpose]] = {
         _purpose("legal", "Do what a law obliges the operator to do."),
         _purpose("legal.realname", "Register and verify the real name behind a number."),
         _purpose("legal.antifraud", "Detect and report telecom fraud as the law demands."),
+        _purpose("legal.access", "Give customers what they ask of their own data."),
         _purpose("legal.audit", "Let privacy officers examine what was recorded and why."),
     )
 }

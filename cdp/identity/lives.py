@@ -4,9 +4,11 @@ Whoever changes a number's life takes its row in `known_number` first, in the or
 commit: two writers never work out one life at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID, uuid4
 
+from cdp.context import STORE_ITSELF
 from cdp.identity.timeline import Fact, FactKind, Life, Span, life_of
 from cdp.stores import Connection
 
@@ -53,11 +55,21 @@ SET valid_to = new.valid_to, state = new.state, state_at = new.state_at, sim_id 
 FROM changed JOIN new USING (customer_id, holding_id)
 WHERE h.customer_id = changed.customer_id AND h.holding_id = changed.holding_id
 """
+SERVED = """
+UPDATE number_holding AS h SET serving_operator = k.serving_operator
+FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS s (number_tag, customer_id, holding_id)
+JOIN known_number AS k USING (number_tag)
+WHERE h.customer_id = s.customer_id AND h.holding_id = s.holding_id
+  AND h.serving_operator IS DISTINCT FROM k.serving_operator
+"""
 FREE = """
 UPDATE known_number AS k SET free_since = new.free_since
 FROM unnest($1::bytea[], $2::timestamptz[]) AS new (number_tag, free_since)
 WHERE k.number_tag = new.number_tag AND k.free_since IS DISTINCT FROM new.free_since
 """
+HELD_BY = "SELECT DISTINCT number_tag FROM number_fact WHERE customer_id = $1"
+FORGET_FACTS = "DELETE FROM number_fact WHERE customer_id = $1"
+FORGET_SPANS = "DELETE FROM number_index WHERE customer_id = $1"
 
 
 async def take(connection: Connection, numbers: Mapping[bytes, str]) -> dict[bytes, set[Fact]]:
@@ -69,6 +81,31 @@ async def take(connection: Connection, numbers: Mapping[bytes, str]) -> dict[byt
     for tag, kind, *said in await connection.fetch(FACTS, tags):
         facts[tag].add(Fact(FactKind(kind), *said))
     return facts
+
+
+async def forget_holder(connection: Connection, customer_id: UUID, at: datetime) -> Sequence[bytes]:
+    """Takes a customer out of the lives of their numbers: nobody who is known held them, and from `at` on they are
+    free. What others held stays as it was, to the instant. Returns the tags of the numbers.
+    """
+    tags = sorted(row[0] for row in await connection.fetch(HELD_BY, customer_id))
+    facts = await take(connection, dict.fromkeys(tags, ""))
+    nameless: dict[bytes, set[Fact]] = {}
+    for tag in tags:
+        held = any(one.valid_to is None and one.customer_id == customer_id for one in life_of(facts[tag]).spans)
+        rows: dict[UUID | None, UUID] = {}
+        mine = {fact for fact in facts[tag] if fact.customer_id == customer_id}
+        said = {
+            fact._replace(customer_id=STORE_ITSELF, row_id=rows.setdefault(fact.row_id, uuid4()) if fact.role else None)
+            for fact in mine
+        }
+        if held:
+            said.add(Fact(FactKind.RELEASED, at, "erasure", STORE_ITSELF))
+        facts[tag] = facts[tag] - mine | said
+        nameless[tag] = said
+    await connection.execute(FORGET_FACTS, customer_id)
+    await connection.execute(FORGET_SPANS, customer_id)
+    await write_lives(connection, nameless, facts, at)
+    return tags
 
 
 async def write_lives(
@@ -97,4 +134,6 @@ async def _write_spans(connection: Connection, lives: Mapping[bytes, Life], now:
         by_customer = sorted((s for _, s in spans), key=lambda s: (s.customer_id.int, s.holding_id.int))
         holdings = [(s.customer_id, s.holding_id, s.valid_to, s.state, s.state_at, s.sim_id) for s in by_customer]
         await connection.execute(HOLDINGS, *map(list, zip(*holdings, strict=True)), now)
+        named = [(tag, s.customer_id, s.holding_id) for tag, s in spans]
+        await connection.execute(SERVED, *map(list, zip(*named, strict=True)))
     await connection.execute(FREE, [*lives], [life.free_since for life in lives.values()])

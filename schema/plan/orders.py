@@ -1,16 +1,18 @@
 """What a mutation does before it is read back: one event, handed to the write journey."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from cdp.auth import Caller
 from cdp.errors import AuthError, RequestInvalid
+from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.numbers import PhoneNumber
-from schema.plan.targets import Reach
+from schema.plan.targets import Reach, only_officers, only_stewards
 
 MOST_EVENTS = 500
 Arguments = Mapping[str, Any]
@@ -24,9 +26,11 @@ class Order:
     fields: tuple[str, ...]
     reference: str | None = None
     """The field that names the new row, filled with the event's id."""
+    only: Callable[[Caller], None] = lambda _: None
+    """Raises AuthError for those who may not give it."""
 
 
-CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt")
+CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt", "numberOnly")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),
@@ -34,13 +38,19 @@ ORDERS: dict[str, Order] = {
     "openCase": Order(
         "CaseOpened", ("ticketType", "severity", "channel", "description", "productRef", "owner"), "caseRef"
     ),
+    "merge": Order("CustomersMerged", ("reason",), only=only_stewards),
+    "unmerge": Order("CustomersParted", ("reason",), only=only_stewards),
+    "openPrivacyRequest": Order("PrivacyRequestOpened", ("kind",), "requestRef"),
+    "advancePrivacyRequest": Order("PrivacyRequestAdvanced", ("state", "reason", "evidence"), only=only_officers),
 }
+BY_EVENT = {order.event: order for order in ORDERS.values()}
 
 
 async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str, Outcome]:
     """Make the event of an order and hand it in: its id and what became of it."""
     _allowed(reach)
     order, given = ORDERS[name], arguments["input"]
+    order.only(reach.caller)
     event_id = str(given.get("eventId") or uuid4())
     subject, region = await _subject(given, reach)
     event = {
@@ -53,6 +63,10 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     }
     if order.reference is not None:
         event[order.reference] = event_id
+    if "request" in given:
+        event["requestId"] = str(_request(given, reach).row_id)
+    if "other" in given:
+        event["other"], _ = await _subject({"subject": given["other"], "region": region}, reach)
     store = reach.store_of(region)
     if store is not None and not reach.open_to(store):
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
@@ -67,6 +81,8 @@ async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[di
     if len(events) > MOST_EVENTS:
         raise RequestInvalid("TOO_MANY_EVENTS", f"events: expected at most {MOST_EVENTS}")
     for event in events:
+        if (order := BY_EVENT.get(str(event.get("type")))) is not None:
+            order.only(reach.caller)
         store = reach.store_of(str(event.get("region")))
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
@@ -92,6 +108,9 @@ def _allowed(reach: Reach) -> None:
 
 async def _subject(given: Arguments, reach: Reach) -> tuple[dict[str, str], str]:
     """Whom the event is about, and in which region's records."""
+    if "request" in given:
+        place = _request(given, reach)
+        return {"customerId": str(place.customer_id)}, reach.settings.jurisdiction_of(place.store)
     subject, region = given["subject"], given.get("region")
     if subject.get("number") is not None:
         number = PhoneNumber.parse(subject["number"], region)
@@ -118,6 +137,13 @@ async def _subject_of_id(text: str, region: str | None, reach: Reach) -> tuple[d
     if customer_id is None:
         raise RequestInvalid("ID_UNKNOWN", "input.subject.id: expected the id of a customer")
     return {"customerId": str(customer_id)}, region or reach.settings.jurisdiction_of(store)
+
+
+def _request(given: Arguments, reach: Reach) -> GlobalId:
+    found = reach.global_id(given["request"])
+    if found is None or found.type_name != "PrivacyRequest":
+        raise RequestInvalid("ID_UNKNOWN", "input.request: expected the id of a privacy request")
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,9 @@
 """One example of every event, about one customer, in an order in which all of them are accepted."""
 
+from datetime import datetime
 from typing import Any, Final
+
+from cdp.values import customer_id_of, row_id
 
 KEY: Final = {"customerKey": "C-1001"}
 _AT: Final = "2026-03-{:02}T09:30:00+08:00"
@@ -15,6 +18,10 @@ def event(name: str, day: int, subject: dict[str, Any] | None = None, /, **field
         "region": "CN-GD",
         "subject": subject or KEY,
     } | fields
+
+
+_CUSTOMER: Final = customer_id_of("cdp", "cn", "sample-CustomerRegistered", datetime.fromisoformat(_AT.format(1)))
+"""The id that the customer of the examples has in a store that is called so."""
 
 
 def _money(value: str) -> dict[str, str]:
@@ -45,6 +52,8 @@ _EVENTS: Final = (
     event("NumberPaired", 5, number="13900139000", simRef="S-2"),
     event("NumberPortedOut", 6, number="13900139000", toOperator="China Telecom"),
     event("NumberReassigned", 6, number="13700137001", role="PAYER"),
+    event("CustomersMerged", 6, other={"customerKey": "C-2002"}, reason="same document"),
+    event("CustomersParted", 7, other={"customerKey": "C-2002"}),
     event("CustomerLinked", 5, token="0123456789abcdef0123456789abcdef", otherStore="hk", leads=True),
     event("CustomerUnlinked", 6, token="0123456789abcdef0123456789abcdef"),
     event("ConsentRequested", 7, purpose="marketing.sms", channel="sms"),
@@ -64,6 +73,18 @@ _EVENTS: Final = (
         quantity="2.5",
         units="minutes",
         counterparty="+85291234567",
+    ),
+    event(
+        "BucketReported",
+        15,
+        bucketRef="B-1",
+        usageType="DATA",
+        remaining="512",
+        units="megabytes",
+        number="13700137001",
+        isShared=True,
+        validFrom="2026-03-01T00:00:00Z",
+        validTo="2026-04-01T00:00:00Z",
     ),
     event("UsageSummarized", 31, month="2026-02", voiceSeconds=7200, smsCount=12, dataBytes=3 << 30),
     event("AccountOpened", 15, accountNo="A-77", ratingType="PREPAID", currency="CNY", creditLimit=_money("100")),
@@ -105,9 +126,16 @@ _EVENTS: Final = (
         "CaseOpened", 25, caseRef="K-1", ticketType="fault", severity="high", channel="HOTLINE", description="no SMS"
     ),
     event("CaseStatusChanged", 26, caseRef="K-1", status="ACCEPTED"),
+    event("PrivacyRequestOpened", 27, requestRef="D-1", kind="ACCESS"),
+    event("PrivacyRequestAdvanced", 27, requestId=str(row_id(_CUSTOMER, "privacyRequest", "D-1")), state="VERIFIED"),
     event("NumberReleased", 28, number="13800138000"),
     event("NumberQuarantined", 29, number="13800138000"),
 )
+
+OTHER: Final = event(
+    "CustomerRegistered", 5, {"customerKey": "C-2002"}, name="陈 美玲", kind="INDIVIDUAL", eventId="sample-other"
+)
+"""Another customer, whom one of the examples mentions: to be there before."""
 
 SAMPLES: Final[dict[str, dict[str, Any]]] = {sample["type"]: sample for sample in _EVENTS}
 """Event type -> an example, in an order in which all are accepted."""

@@ -22,21 +22,28 @@ from typer.main import get_command
 from cdp import __main__ as command_line
 from cdp import terminal
 from cdp.__main__ import cdp, main
+from cdp.app import writer_of
 from cdp.audit import AuditTrail
 from cdp.audited import tail
-from cdp.auth import Caller, Verifier
+from cdp.auth import SELF, Caller, Verifier
+from cdp.global_ids import GlobalId
+from cdp.global_ids import row_id as opaque_id
 from cdp.house import House, open_house
+from cdp.ingest import Status, ingest
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
+from cdp.values import row_id
 from privacy.notes import NoteKey, read_proof, signed_by
 from privacy.verify_log import main as verify_log
 from privacy.vocabulary import RecipientClass
+from tests.cdp.rights.steps import advanced, opened
+from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
-    *("bench", "explain", "witness"),
+    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
+    *("numbers", "bench", "explain", "match", "identifiers", "witness"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -111,6 +118,14 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("documents", "list"),
         ("policy", "check"),
         ("policy", "load"),
+        ("numbers", "explain"),
+        ("numbers", "load-segments"),
+        ("identifiers", "block"),
+        ("identifiers", "lift"),
+        ("privacy", "export"),
+        ("privacy", "certificate"),
+        ("privacy", "replay-ledger"),
+        ("privacy", "retention"),
     ]
 
 
@@ -423,6 +438,93 @@ def test_a_policy_that_is_not_newer_is_not_loaded(
     assert line == "POLICY_NOT_NEWER: store cn: expected version 2 or later, found 1"
 
 
+SEGMENTS = "prefix,region,city,issuer\n1380013,CN-BJ,北京,China Mobile\n1380014,CN-BJ,北京,China Mobile\n"
+
+
+def test_segments_are_loaded_into_every_store_and_told(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "segments.csv"
+    file.write_text(SEGMENTS, "utf-8")
+    printed = output_of(capsys, "numbers", "load-segments", str(file))
+    assert re.search(r"prefixes\s*│\s*2 │", printed)
+    assert re.search(r"rows\s*│\s*1 │", printed)
+    told = output_of(capsys, "numbers", "explain", "138-0013-8000", "--region", "CN")
+    assert "+8613800138000" in told
+    assert "CN-BJ, 北京" in told
+    assert "China Mobile" in told
+    assert "nobody here: it was never held" in told
+
+
+def test_segments_with_a_bad_line_change_nothing(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "segments.csv"
+    file.write_text(SEGMENTS, "utf-8")
+    output_of(capsys, "numbers", "load-segments", str(file))
+    file.write_text(SEGMENTS.replace("北京", "上海") + "1380015,Beijing,北京,China Mobile\n", "utf-8")
+    assert exit_of("numbers", "load-segments", str(file)) == 1
+    assert capsys.readouterr().err == (
+        "SEGMENTS_INVALID: segments.csv: line 4: region: expected a province of ISO 3166-2 such as CN-GD\n"
+    )
+    assert "CN-BJ, 北京" in output_of(capsys, "numbers", "explain", "+8613800138000")
+
+
+async def take_in(settings: Settings, *events: dict[str, object]) -> None:
+    async with open_house(settings) as house:
+        outcomes = await ingest(writer_of(house), events, "test")
+        assert {one.status for one in outcomes} == {Status.ACCEPTED}
+
+
+def test_a_number_is_explained_with_its_holders_and_without_their_names(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ("CustomerRegistered", "NumberActivated", "NumberSuspended", "NumberResumed", "SimSwapped")
+    run(take_in(migrated, *(SAMPLES[name] for name in kept)))
+    told = output_of(capsys, "numbers", "explain", "138 0013 8000", "--region", "CN-GD", "--at", "2026-03-03T00:00:00Z")
+    assert "desk-CN-GD (HOLDING)" in told
+    assert re.search(r"2026-03-02 01:30 │\s+│ USER │ ACTIVE │ CN-GD\s+│ [0-9a-f-]{36} │ yes", told)
+    assert "美玲" not in told
+    [entry] = [json.loads(line) for line in output_of(capsys, "audit", "tail").splitlines()]
+    assert (entry["client"], entry["operation"], len(entry["customers"])) == ("command line", "numbers explain", 1)
+    assert "13800138000" not in json.dumps(entry)
+    before = output_of(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01T00:00:00Z")
+    assert "desk-CN-GD (NUMBER)" in before
+
+
+def test_a_short_code_is_explained_and_held_by_nobody(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    told = output_of(capsys, "numbers", "explain", "10086", "--region", "CN")
+    assert "SHORT_CODE" in told
+    assert "a short code is held by no customer" in told
+    assert output_of(capsys, "audit", "tail") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("9123 4567",),
+            "NUMBER_INVALID: number: not a usable phone number (REGION_MISSING): expected an international",
+        ),
+        (("1380013800", "--region", "CN"), "(TOO_SHORT): expected more digits"),
+        (("null",), "(BLOCKED): expected a number that belongs to someone"),
+    ],
+)
+def test_a_bad_number_is_refused_in_one_line_that_helps(
+    migrated: Settings, arguments: Sequence[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    [line] = error_lines(capsys, "numbers", "explain", *arguments, code=1)
+    assert told in line
+    assert arguments[0] not in line.replace("null", "") or arguments[0] == "null"
+
+
+def test_an_instant_without_its_offset_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01", code=2)
+    assert any("expected an instant with its offset" in line for line in lines)
+
+
 def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert output_of(capsys, "worker", "--once") == ""
 
@@ -433,6 +535,7 @@ def test_no_made_up_customers_in_production(
     capsys.readouterr()
     monkeypatch.setenv("CDP_ENVIRONMENT", "production")
     monkeypatch.setenv("CDP_TOKEN_KEYS", "https://issuer.example/keys")
+    monkeypatch.setenv("CDP_GATEWAY_URL", "https://gateway.example/send")
     [line] = error_lines(capsys, "demo", "--reset", code=1)
     assert line.startswith("DEMO_REFUSED: ")
     monkeypatch.setenv("CDP_ENVIRONMENT", "test")
@@ -500,3 +603,57 @@ def test_a_file_is_loaded_and_counted(
     printed = output_of(capsys, "load", str(file), "--mapping", str(mapping), "--region", "CN-GD")
     assert asked == ["cn", "hk", file, mapping, "CN-GD"]
     assert "7,043" in printed
+
+
+async def asked_for(settings: Settings, kind: str, *states: str) -> str:
+    """The opaque id of a request of the customer of the examples, brought through its states."""
+    async with open_house(settings) as house:
+        [known, *_] = await ingest(writer_of(house), [SAMPLES["CustomerRegistered"], opened(kind)], "test")
+        assert known.customer_id is not None
+        steps = [advanced(known.customer_id, kind, state) for state in states]
+        outcomes = await ingest(writer_of(house), steps, "test")
+        assert [one.code for one in outcomes] == [None] * len(states)
+        request = GlobalId("PrivacyRequest", "cn", known.customer_id, row_id(known.customer_id, "privacyRequest", kind))
+        return opaque_id(house.tokens, SELF, request)
+
+
+def test_a_person_gets_their_data_once(migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request, file = run(asked_for(migrated, "ACCESS", "VERIFIED")), tmp_path / "mine.zip"
+    printed = output_of(capsys, "privacy", "export", "--request", request, str(file))
+    assert printed == f"{sha256(file.read_bytes()).hexdigest()}  mine.zip\n"
+    [line] = error_lines(capsys, "privacy", "export", "--request", request, str(tmp_path / "more.zip"), code=1)
+    assert line.startswith("REQUEST_NOT_READY: ")
+    assert not (tmp_path / "more.zip").exists()
+
+
+def test_the_worker_finishes_an_erasure_and_the_certificate_is_printed(
+    migrated: Settings, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = run(asked_for(migrated, "ERASURE", "VERIFIED", "IN_PROGRESS"))
+    [line] = error_lines(capsys, "privacy", "certificate", "--request", request, code=1)
+    assert line.startswith("CERTIFICATE_ABSENT: ")
+    assert exit_of("worker", "--once") == 0
+    certificate = json.loads(output_of(capsys, "privacy", "certificate", "--request", request))
+    assert certificate["certificate"]["gone"] == ["SERVICE", "USAGE", "CONSENTED"]
+    assert (home / "erasures" / "cn.jsonl").read_text().count("\n") == 1
+    assert re.search(r"cn +│ +0", output_of(capsys, "privacy", "replay-ledger"))
+    assert exit_of("worker", "--once") == 0
+    assert output_of(capsys, "audit", "verify").splitlines() == [
+        "cn: 1 entries in 1 chains, 0 not in the tree yet",
+        "cn: a tree of 1 entries with 1 checkpoints, the newest signed by 0 of 0 witnesses",
+        "hk: 0 entries in 0 chains, 0 not in the tree yet",
+        "hk: a tree of 0 entries with 0 checkpoints, the newest signed by 0 of 0 witnesses",
+    ]
+
+
+def test_retention_counts_first_and_then_deletes(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    async def tell() -> None:
+        async with open_house(migrated) as house:
+            old = SAMPLES["InteractionLogged"] | {"at": "2001-01-01T00:00:00Z"}
+            await ingest(writer_of(house), [SAMPLES["CustomerRegistered"], old], "test")
+
+    run(tell())
+    one_row = r"cn +│ interaction +│ +1"
+    for arguments in (("--dry-run",), ("--dry-run",), (), ("--store", "cn")):
+        printed = output_of(capsys, "privacy", "retention", *arguments)
+        assert bool(re.search(one_row, printed)) == (arguments != ("--store", "cn")), printed

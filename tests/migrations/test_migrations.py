@@ -13,11 +13,12 @@ from cdp.consent import tables as consent
 from cdp.identity import tables as identity
 from cdp.interaction import tables as interaction
 from cdp.migrate import MIGRATIONS, check, downgrade, upgrade
+from cdp.rights import tables as rights
 from cdp.tables import metadata
 from cdp.usage import tables as usage
 from tests.databases import Server
 
-DOMAINS = {module.__name__.split(".")[1] for module in (billing, consent, identity, interaction, usage)}
+DOMAINS = {module.__name__.split(".")[1] for module in (billing, consent, identity, interaction, rights, usage)}
 TABLES = metadata.sorted_tables
 DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # its constructor has no types
 

@@ -8,8 +8,8 @@ from alembic import op
 
 from migrations.distribution import distribute
 
-revision: str = "0012_audit_tree"
-down_revision: str | None = "0007_identity_lives"
+revision: str = "0016_audit_tree"
+down_revision: str | None = "0014_rights_requests"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

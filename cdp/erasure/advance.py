@@ -1,0 +1,70 @@
+"""What follows, inside the write door, from a request that was opened or is in its next state."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from cdp.erasure.erase import Erasure, erase
+from cdp.errors import EventInvalid
+from cdp.event import Event
+from cdp.rights.events import PrivacyRequestAdvanced, PrivacyRequestOpened
+from cdp.rights.terms import read_terms
+from cdp.stores import Connection
+from privacy.vocabulary import CustomerState
+
+DUE = """
+UPDATE privacy_request AS r SET due_at = opened_at + make_interval(days => (
+    SELECT days FROM privacy_term AS t WHERE t.kind = r.kind AND t.jurisdiction IN ($2, '*')
+    ORDER BY t.jurisdiction = '*' LIMIT 1))
+WHERE customer_id = ANY($1::uuid[]) AND due_at IS NULL
+"""
+ADVANCE = """
+UPDATE privacy_request SET state = $3, state_at = $4, reason = $5, evidence = coalesce($6, evidence)
+WHERE customer_id = $1 AND request_id = $2 AND state = ANY($7::text[]) RETURNING kind
+"""
+WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE customer_id = $1 AND event_id = $2)"
+RESTRICT = "UPDATE customer SET state = $2 WHERE customer_id = $1 AND state = ANY($3::text[])"
+
+READABLE: Final = [CustomerState.ACTIVE.value, CustomerState.RESTRICTED.value]
+RESTRICTS: Final = {"RESTRICTION": CustomerState.RESTRICTED.value, "LIFTING": CustomerState.ACTIVE.value}
+BY_EVENT: Final = ("RECTIFICATION", "OBJECTION")
+"""Kinds that are done by another event, which must be named."""
+
+
+class Step(NamedTuple):
+    """An event about a request, and whose request it is."""
+
+    customer_id: UUID
+    event: Event
+
+
+async def open_requests(connection: Connection, steps: Iterable[Step], jurisdiction: str) -> None:
+    """Says by when each newly opened request must be answered."""
+    if opened := [step.customer_id for step in steps if isinstance(step.event, PrivacyRequestOpened)]:
+        await connection.execute(DUE, opened, jurisdiction)
+
+
+async def advance(connection: Connection, step: Step, jurisdiction: str, now: datetime) -> None:
+    """Brings a request into its next state and does what follows; raises EventInvalid where it may not come to that."""
+    event = step.event
+    assert isinstance(event, PrivacyRequestAdvanced)
+    before = event.before[event.state]
+    words = event.state, event.at, event.reason, event.evidence
+    kind = await connection.fetchval(ADVANCE, step.customer_id, event.request_id, *words, before)
+    if kind is None:
+        raise EventInvalid("state", f"a request of the customer that is in state {' or '.join(before)}")
+    if event.state == "IN_PROGRESS" and kind == "ERASURE":
+        terms = await read_terms(connection, jurisdiction)
+        await erase(connection, Erasure(step.customer_id, now, event.request_id), terms)
+    elif event.state == "COMPLETED":
+        await _complete(connection, step.customer_id, kind, event.evidence)
+
+
+async def _complete(connection: Connection, customer_id: UUID, kind: str, evidence: str | None) -> None:
+    if kind in RESTRICTS:
+        await connection.execute(RESTRICT, customer_id, RESTRICTS[kind], READABLE)
+    elif evidence is None:
+        raise EventInvalid("evidence", "what was done: an event's id, or the hash of an archive")
+    elif kind in BY_EVENT and not await connection.fetchval(WAS_APPLIED, customer_id, evidence):
+        raise EventInvalid("evidence", "the id of an event of this customer that was taken in")

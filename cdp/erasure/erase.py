@@ -1,0 +1,89 @@
+"""The one transaction of an erasure: from its commit on the customer is not found, and nothing of theirs opens."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from cdp.identity.clusters import write_clusters
+from cdp.identity.lives import forget_holder
+from cdp.rights.kept import KEPT, Goes
+from cdp.rights.terms import Terms
+from cdp.stores import Connection
+from privacy.vocabulary import CustomerState, RetentionClass
+
+FOR_ITSELF: Final = ("data_key", "dead_letter", "number_fact", "number_index")
+AT_ONCE: Final = [name for name, kept in KEPT.items() if kept.goes is Goes.AT_ONCE and name not in FOR_ITSELF]
+
+TAGS = "SELECT identifier_tag FROM identifier_index WHERE customer_id = $1"
+# Whoever writes about the customer holds their row: the erasure waits for the writer, or the writer for the erasure.
+TAKE = "SELECT region, status, status_at FROM customer WHERE customer_id = $1 FOR UPDATE"
+BEFORE = "SELECT erased_at FROM erasure WHERE customer_id = $1"
+LETTERS = "DELETE FROM dead_letter WHERE subject_tag = ANY($1::bytea[])"
+OTHER_EDGES = """
+DELETE FROM merge_edge WHERE other_id = $1
+  AND customer_id IN (SELECT other_id FROM merge_edge WHERE customer_id = $1)
+"""
+KEYS = "DELETE FROM data_key WHERE customer_id = $1 AND retention = ANY($2::text[])"
+CLOSE = "UPDATE customer SET state = $2 WHERE customer_id = $1"
+RECORD = """
+INSERT INTO erasure (customer_id, request_id, region, erased_at, gone, kept, kept_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (customer_id) DO UPDATE
+SET gone = excluded.gone, kept = excluded.kept, kept_until = excluded.kept_until, finished_at = NULL
+"""
+COUNT = """
+INSERT INTO erased_rows AS old (customer_id, table_name, row_count) VALUES ($1, $2, $3)
+ON CONFLICT (customer_id, table_name) DO UPDATE SET row_count = old.row_count + excluded.row_count
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Whom to erase, when, and by which request (None where a term is over); `gone` goes whatever the law says now."""
+
+    customer_id: UUID
+    at: datetime
+    request_id: UUID | None = None
+    gone: Collection[str] = ()
+
+
+async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
+    """Erases a customer who is there, but for the classes a law keeps; what was kept before and is not any more goes
+    too. The sweep does the rest. Inside a transaction.
+    """
+    customer_id = erasure.customer_id
+    tags = [row[0] for row in await connection.fetch(TAGS, customer_id)]
+    tags += await forget_holder(connection, customer_id, erasure.at)
+    found = await connection.fetchrow(TAKE, customer_id)
+    began = await connection.fetchval(BEFORE, customer_id) or erasure.at
+    ended = found["status_at"] if found["status"] == "TERMINATED" else began
+    kept = _kept(terms, min(ended, began), erasure)
+    gone = [name.value for name in RetentionClass if name not in kept]
+    await deleted(connection, customer_id, "dead_letter", LETTERS, [*tags, customer_id.bytes])
+    await connection.execute(OTHER_EDGES, customer_id)
+    for name in AT_ONCE:
+        statement = f'DELETE FROM "{name}" WHERE customer_id = $1'  # noqa: S608 -- a declared table
+        await deleted(connection, customer_id, name, statement, customer_id)
+    await write_clusters(connection, [customer_id])
+    await deleted(connection, customer_id, "data_key", KEYS, customer_id, gone)
+    await connection.execute(CLOSE, customer_id, CustomerState.ERASING.value)
+    laws = {name: {"law": terms[name].law, "until": f"{until:%Y-%m-%d}"} for name, until in kept.items()}
+    words = json.dumps(gone), json.dumps(laws)
+    until = min(kept.values(), default=None)
+    await connection.execute(RECORD, customer_id, erasure.request_id, found["region"], erasure.at, *words, until)
+
+
+async def deleted(connection: Connection, customer_id: UUID, table: str, statement: str, *values: Any) -> None:
+    """Runs a statement that deletes or empties rows of a customer, and adds how many to what is reported."""
+    count = int((await connection.execute(statement, *values)).rpartition(" ")[2])
+    if count:
+        await connection.execute(COUNT, customer_id, table, count)
+
+
+def _kept(terms: Terms, ended: datetime, erasure: Erasure) -> dict[RetentionClass, datetime]:
+    """The classes that a law does not let go yet, each with the instant at which it does."""
+    by_law = {name: terms[name].after(ended) for name in RetentionClass if name in terms and terms[name].by_law}
+    return {name: until for name, until in by_law.items() if until > erasure.at and name not in erasure.gone}
