@@ -7,7 +7,8 @@ PrivacyError                PRIVACY_ERROR
 ├── KmsRefused              KMS_REFUSED        the key management system does not answer, or says no
 ├── PermitMissing           PERMIT_MISSING     no permit for this customer and category
 ├── PolicyInvalid           POLICY_INVALID     a rule, index or vocabulary that contradicts itself
-└── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
+├── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
+└── ProofRefused            PROOF_REFUSED      a signed note, checkpoint or proof that does not verify
 
 Messages name what was wrong, never the value, so that they may be logged; they do not leave the product.
 """
@@ -47,3 +48,7 @@ class PolicyInvalid(PrivacyError):
 
 class TokenRefused(PrivacyError):
     code = "TOKEN_REFUSED"
+
+
+class ProofRefused(PrivacyError):
+    code = "PROOF_REFUSED"

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, StringConstraints
 
 from cdp.changes import NEW, Put
-from cdp.consent.tables import consent_event, objection
+from cdp.consent.tables import consent_event, objection, unlogged_word
 from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Event, Hex256, Instant, Kind, Ref, Text
@@ -33,6 +33,10 @@ def _category(value: str) -> str:
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
+
+
+def _unlogged(context: Context, row_id: UUID, kind: str) -> Put:
+    return Put(unlogged_word, {"customer_id": context.customer_id, "row_id": row_id, "kind": kind}, NEW)
 
 
 class _Consent(Event):
@@ -68,9 +72,10 @@ class _Consent(Event):
         return context.holding_id if self.number_only else None
 
     def apply(self, context: Context) -> list[Put]:
+        row_id = context.row_id("consent", self.event_id)
         row = {
             "customer_id": context.customer_id,
-            "consent_event_id": context.row_id("consent", self.event_id),
+            "consent_event_id": row_id,
             "type": self.says.value,
             "kind": self.kind,
             "actor": self.actor,
@@ -87,7 +92,7 @@ class _Consent(Event):
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }
-        return [Put(consent_event, row, NEW)]
+        return [Put(consent_event, row, NEW), _unlogged(context, row_id, "consent")]
 
 
 class ConsentRequested(_Consent):
@@ -141,16 +146,17 @@ class _Objection(Event):
     raised: ClassVar[bool]
 
     def apply(self, context: Context) -> list[Put]:
+        row_id = context.row_id("objection", self.event_id)
         row = {
             "customer_id": context.customer_id,
-            "objection_id": context.row_id("objection", self.event_id),
+            "objection_id": row_id,
             "kind": self.kind,
             "scope": self.scope,
             "raised": self.raised,
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }
-        return [Put(objection, row, NEW)]
+        return [Put(objection, row, NEW), _unlogged(context, row_id, "objection")]
 
 
 class ObjectionRaised(_Objection):

@@ -24,7 +24,7 @@ async def fingerprint(house: House) -> dict[str, str]:
     found = {}
     for name, store in house.stores.items():
         for table in metadata.tables:
-            if table == "audit_entry":
+            if table.startswith("audit_"):
                 continue
             async with store.read() as connection:
                 rows = await connection.fetch(f'SELECT t::text FROM "{table}" AS t ORDER BY 1')
