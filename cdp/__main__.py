@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of, writer_for
+from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
@@ -21,6 +21,7 @@ from cdp.identity.likeness import can_compare
 from cdp.identity.match_rules import read_match_rules
 from cdp.linking import link_job
 from cdp.load import load_file
+from cdp.logs import configure_logs
 from cdp.match import Matching, match
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
@@ -35,7 +36,18 @@ from cdp.terminal import (
     text_of,
     troubles,
 )
-from cdp.worker import OUTBOX_DAYS, jobs, privacy_jobs, stop_on_signals, sweepers, work, work_once
+from cdp.witness import Witness
+from cdp.worker import (
+    OUTBOX_DAYS,
+    evidence_jobs,
+    jobs,
+    privacy_jobs,
+    stop_on_signals,
+    sweepers,
+    work,
+    work_once,
+)
+from privacy.notes import NoteKey
 from privacy.vocabulary import PURPOSES
 
 BENCH_OPTIONS: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -110,14 +122,15 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: links to carry, months ahead, old outbox rows, erasures, terms. Ends with the running job
-    on SIGTERM.
+    """Do what happens later: the tree over the audit trail, links to carry, months ahead, old outbox rows, erasures,
+    terms. Ends with the running job on SIGTERM.
     """
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_house(settings) as house:
-            todo = (*jobs(outbox_days), link_job(writer_for(settings, house.stores)), *privacy_jobs(house))
+            links = link_job(writer_for(settings, house.stores))
+            todo = (*jobs(outbox_days), links, *privacy_jobs(house), *evidence_jobs(house))
             if once:
                 return await work_once(house.stores.values(), todo)
             stop = asyncio.Event()
@@ -127,6 +140,23 @@ def worker_command(
 
     if failed := run(keep_in_order()):
         raise RequestInvalid("JOBS_FAILED", f"{failed} jobs failed; the log says why")
+
+
+@cdp.command("witness")
+def witness_command(
+    *,
+    name: Annotated[str, typer.Option(help="Its name in its signatures, such as witness.example/w1.")],
+    log: Annotated[list[str], typer.Option(help="The key of a log it watches; may be repeated.")],
+    folder: Annotated[Path, typer.Option(file_okay=False, help="Where its key lies, and what it saw last.")],
+    host: Host = "127.0.0.1",
+    port: Port = 8100,
+) -> None:
+    """Witness the logs of others: sign each checkpoint that continues what was seen before, and no other."""
+    configure_logs("INFO")
+    witness = Witness(folder, name, [NoteKey.read(key) for key in log])
+    listening = listen(host, port)
+    output().print(f"witnessing at {url_of(listening)} as {witness.key.text}")
+    run(serve(witness_app(witness), listening))
 
 
 @cdp.command("migrate")

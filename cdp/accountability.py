@@ -5,7 +5,8 @@ There is an answer for every number that was ever held here, at any instant. The
     LEDGER          somebody holds the number and all their accounts are elsewhere: the region of the oldest account
     PRODUCT         they have no account, and all their lines are elsewhere: the region of the oldest line
     HOLDING         somebody holds it: the region of the holding
-    QUARANTINE      nobody holds it, and it is kept back: the region of the last holding
+    QUARANTINE      nobody holds it, and it is kept back, as long as its jurisdiction asks (`quarantine_term`) after its
+                    release or whatever put it into quarantine: the region of the last holding
     FORMER_HOLDING  nobody holds it any more: the region of the last holding
     NUMBER          nobody held it yet: the region of the first holding, or of a record that told of the number
 
@@ -14,7 +15,7 @@ of the region; money that is elsewhere is its billing desk's, a line that is els
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -24,8 +25,11 @@ from cdp.stores import Connection
 LIFE: Final = """
 SELECT k.region, k.serving_operator, k.served_at,
        (SELECT max(f.at) FROM number_fact f WHERE f.number_tag = $1 AND f.kind = 'QUARANTINED' AND f.at <= $2),
-       i.customer_id, i.holding_id, i.role, i.valid_from, i.valid_to
+       (SELECT t.days FROM quarantine_term t WHERE t.jurisdiction IN (left(k.region, 2), '*')
+        ORDER BY t.jurisdiction DESC LIMIT 1),
+       i.customer_id, i.holding_id, i.role, i.valid_from, i.valid_to, h.state = 'RELEASED'
 FROM known_number k LEFT JOIN number_index i ON i.number_tag = k.number_tag
+LEFT JOIN number_holding h ON h.customer_id = i.customer_id AND h.holding_id = i.holding_id
 WHERE k.number_tag = $1 ORDER BY i.valid_from, i.role, i.holding_id
 """
 PLACES: Final = """
@@ -74,6 +78,7 @@ class Held(NamedTuple):
     role: str
     valid_from: datetime
     valid_to: datetime | None
+    released: bool = False
 
     def covers(self, at: datetime) -> bool:
         """Whether it was at an instant."""
@@ -82,13 +87,14 @@ class Held(NamedTuple):
 
 class KnownNumber(NamedTuple):
     """What a store knows of a number: `region` is that of a record that told of it, `kept_back_at` when it was
-    last put into quarantine.
+    last put into quarantine, `keeping` how long one lasts.
     """
 
     region: str
     serving_operator: str | None
     kept_back_at: datetime | None
     holdings: tuple[Held, ...]
+    keeping: timedelta = timedelta()
 
     def of(self, at: datetime) -> tuple[Held | None, Reason]:
         """The holding that decides at an instant, and the reason there is for its region."""
@@ -99,8 +105,18 @@ class KnownNumber(NamedTuple):
         if not ended:
             return min(ranked, key=lambda held: held.valid_from, default=None), Reason.NUMBER
         last_at, last = max(ended, key=lambda one: one[0])
-        kept_back = self.kept_back_at is not None and self.kept_back_at >= last_at
-        return last, Reason.QUARANTINE if kept_back else Reason.FORMER_HOLDING
+        until = self._kept_until(last_at, last)
+        return last, Reason.QUARANTINE if until is not None and at < until else Reason.FORMER_HOLDING
+
+    def free_at(self, at: datetime) -> datetime | None:
+        """When somebody may have it, where nobody holds it at an instant and it is kept back then."""
+        last, reason = self.of(at)
+        return self._kept_until(last.valid_to, last) if last and last.valid_to and reason is Reason.QUARANTINE else None
+
+    def _kept_until(self, last_at: datetime, last: Held) -> datetime | None:
+        begun = [last_at] if last.released else []
+        begun += [self.kept_back_at] if self.kept_back_at is not None and self.kept_back_at >= last_at else []
+        return max(begun) + self.keeping if begun else None
 
 
 async def find_number(connection: Connection, tag: bytes, at: datetime) -> KnownNumber | None:
@@ -108,9 +124,10 @@ async def find_number(connection: Connection, tag: bytes, at: datetime) -> Known
     rows = await connection.fetch(LIFE, tag, at)
     if not rows:
         return None
-    region, operator, served_at, kept_back_at, *_ = rows[0]
-    holdings = tuple(Held(*row[4:]) for row in rows if row["holding_id"] is not None)
-    return KnownNumber(region, operator if served_at and served_at <= at else None, kept_back_at, holdings)
+    region, operator, served_at, kept_back_at, days, *_ = rows[0]
+    holdings = tuple(Held(*row[5:]) for row in rows if row["holding_id"] is not None)
+    operator = operator if served_at and served_at <= at else None
+    return KnownNumber(region, operator, kept_back_at, holdings, timedelta(days=days or 0))
 
 
 async def accountability(connection: Connection, known: KnownNumber, at: datetime) -> Accountability:

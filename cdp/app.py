@@ -1,7 +1,7 @@
 """The only place where things are wired: what the process serves, and how HTTP reaches it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,9 @@ from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.crossings import Crossings
 from cdp.endpoint import Door, GraphqlEndpoint
+from cdp.errors import CdpError
+from cdp.evidence import EvidenceDesk
+from cdp.exchange import JSON_TYPE, refusal_of
 from cdp.gate import Places
 from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
@@ -35,6 +38,9 @@ from cdp.metrics import Metrics
 from cdp.query import Query
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
+from cdp.witness import Witness
+from cdp.worker import evidence_jobs, work
+from privacy.notes import LONGEST_NOTE
 from schema.answers import FrontDoor
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
@@ -75,10 +81,11 @@ class Parts:
     ready: Mapping[str, Callable[[], Awaitable[bool]]]
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
+    routes: Sequence[Route] = ()
 
 
 def create_app(parts: Parts) -> ASGIApp:
-    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics."""
+    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -96,6 +103,7 @@ def create_app(parts: Parts) -> ASGIApp:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
+        *parts.routes,
         console_mount(),
     ]
     every = SecurityHeaders(Starlette(routes=routes, lifespan=parts.lifespan))
@@ -106,6 +114,38 @@ def create_app(parts: Parts) -> ASGIApp:
         await (graphql if straight else every)(scope, receive, send)
 
     return app
+
+
+def audit_route(desk: EvidenceDesk) -> Route:
+    """Where the evidence of the audit trail is asked for."""
+
+    async def audit(request: Request) -> Response:
+        store, authorization = request.query_params.get("store"), request.headers.get("authorization")
+        try:
+            answer = await desk.answer(request.path_params["path"], store, authorization)
+        except CdpError as error:
+            refusal = refusal_of(error)
+            headers = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}.get(refusal.status, {})
+            return Response(refusal.body, refusal.status, headers, JSON_TYPE)
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        return Response(answer.body, answer.status, headers, answer.media_type)
+
+    return Route("/audit/{path:path}", audit)
+
+
+def witness_app(witness: Witness) -> ASGIApp:
+    """The app of a witness: POST /add-checkpoint, as tlog-witness has it."""
+
+    async def add_checkpoint(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_NOTE:
+                return Response(status_code=413)
+        told = await asyncio.to_thread(witness.add_checkpoint, body)
+        return Response(told.body, told.status, {"content-type": told.media_type})
+
+    return SecurityHeaders(Starlette(routes=[Route("/add-checkpoint", add_checkpoint, methods=["POST"])]))
 
 
 async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
@@ -180,10 +220,18 @@ def serve_house(house: House) -> ASGIApp:
     async def planned(_: Starlette) -> AsyncIterator[None]:
         await front.plan_registered()
         keep_for_good()
-        yield
-        await front.outgoing.close()
+        stop = asyncio.Event()
+        keeping = asyncio.create_task(work(house.stores.values(), evidence_jobs(house), stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await keeping
+            await front.outgoing.close()
 
-    return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}, lifespan=planned))
+    readiness = {name: ready(store) for name, store in house.stores.items()}
+    desk = audit_route(EvidenceDesk(house.stores, door.verify))
+    return create_app(Parts(door, readiness, lifespan=planned, routes=[desk]))
 
 
 def check_document(source: str) -> None:

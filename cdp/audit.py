@@ -37,11 +37,16 @@ FROM unnest($3::uuid[], $4::bigint[], $5::timestamptz[], $6::bytea[], $7::bytea[
     AS given (entry_id, sequence, recorded_at, entry, chain)
 """
 
+# A chain is known before its first entry is: who builds the tree over the entries never searches for one.
+BEGIN = """
+INSERT INTO audit_chain (bucket, worker, sequenced) VALUES (0, $1, 0) ON CONFLICT DO NOTHING
+"""
+
 log = structlog.get_logger()
 
 
-TRAIL_BLANKS: Final = ("at", "id", "salt", "sequence", "worker")
-"""What the trail itself fills in."""
+TRAIL_BLANKS: Final = ("at", "cells", "id", "salt", "sequence", "worker")
+"""What the trail itself fills in; `cells` counts those that its worker has opened, this entry's among them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +74,7 @@ class _Group:
     waiting: Sequence[_Waiting]
     leaves: list[bytes]
     links: list[bytes]
+    cells: int
     inserted: bool = False
 
 
@@ -111,7 +117,7 @@ class AuditTrail:
             await flusher
 
     async def record(self, entry: Mapping[str, object], entry_id: UUID | None = None) -> UUID:
-        """The id of the entry, once it is durable; `id`, `at`, `worker`, `sequence` and `salt` are added to it.
+        """The id of the entry, once it is durable; what the trail itself fills in is added to it.
 
         Raises as `fill_in` does, and ValueRefused for an entry that is not JSON.
         """
@@ -131,7 +137,7 @@ class AuditTrail:
         return await durable
 
     def _begin_chain(self) -> None:
-        self._worker, self._sequence, self._head = uuid4(), 0, START
+        self._worker, self._sequence, self._head, self._cells = uuid4(), 0, START, 0
 
     async def _run(self) -> None:
         while True:
@@ -147,6 +153,7 @@ class AuditTrail:
         failure = await self._failure(group)
         if failure is None:
             self._sequence, self._head = self._sequence + len(group.links), group.links[-1]
+            self._cells = group.cells
             for one in waiting:
                 one.tell()
         elif isinstance(failure, asyncpg.IntegrityConstraintViolationError) and len(waiting) > 1:
@@ -158,23 +165,28 @@ class AuditTrail:
 
     def _linked(self, waiting: Sequence[_Waiting]) -> _Group:
         """The entries as the next of the chain."""
-        worker, head = f'"{self._worker}"', self._head
+        worker, head, cells = f'"{self._worker}"', self._head, self._cells
         leaves, links = [], []
         for sequence, one in enumerate(waiting, self._sequence + 1):
+            opened = one.values.get("opened")
+            cells += opened if isinstance(opened, int) else 0
             one.values["at"] = f'"{instant_text(one.at)}"'
+            one.values["cells"] = cells
             one.values["id"] = f'"{one.entry_id}"'
             one.values["salt"] = f'"{os.urandom(SALT_BYTES).hex()}"'
             one.values["sequence"] = sequence
             one.values["worker"] = worker
             leaves.append(leaf := one.form.filled(one.values))
             links.append(head := chain(head, leaf))
-        return _Group(waiting, leaves, links)
+        return _Group(waiting, leaves, links, cells)
 
     async def _failure(self, group: _Group) -> Exception | None:
         """What kept the group from being durable, or None. A database that stands still is not waited for."""
         first = self._sequence + 1
         try:
             await self._line.open()
+            if first == 1:
+                await self._line.fetch(BEGIN, self._worker)
             group.inserted = True
             await self._line.fetch(
                 WRITE,

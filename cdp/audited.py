@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from cdp.audit import bucket_of, instant_text
@@ -34,12 +34,20 @@ async def tail(connection: Connection, limit: int) -> list[Mapping[str, Any]]:
 
 
 def decoded(leaf: bytes) -> dict[str, Any]:
-    """An entry by its bytes; an unreadable one as {}."""
+    """An entry; {} for bytes that are none."""
     try:
         entry = json.loads(leaf)
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
+
+
+class Head(NamedTuple):
+    """How far a chain was walked: number, link, and cells counted."""
+
+    sequence: int
+    link: bytes
+    cells: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +60,42 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was walked, and the first break of each chain that has one."""
+    """What was walked, and the first break of each chain that has one; `lengths` by worker."""
 
     entries: int
     workers: int
     breaks: tuple[Break, ...]
+    lengths: Mapping[UUID, int] = field(default_factory=dict, compare=False)
 
 
 async def verify(connection: Connection) -> Report:
     """Walks every worker's chain from its first entry: complete, in order, and as it was written.
 
-    A chain cut off at its end still fits, as does a whole chain that is gone or was made anew: only a signed checkpoint
-    kept elsewhere shows that.
+    A chain cut off at its end still fits, as does a whole chain that is gone or was made anew: the tree shows that.
     """
-    entries, heads = 0, dict[UUID, tuple[int, bytes]]()
+    entries, heads = 0, dict[UUID, Head]()
     broken: dict[UUID, Break] = {}
     after = BEFORE_ALL
     while rows := await connection.fetch(PAGE, *after, PAGE_ENTRIES):
         for row in rows:
             worker = row["worker"]
-            sequence, head = heads.get(worker, (0, START))
-            if worker not in broken and not _fits(row, sequence + 1, head):
-                broken[worker] = Break(worker, sequence + 1)
-            heads[worker] = (sequence + 1, row["chain"])
+            head = heads.get(worker, Head(0, START, 0))
+            entry = decoded(row["entry"])
+            if worker not in broken and not _fits(row, entry, head):
+                broken[worker] = Break(worker, head.sequence + 1)
+            heads[worker] = Head(head.sequence + 1, row["chain"], entry.get("cells", 0))
         entries += len(rows)
         after = (rows[-1]["worker"], rows[-1]["sequence"], rows[-1]["entry_id"])
-    return Report(entries, len(heads), tuple(broken.values()))
+    lengths = {worker: head.sequence for worker, head in heads.items()}
+    return Report(entries, len(heads), tuple(broken.values()), lengths)
 
 
-def _fits(row: Row, sequence: int, head: bytes) -> bool:
-    """Whether the row is that entry of its chain, and says in its columns what it says in its bytes."""
+def _fits(row: Row, entry: Mapping[str, Any], head: Head) -> bool:
+    """Whether the row is the next entry of its chain, says in its columns what it says in its bytes, and counts on."""
+    sequence = head.sequence + 1
     expected = {"id": str(row["entry_id"]), "worker": str(row["worker"]), "sequence": sequence}
     expected["at"] = instant_text(row["recorded_at"])
+    if "cells" in entry:  # entries of the first version do not count
+        expected["cells"] = head.cells + entry.get("opened", 0)
     in_place = row["sequence"] == sequence and row["bucket"] == bucket_of(row["worker"])
-    return in_place and expected.items() <= decoded(row["entry"]).items() and row["chain"] == chain(head, row["entry"])
+    return in_place and expected.items() <= entry.items() and row["chain"] == chain(head.link, row["entry"])

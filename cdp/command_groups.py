@@ -1,4 +1,4 @@
-"""Commands in groups: about the stores' keys, audit trails, registered documents and policy, and about numbers."""
+"""Commands in groups: about the stores' keys, registered documents and policy, about numbers, about people's rights."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import typer
 
 from cdp.app import check_document
 from cdp.archive import export
+from cdp.audit_commands import audit_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.erasure.expire import expire, expired
@@ -22,14 +23,13 @@ from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
 from cdp.number_report import number_report
 from cdp.officer_commands import officer_group, receipt_group
-from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
+from cdp.reports import document_rows, key_rows
 from cdp.serving import run
 from cdp.terminal import (
     FILE,
     StoreNames,
     chosen_stores,
     instant_of,
-    json_line,
     output,
     progress,
     settings_of_command,
@@ -42,7 +42,6 @@ from privacy.rules import read_rules
 from privacy.vocabulary import SELF
 
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
-audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
 numbers_group = typer.Typer(help="Numbers: what one is, who answers for it, where they are from.", no_args_is_help=True)
@@ -71,30 +70,6 @@ def keys_status_command(store: StoreNames = None) -> None:
     settings = settings_of_command()
     rows = run(key_rows(settings, chosen_stores(settings, store)))
     output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
-
-
-@audit_group.command("tail")
-def audit_tail_command(
-    store: StoreNames = None,
-    number: Annotated[int, typer.Option("-n", "--number", min=1, max=10_000, help="Entries of each store.")] = 20,
-) -> None:
-    """Print the newest entries, oldest first, as one JSON object a line."""
-    settings = settings_of_command()
-    for entry in run(audit_entries(settings, chosen_stores(settings, store), number)):
-        typer.echo(json_line(entry))
-
-
-@audit_group.command("verify")
-def audit_verify_command(store: StoreNames = None) -> None:
-    """Walk every chain of the trail; fails where an entry is missing, moved or changed."""
-    settings = settings_of_command()
-    reports = run(audit_reports(settings, chosen_stores(settings, store)))
-    for name, report in reports.items():
-        typer.echo(f"{name}: {report.entries:,} entries in {report.workers:,} chains")
-        broken = (f"{name}: the chain of {at.worker} does not fit at entry {at.sequence:,}" for at in report.breaks)
-        typer.echo("\n".join(broken), nl=bool(report.breaks))
-    if count := sum(len(report.breaks) for report in reports.values()):
-        raise RequestInvalid("AUDIT_BROKEN", f"{count} chains are not as they were written")
 
 
 @documents_group.command("register")

@@ -16,7 +16,7 @@ import structlog
 _KEYS: Final = """
     at attempt audit_id batch bytes client code count customers document epoch error event host kind level
     limit logger migration months port purpose records rejected seconds sequence status store stores table
-    version where worker
+    version where witness worker
 """
 ALLOWED_KEYS: Final = frozenset(_KEYS.split())
 TEXT_CHARACTERS: Final = 200

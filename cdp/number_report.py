@@ -50,6 +50,8 @@ async def number_report(house: House, text: str, region: str | None, at: datetim
                     ("store", store.name),
                     ("served by", found.serving_operator or "its issuer, as far as is known"),
                 ]
+                if (free_at := found.free_at(at)) is not None:
+                    told.append(("kept back until", _minute(free_at)))
                 return [*told, ("answers", f"{answers.desk} ({answers.reason})")], holders
         await _write_down(house, store, ())
     nobody = "nobody here: it was never held" if stores else "not known here: its store is not served"

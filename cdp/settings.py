@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from cdp.errors import RequestInvalid, SettingsInvalid
 from cdp.values import store_of
+from privacy.errors import ProofRefused
+from privacy.notes import NoteKey
 
 PREFIX = "CDP_"
 STORE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -18,6 +20,24 @@ NOT_JSON = "must be a JSON object"
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class WitnessSetting(BaseModel):
+    """Where a witness is asked, and the key that its signatures are verified with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(pattern=r"^https?://")
+    key: str
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_one(cls, key: str) -> str:
+        try:
+            NoteKey.read(key)
+        except ProofRefused:
+            raise ValueError("a witness needs its key as `cdp witness` prints it") from None
+        return key
 
 
 class Settings(BaseSettings):
@@ -47,6 +67,9 @@ class Settings(BaseSettings):
     gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    witnesses: dict[str, WitnessSetting] = Field(
+        default={}, description="JSON: name -> url and key of a witness, asked to sign the checkpoints of every store"
+    )
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")

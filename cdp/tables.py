@@ -162,6 +162,37 @@ audit_entry = queue(
     Index(None, "worker", "sequence", info={"serves": "walking one worker's chain when the log is verified"}),
 )
 
+# The tree over the entries. Few rows change with each step of it, all of them in one bucket: a step is one transaction
+# in one place.
+
+audit_tree = queue("audit_tree", Column("size", BigInteger, nullable=False))
+
+audit_chain = queue("audit_chain", row_key("worker"), Column("sequenced", BigInteger, nullable=False))
+
+audit_segment = queue(
+    "audit_segment",
+    Column("first_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("worker", Uuid, nullable=False),
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Index(None, "bucket", "worker", "first_sequence", info={"serves": "finding the place of an entry in the tree"}),
+)
+
+audit_tile = queue(
+    "audit_tile",
+    Column("level", SmallInteger, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+audit_checkpoint = queue(
+    "audit_checkpoint",
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    text("signed"),
+    Column("cosigned", SmallInteger, nullable=False),
+    instant("made_at", nullable=False),
+)
+
 document = reference(
     "document",
     Column("sha256", LargeBinary, primary_key=True),

@@ -19,10 +19,13 @@ from cdp.erasure.ledger import Ledger
 from cdp.erasure.sweep import Sweeper
 from cdp.house import House
 from cdp.partitions import ensure_partitions
+from cdp.sequencer import extend_tree
 from cdp.stores import Store
 from cdp.tables import BUCKETS, event_seen
 from cdp.usage.tables import usage_record
 from cdp.values import month_from
+from cdp.witnesses import ask_witnesses, witnesses_of
+from cdp.words import log_words
 
 PARTITIONED: Final = (event_seen, usage_record)
 MONTHS_AHEAD: Final = 3
@@ -59,6 +62,22 @@ def jobs(outbox_days: int = OUTBOX_DAYS) -> tuple[Job, ...]:
         await delete_outbox(store, datetime.now(UTC) - timedelta(days=outbox_days))
 
     return (Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox))
+
+
+def evidence_jobs(house: House) -> tuple[Job, ...]:
+    """The jobs that keep the evidence of a house: words into the trail, entries into the tree, witnesses asked."""
+    witnesses = witnesses_of(house.settings)
+
+    async def write_words(store: Store) -> None:
+        await log_words(store, house.trails[store.name])
+
+    async def extend(store: Store) -> None:
+        await extend_tree(store, house.rings[store.name])
+
+    async def witness(store: Store) -> None:
+        await ask_witnesses(store, witnesses)
+
+    return (Job("words", 1, write_words), Job("tree", 1, extend), Job("witnesses", 1, witness))
 
 
 def sweepers(house: House) -> dict[str, Sweeper]:

@@ -4,8 +4,9 @@
 `vocabulary`, `rows`, `rules` and `rulebook` are the words and the law as data. `seal` keeps a value as a cell that
 opens only in its own place, with a Permit in hand. `keys` holds the keys of one store, `kms` the root keys behind them,
 `signing` the key pairs of access tokens, `blind` the keyed tags for equality search, `log` the hash chain of what was
-read, `encoding` the exact bytes, `hidden` what never shows itself. Nothing here knows SQL, a clock or the environment;
-only `kms` touches files or the network. THREATS.md says against whom all this stands.
+read, `tree` and `notes` the tree over it and what is signed of it, `encoding` the exact bytes, `hidden` what never
+shows itself. Nothing here knows SQL, a clock or the environment; only `kms` touches files or the network, and
+`verify_log`, which auditors take away. THREATS.md says against whom all this stands.
 """
 
 __all__ = [
@@ -17,11 +18,14 @@ __all__ = [
     "keys",
     "kms",
     "log",
+    "notes",
     "policy",
     "rows",
     "rulebook",
     "rules",
     "seal",
     "signing",
+    "tree",
+    "verify_log",
     "vocabulary",
 ]

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, StringConstraints
 
 from cdp.changes import NEW, Put
-from cdp.consent.tables import consent_event, objection
+from cdp.consent.tables import consent_event, objection, unlogged_word
 from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Event, Hex256, Instant, Kind, Ref, Text
@@ -34,6 +34,10 @@ YES: Final = (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
+
+
+def _unlogged(context: Context, row_id: UUID, kind: str) -> Put:
+    return Put(unlogged_word, {"customer_id": context.customer_id, "row_id": row_id, "kind": kind}, NEW)
 
 
 class _Consent(Event):
@@ -71,9 +75,10 @@ class _Consent(Event):
     def apply(self, context: Context) -> list[Put]:
         if self.says in YES and self.kind == "GUARDIAN" and self.actor != "GUARDIAN":
             raise EventInvalid("actor", "GUARDIAN, where the kind is: nobody else agrees for them")
+        row_id = context.row_id("consent", self.event_id)
         row = {
             "customer_id": context.customer_id,
-            "consent_event_id": context.row_id("consent", self.event_id),
+            "consent_event_id": row_id,
             "type": self.says.value,
             "kind": self.kind,
             "actor": self.actor,
@@ -90,7 +95,7 @@ class _Consent(Event):
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }
-        return [Put(consent_event, row, NEW)]
+        return [Put(consent_event, row, NEW), _unlogged(context, row_id, "consent")]
 
 
 class ConsentRequested(_Consent):
@@ -144,16 +149,17 @@ class _Objection(Event):
     raised: ClassVar[bool]
 
     def apply(self, context: Context) -> list[Put]:
+        row_id = context.row_id("objection", self.event_id)
         row = {
             "customer_id": context.customer_id,
-            "objection_id": context.row_id("objection", self.event_id),
+            "objection_id": row_id,
             "kind": self.kind,
             "scope": self.scope,
             "raised": self.raised,
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }
-        return [Put(objection, row, NEW)]
+        return [Put(objection, row, NEW), _unlogged(context, row_id, "objection")]
 
 
 class ObjectionRaised(_Objection):

@@ -109,3 +109,6 @@ objection = by_customer(
     instant("recorded_at", nullable=False),
     of_customer(),
 )
+
+# What a customer said that is not in the audit trail yet: it comes with the row it is about, and goes when it is.
+unlogged_word = by_customer("unlogged_word", row_key("row_id"), text("kind"))

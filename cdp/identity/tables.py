@@ -160,6 +160,11 @@ number_index = by_identifier(
     Index(None, "customer_id", info={"serves": "taking an erased customer out of the index"}),
 )
 
+quarantine_term = reference(
+    "quarantine_term", text("jurisdiction", primary_key=True), Column("days", Integer, nullable=False)
+)
+"""How many days a number that was released is kept back before it may be somebody else's; `*` is everywhere else."""
+
 number_segment = reference(
     "number_segment",
     Column("first_prefix", Integer, primary_key=True, autoincrement=False),

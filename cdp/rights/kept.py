@@ -47,6 +47,8 @@ KEPT: Final[dict[str, Kept]] = {
     "sim": Kept("Your SIM cards", IDENTITY),
     "number_holding": Kept("Your numbers", IDENTITY, given=True),
     "number_holding_past": Kept("What we believed of your numbers before", IDENTITY),
+    # It goes after the words it names: one that is gone is struck off, one that nobody wrote down is a fault.
+    "unlogged_word": Kept("Which of your words are not in the audit trail yet", IDENTITY),
     # As long as the customer is known: a no must not be forgotten before what it is about.
     "consent_event": Kept("What you agreed to, refused or took back", IDENTITY, given=True),
     "objection": Kept("What you objected to", IDENTITY, given=True),

@@ -18,7 +18,7 @@ from cdp.accountability import (
     find_number,
 )
 from cdp.identity.tables import NUMBER_INDEX
-from cdp.identity.timeline import Fact, FactKind, life_of
+from cdp.identity.timeline import Fact, FactKind, HoldingState, life_of
 from cdp.ingest import Writer, ingest
 from tests.cdp.doors import accept, rows
 from tests.cdp.identity.test_timeline import day, facts
@@ -30,10 +30,12 @@ REGIONS = st.sampled_from(["CN-GD", "CN-BJ", "CN-SH"])
 
 def known_from(some: list[Fact], at: datetime) -> KnownNumber:
     held = tuple(
-        Held(one.customer_id, one.holding_id, one.role, one.valid_from, one.valid_to) for one in life_of(some).spans
+        Held(*span, one.state is HoldingState.RELEASED)
+        for one in life_of(some).spans
+        for span in [(one.customer_id, one.holding_id, one.role, one.valid_from, one.valid_to)]
     )
     kept_back = [fact.at for fact in some if fact.kind is FactKind.QUARANTINED and fact.at <= at]
-    return KnownNumber("CN", None, max(kept_back, default=None), held)
+    return KnownNumber("CN", None, max(kept_back, default=None), held, timedelta(days=3))
 
 
 @given(facts(), st.integers(-1, 13))
@@ -54,8 +56,11 @@ def test_a_holding_decides_wherever_there_was_one(some: list[Fact], number: int)
     elif held is not None:
         assert held in ended
         assert held.valid_to == max(one.valid_to for one in ended if one.valid_to)
-        kept_back = known.kept_back_at is not None and known.kept_back_at >= held.valid_to
+        assert held.valid_to is not None
+        begun = [one for one in (known.kept_back_at, held.valid_to if held.released else None) if one]
+        kept_back = [one for one in begun if held.valid_to <= one <= at < one + known.keeping]
         assert reason is (Reason.QUARANTINE if kept_back else Reason.FORMER_HOLDING)
+        assert known.free_at(at) == (max(kept_back) + known.keeping if kept_back else None)
 
 
 @given(REGIONS, st.sampled_from(Reason), st.lists(REGIONS, max_size=3), st.lists(REGIONS, max_size=3))
@@ -118,12 +123,26 @@ async def test_a_number_through_its_life(writer: Writer) -> None:
     assert [await answers(writer, day) for day in (2, 3, 8, 9, 10, 19, 20, 24, 25)] == [
         ("desk-CN-GD", "NUMBER"),
         *[("desk-CN-GD", "HOLDING")] * 2,
-        ("desk-CN-GD", "FORMER_HOLDING"),
-        *[("desk-CN-GD", "QUARANTINE")] * 2,
+        *[("desk-CN-GD", "QUARANTINE")] * 3,
         *[("desk-CN-BJ", "HOLDING")] * 2,
         ("desk-CN-BJ", "FORMER_HOLDING"),
     ]
     assert await answers(writer, 20, "+8613900139000") is None
+
+
+async def test_a_quarantine_ends_with_the_days_of_the_jurisdiction(writer: Writer) -> None:
+    held = of("NumberActivated", 3, number=NUMBER), of("NumberReleased", 9, number=NUMBER)
+    await accept(writer, customer("ann"), *held)
+    assert [await answers(writer, day) for day in (98, 99)] == [
+        ("desk-CN-GD", "QUARANTINE"),
+        ("desk-CN-GD", "FORMER_HOLDING"),
+    ]
+    async with writer.stores["cn"].transaction() as connection:
+        await connection.execute("UPDATE quarantine_term SET days = 5 WHERE jurisdiction = 'CN'")
+    assert [await answers(writer, day) for day in (13, 14)] == [
+        ("desk-CN-GD", "QUARANTINE"),
+        ("desk-CN-GD", "FORMER_HOLDING"),
+    ]
 
 
 async def test_money_and_lines_elsewhere_are_answered_for_there(writer: Writer) -> None:

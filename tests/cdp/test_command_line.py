@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from socket import socket
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -36,6 +38,8 @@ from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
 from cdp.values import row_id
+from privacy.notes import NoteKey, read_proof, signed_by
+from privacy.verify_log import main as verify_log
 from privacy.vocabulary import RecipientClass
 from tests.cdp.rights.steps import advanced, opened
 from tests.cdp.samples import SAMPLES
@@ -43,7 +47,7 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
-    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt"),
+    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -111,6 +115,9 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("keys", "status"),
         ("audit", "tail"),
         ("audit", "verify"),
+        ("audit", "proof"),
+        ("audit", "key"),
+        ("audit", "export"),
         ("documents", "register"),
         ("documents", "list"),
         ("policy", "check"),
@@ -267,7 +274,12 @@ def test_the_tail_is_json_lines_in_order(migrated: Settings, capsys: pytest.Capt
 
 def test_verify_tells_a_whole_trail_from_a_broken_one(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     run(record(migrated, "cn", "one", "two", "three"))
-    assert output_of(capsys, "audit", "verify") == "cn: 3 entries in 1 chains\nhk: 0 entries in 0 chains\n"
+    assert output_of(capsys, "audit", "verify").splitlines() == [
+        "cn: 3 entries in 1 chains, 3 not in the tree yet",
+        "cn: a tree of 0 entries with 0 checkpoints, the newest signed by 0 of 0 witnesses",
+        "hk: 0 entries in 0 chains, 0 not in the tree yet",
+        "hk: a tree of 0 entries with 0 checkpoints, the newest signed by 0 of 0 witnesses",
+    ]
 
     async def delete_second() -> None:
         connection = await asyncpg.connect((migrated.stores or {})["cn"])
@@ -278,7 +290,63 @@ def test_verify_tells_a_whole_trail_from_a_broken_one(migrated: Settings, capsys
     assert exit_of("audit", "verify") == 1
     found = capsys.readouterr()
     assert "does not fit at entry 2" in found.out
-    assert found.err == "AUDIT_BROKEN: 1 chains are not as they were written\n"
+    assert found.err == "AUDIT_BROKEN: 1 things are not as they were written\n"
+
+
+def test_a_trail_is_proved_and_taken_away(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(record(migrated, "cn", "one", "two", "three"))
+    entry = json.loads(output_of(capsys, "audit", "tail").splitlines()[1])["id"]
+    [line] = error_lines(capsys, "audit", "proof", entry, code=1)
+    assert line.startswith("UNAVAILABLE: ")
+    assert output_of(capsys, "worker", "--once") == ""
+
+    shown = output_of(capsys, "audit", "verify", "--store", "cn", "--entry", entry).splitlines()
+    assert shown == [
+        "cn: 3 entries in 1 chains, 0 not in the tree yet",
+        "cn: a tree of 3 entries with 1 checkpoints, the newest signed by 0 of 0 witnesses",
+        f"{entry} is entry 1 of the tree",
+    ]
+    index, _, note = read_proof(output_of(capsys, "audit", "proof", entry))
+    keys = output_of(capsys, "audit", "key").splitlines()
+    assert [key.partition("+")[0] for key in keys] == ["cdp/audit/cn", "cdp/audit/hk"]
+    assert (index, signed_by(note, [NoteKey.read(key) for key in keys])) == (1, {"cdp/audit/cn"})
+    [line] = error_lines(capsys, "audit", "proof", str(UUID(int=7)), code=1)
+    assert line.startswith("NOT_FOUND: ")
+
+    folder = tmp_path / "log"
+    assert output_of(capsys, "audit", "export", str(folder)) == "cn: 3 entries\nhk: 0 entries\n"
+    assert verify_log(["--key", keys[0], str(folder / "cn")]) == 0
+    run(record(migrated, "cn", "four"))
+    kept = str(folder / "cn" / "checkpoint")
+    assert output_of(capsys, "worker", "--once") == ""
+    assert "a tree of 4 entries" in output_of(capsys, "audit", "verify", "--checkpoint", kept)
+    [line] = error_lines(capsys, "audit", "verify", "--store", "hk", "--checkpoint", kept, code=1)
+    assert line.startswith("CHECKPOINT_UNKNOWN: ")
+
+
+def test_a_witness_says_where_it_listens_and_who_it_is(
+    migrated: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = output_of(capsys, "audit", "key", "--store", "cn").strip()
+
+    async def serve(app: App, listening: socket) -> None:
+        listening.close()
+
+    monkeypatch.setattr(command_line, "serve", serve)
+    arguments = ("--name", "witness.example/w1", "--folder", str(tmp_path / "w1"), "--port", "0", "--log", key)
+    printed = output_of(capsys, "witness", *arguments)
+    found = re.fullmatch(r"witnessing at (http://127\.0\.0\.1:[1-9]\d*) as (\S+)\n", printed)
+    assert found is not None
+    setting = {"w1": {"url": found[1], "key": found[2]}}
+    assert Settings(witnesses=setting).witnesses["w1"].key == found[2]  # type: ignore[arg-type]  # as the environment has it
+    [line] = error_lines(capsys, "witness", *arguments[:-1], "nonsense", code=1)
+    assert line.startswith("PROOF_REFUSED: ")
+    for wrong in ({"w1": {"url": "ftp://w", "key": found[2]}}, {"w1": {"url": "http://w", "key": "k"}}):
+        monkeypatch.setenv("CDP_WITNESSES", json.dumps(wrong))
+        [line] = error_lines(capsys, "audit", "verify", code=2)
+        assert line.startswith("CDP_WITNESSES: ")
 
 
 def test_documents_are_registered_in_every_store(
@@ -576,7 +644,13 @@ def test_the_worker_finishes_an_erasure_and_the_certificate_is_printed(
     assert certificate["certificate"]["gone"] == ["SERVICE", "USAGE", "CONSENTED"]
     assert (home / "erasures" / "cn.jsonl").read_text().count("\n") == 1
     assert re.search(r"cn +│ +0", output_of(capsys, "privacy", "replay-ledger"))
-    assert output_of(capsys, "audit", "verify") == "cn: 1 entries in 1 chains\nhk: 0 entries in 0 chains\n"
+    assert exit_of("worker", "--once") == 0
+    assert output_of(capsys, "audit", "verify").splitlines() == [
+        "cn: 1 entries in 1 chains, 0 not in the tree yet",
+        "cn: a tree of 1 entries with 1 checkpoints, the newest signed by 0 of 0 witnesses",
+        "hk: 0 entries in 0 chains, 0 not in the tree yet",
+        "hk: a tree of 0 entries with 0 checkpoints, the newest signed by 0 of 0 witnesses",
+    ]
 
 
 def test_retention_counts_first_and_then_deletes(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

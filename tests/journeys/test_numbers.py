@@ -103,4 +103,4 @@ async def test_somebody_answers_for_the_number_all_the_time(world: World) -> Non
             told = (await world.ask(ANSWERS, number=number, region=None, at=at))["data"]["accountability"]
             assert (told["region"], told["desk"]) == (region, f"desk-{region}")
             reasons.append(told["reason"])
-        assert reasons == ["HOLDING", "HOLDING", "FORMER_HOLDING", "HOLDING", "NUMBER"]
+        assert reasons == ["HOLDING", "HOLDING", "QUARANTINE", "HOLDING", "NUMBER"]

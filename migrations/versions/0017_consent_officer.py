@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute
 
-revision: str = "0015_consent_officer"
-down_revision: str | None = "0014_rights_requests"
+revision: str = "0017_consent_officer"
+down_revision: str | None = "0016_audit_tree"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
