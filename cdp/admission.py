@@ -12,7 +12,8 @@ import structlog
 
 from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
-from cdp.consent.reads import facts_of, latest_known, together
+from cdp.consent.reads import facts_of, heard_alone, latest_known, together
+from cdp.crossings import Crossings
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
@@ -41,6 +42,7 @@ class OpenStore:
     book: Book
     places: Places
     gatherer: Gatherer
+    crossings: Crossings
     policy: Policy | None = None
 
     async def policy_since(self, version: int) -> Policy:
@@ -73,6 +75,20 @@ class Admission:
         )
         self._decider = Decider(policy, self._request, plan.categories)
 
+    async def leaving(self, row: Any) -> Part:
+        """As `part`, where data leaves its jurisdiction: who it is about is counted before, for each transfer basis,
+        and one without room for them carries nothing.
+        """
+        while True:
+            part = self.part(row)
+            carried = self._decider.carriers(part.decision)
+            bases = [basis for basis in self._policy.transfer_bases if basis.id in carried]
+            full = await self._at.crossings.full(bases, part.customer_id, self._request.as_of)
+            if not full:
+                return part
+            self._request = self._request._replace(exhausted=self._request.exhausted | full)
+            self._decider = Decider(self._policy, self._request, self._categories)
+
     def part(self, row: Any) -> Part:
         """One customer's rows with the verdicts for them, and the opener that follows these."""
         _, _, head, consents, objections, keys, links, *arrays = row
@@ -85,7 +101,7 @@ class Admission:
         customer_id: UUID = head[CUSTOMER_ID]
         facts = facts_of(customer_id, head[STATE], consents, objections)
         if head[BIRTH_DATE] is not None:
-            facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
+            facts = facts._replace(birth_on=birth_of(at, facts, head[BIRTH_DATE], keys, now))
         if head[LEADER] is None:
             decision = decider.decide(facts)
         else:
@@ -102,23 +118,27 @@ class Admission:
             self._policy.version,
             len(consents),
             self._request.destination,
+            as_of,
+            self._request.exhausted,
+            heard_alone(consents, *(other[3] for other in head[OTHERS] or ())),
             head[HELD],
         )
 
-    def _birth_of(self, facts: Facts, cell: bytes, keys: Collection[KeyRow]) -> date:
-        """A minor's birth date, opened so that the law that protects minors can be followed; today's where it does not
-        open: in doubt the youngest.
-        """
-        at, now, here = self._at, self._request.as_of, self._at.store.jurisdiction
-        permit = on_duty(self._policy, Duty(AGE_PURPOSE, here, now), facts, (BIRTH.category,))
-        try:
-            opener = Opener(permit, at.ring, facts.customer_id, keys)
-            born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
-        except PrivacyError as broken:
-            log.warning("birth_unopened", store=at.store.name, code=broken.code)
-            return now.date()
-        assert isinstance(born, date)
-        return born
+
+def birth_of(at: OpenStore, facts: Facts, cell: bytes, keys: Collection[KeyRow], now: datetime) -> date:
+    """A minor's birth date, opened so that the law that protects minors can be followed; today's where it does not
+    open: in doubt the youngest.
+    """
+    assert at.policy is not None, "what is decided has a policy"
+    permit = on_duty(at.policy, Duty(AGE_PURPOSE, at.store.jurisdiction, now), facts, (BIRTH.category,))
+    try:
+        opener = Opener(permit, at.ring, facts.customer_id, keys)
+        born = opener.open(Sealed(cell), at.places.of(BIRTH), facts.customer_id)
+    except PrivacyError as broken:
+        log.warning("birth_unopened", store=at.store.name, code=broken.code)
+        return now.date()
+    assert isinstance(born, date)
+    return born
 
 
 class Duty(NamedTuple):

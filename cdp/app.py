@@ -21,6 +21,7 @@ from cdp.auth import Verifier
 from cdp.bulk import keep_for_good
 from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
+from cdp.crossings import Crossings
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.errors import CdpError
 from cdp.evidence import EvidenceDesk
@@ -189,6 +190,7 @@ def front_door(house: House) -> FrontDoor:
             Book(name, store.jurisdiction, house.trails[name]),
             Places(house.settings.tenant, name),
             Gatherer(store),
+            Crossings(store),
         )
         for name, store in house.stores.items()
     }

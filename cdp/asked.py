@@ -2,18 +2,20 @@
 values.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from cdp.audit import TRAIL_BLANKS, AuditTrail
+from cdp.audit import TRAIL_BLANKS, AuditTrail, Names, instant_text
 from cdp.auth import Caller
 from cdp.gate import Part, Spot
-from cdp.statement import Statement, Way
-from privacy.log import Form
-from privacy.vocabulary import Effect
+from cdp.statement import LEADER, MERGED_SINCE, OTHERS, STATE, Statement, Way
+from privacy.log import Form, canonical
+from privacy.vocabulary import SELF, CustomerState, Effect
 
 MOST_FORMS: Final = 256
 """Entry forms that are remembered for a plan."""
@@ -34,6 +36,8 @@ class Plan(Protocol):
     def masks(self) -> Mapping[str | None, int]: ...
     @property
     def governed(self) -> int: ...
+    @property
+    def places(self) -> Mapping[str, str]: ...
     @property
     def forms(self) -> dict[Any, Form]: ...
     def statement(self, ways: tuple[Way, ...]) -> Statement: ...
@@ -70,7 +74,13 @@ async def write_down(asked: Asked, at: Book, code: str | None, entry_id: UUID) -
     values: dict[str, object] = {}
     if asked.plan is not None:
         year = asked.at.year
-        lines = [_customer(part, asked.plan, at.trail.names.pseudonym(part.customer_id, year)) for part in parts]
+        names = at.trail.names
+        lines = [
+            _customer(part, asked.plan, names.pseudonym(part.customer_id, year))
+            if _usual(part, asked.at)
+            else _unusual(part, asked, names)
+            for part in parts
+        ]
         values["customers"] = f"[{','.join(lines)}]"
         values["opened"] = sum([part.opener.opened for part in parts])
     if parts:
@@ -104,21 +114,61 @@ def _shared(asked: Asked, at: Book, code: str | None) -> dict[str, object]:
     }
     if plan is not None:
         made |= {"operation": plan.kind.value, "document": plan.document, "purpose": plan.purpose}
+        made["places"] = plan.places
+        if undeclared := plan.masks[None]:
+            made["undeclared"] = f"{undeclared:x}"
+    if caller.recipient_class != SELF:
+        made["recipient_class"] = caller.recipient_class
     return made if code is None else made | {"refused": code}
 
 
 def _customer(part: Part, plan: Plan, pseudonym: str) -> str:
     """One customer's line: bitmaps over the plan's places in hex, the first place being the lowest bit."""
+    allowed, masked, denied = _bitmaps(part, plan)
+    return (
+        f'{{"allowed":"{allowed:x}","consents":{part.consents},"customer":"{pseudonym}",'
+        f'"denied":"{denied:x}","masked":"{masked:x}","to":"{part.destination}"}}'
+    )
+
+
+def _usual(part: Part, at: datetime) -> bool:
+    """Whether nothing but the rows of consent and the policy had a part in what was decided."""
+    head = part.head
+    active = head[STATE] == CustomerState.ACTIVE.value and head[LEADER] is None
+    return active and part.as_of is at and not part.exhausted and not part.alone
+
+
+def _unusual(part: Part, asked: Asked, names: Names) -> str:
+    """As `_customer`, with whatever else had a part: an instant past the entry's, a state, others merged with them
+    (`with`, since when), transfer bases that were used up, words about the number alone that they were found by (1
+    while it is theirs).
+    """
+    assert asked.plan is not None, "what is read has a plan"
+    year, head = asked.at.year, part.head
+    line: dict[str, object] = json.loads(_customer(part, asked.plan, names.pseudonym(part.customer_id, year)))
+    if part.as_of is not asked.at:
+        line["as_of"] = instant_text(part.as_of)
+    if head[STATE] != CustomerState.ACTIVE.value:
+        line["state"] = head[STATE]
+    if part.exhausted:
+        line["exhausted"] = sorted(part.exhausted)
+    if part.alone:
+        line["alone"] = {names.pseudonym(word, year): int(lasts) for word, lasts in part.alone.items()}
+    if head[LEADER] is not None:
+        line["since"] = instant_text(head[MERGED_SINCE])
+        line["with"] = [names.pseudonym(other[0], year) for other in head[OTHERS]]
+    return canonical(line).decode()
+
+
+def _bitmaps(part: Part, plan: Plan) -> tuple[int, int, int]:
+    """The places that were allowed, masked and denied."""
     allowed, masked, denied = plan.governed, 0, plan.masks[None]
     if not part.decision.clear:
         bits = {Effect.ALLOW: 0, Effect.MASK: 0, Effect.DENY: denied}
         for category, verdict in part.decision.verdicts.items():
             bits[verdict.effect] |= plan.masks.get(category, 0)
         allowed, masked, denied = bits[Effect.ALLOW], bits[Effect.MASK], bits[Effect.DENY]
-    return (
-        f'{{"allowed":"{allowed:x}","consents":{part.consents},"customer":"{pseudonym}",'
-        f'"denied":"{denied:x}","masked":"{masked:x}","to":"{part.destination}"}}'
-    )
+    return allowed, masked, denied
 
 
 def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:
@@ -128,3 +178,20 @@ def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:
         category = None if spot.refused else spot.category
         masks[category] = masks.get(category, 0) | 1 << spot.number
     return masks
+
+
+def places_of(spots: Iterable[Spot], found_by: Iterable[str]) -> dict[str, str]:
+    """The places of each category as a bitmap in hex, refused ones too, by the short name of the category.
+
+    One without places was read all the same: customers were found by it.
+    """
+    masks = dict.fromkeys(found_by, 0)
+    for spot in spots:
+        if spot.category is not None:
+            masks[spot.category] = masks.get(spot.category, 0) | 1 << spot.number
+    return {short_name(category): f"{mask:x}" for category, mask in masks.items()}
+
+
+def short_name(category: str) -> str:
+    """Four hex digits that stand for a category in entries, for ever: each byte of an entry is written and hashed."""
+    return sha256(category.encode()).hexdigest()[:4]

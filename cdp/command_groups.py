@@ -22,6 +22,7 @@ from cdp.house import open_databases, open_house
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
 from cdp.number_report import number_report
+from cdp.officer_commands import officer_group, receipt_group
 from cdp.reports import document_rows, key_rows
 from cdp.serving import run
 from cdp.terminal import (
@@ -43,9 +44,7 @@ from privacy.vocabulary import SELF
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
-numbers_group = typer.Typer(
-    help="Numbers: what one is and who answers for it, and where mainland mobiles are from.", no_args_is_help=True
-)
+numbers_group = typer.Typer(help="Numbers: what one is, who answers for it, where they are from.", no_args_is_help=True)
 identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
 privacy_group = typer.Typer(help="What people ask about their own data, and how long it is kept.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
@@ -56,6 +55,8 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "numbers": numbers_group,
     "identifiers": identifiers_group,
     "privacy": privacy_group,
+    "officer": officer_group,
+    "receipt": receipt_group,
 }
 
 BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]

@@ -5,8 +5,9 @@ together with the verdicts for them; `Findings` collects what did not leave, or 
 audit trail.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,6 +64,13 @@ class Findings:
         """Drop what was found under a path, where a coarser answer is given instead."""
         self.withheld = {key: count for key, count in self.withheld.items() if key[0][: len(path)] != path}
 
+    def gather(self, path: tuple[str, ...]) -> None:
+        """Say of a path as a whole what was found under it."""
+        under = [key for key in self.withheld if key[0][: len(path)] == path]
+        self.forget(path)
+        for _, code, kind, notice in under:
+            self.withhold(path, code, kind, notice)
+
     def mask(self, path: tuple[str, ...], style: str) -> None:
         self.masked[path, style] = self.masked.get((path, style), 0) + 1
 
@@ -106,7 +114,8 @@ class Places:
 @dataclass(slots=True)
 class Part:
     """One customer's rows of one store: `head` is the row of the root, `arrays` its lists in the plan's order.
-    `destination` is the jurisdiction they are read in.
+    `destination` is the jurisdiction they are read in; the decision is as of `as_of`, without the `exhausted` transfer
+    bases.
     """
 
     store: str
@@ -120,6 +129,11 @@ class Part:
     policy_version: int
     consents: int
     destination: str
+    as_of: datetime
+    exhausted: frozenset[str]
+    alone: Mapping[UUID, bool]
+    """The words of consent about the number alone that the customer was found by, each with whether it is still theirs.
+    """
     holding: UUID | None = None
     """The holding by whose number the customer was found."""
     holder: UUID = field(init=False)
@@ -138,6 +152,10 @@ class Part:
     def shows_any(self, categories: Iterable[str]) -> bool:
         """Whether any of these categories of the plan may be seen."""
         return any(self.decision.verdicts[category].effect is not Effect.DENY for category in categories)
+
+    def shows_all(self, categories: Iterable[str]) -> bool:
+        """Whether all of these categories of the plan may be seen as they are."""
+        return all(self.decision.verdicts[category].effect is Effect.ALLOW for category in categories)
 
     def verdict(self, spot: Spot) -> Verdict | None:
         """The verdict for a spot; None where nothing about a person is at stake."""

@@ -170,7 +170,9 @@ class Query:
         return want.root.writer.object(want.root.shape, parts[0].head, parts, reading)
 
     async def _admitted(self, store: str, row: Any, destination: str, asked: Asked) -> Part:
-        return (await self._admission(store, row, destination, asked)).part(row)
+        admission = await self._admission(store, row, destination, asked)
+        at_home = self.stores[store].store.jurisdiction == destination
+        return admission.part(row) if at_home else await admission.leaving(row)
 
     async def _admitted_page(self, persons: Sequence[Rows], asked: Asked) -> list[list[Part]]:
         """The records of each person of a page: it is of one region, and so of one store."""

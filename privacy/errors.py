@@ -8,7 +8,8 @@ PrivacyError                PRIVACY_ERROR
 ├── PermitMissing           PERMIT_MISSING     no permit for this customer and category
 ├── PolicyInvalid           POLICY_INVALID     a rule, index or vocabulary that contradicts itself
 ├── TokenRefused            TOKEN_REFUSED      a global id or cursor that is altered or of someone else
-└── ProofRefused            PROOF_REFUSED      a signed note, checkpoint or proof that does not verify
+├── ProofRefused            PROOF_REFUSED      a signed note, checkpoint or proof that does not verify
+└── SignatureBroken         SIGNATURE_BROKEN   a receipt that is altered, or was not signed by that key
 
 Messages name what was wrong, never the value, so that they may be logged; they do not leave the product.
 """
@@ -52,3 +53,7 @@ class TokenRefused(PrivacyError):
 
 class ProofRefused(PrivacyError):
     code = "PROOF_REFUSED"
+
+
+class SignatureBroken(PrivacyError):
+    code = "SIGNATURE_BROKEN"

@@ -24,6 +24,7 @@ class Request(NamedTuple):
     `recipient` is the receiving legal entity, "SELF" for the operator itself. `channel` is the channel the answer is
     used on; for marketing, the one by which the customer would be reached. `origin` and `destination` are
     jurisdictions ("CN", "HK") of the data's store and of the place it is read in. `known_at` limits what was known.
+    `exhausted` are the transfer bases over which no further customer's data may leave this year.
     """
 
     client: str
@@ -36,6 +37,7 @@ class Request(NamedTuple):
     destination: str
     as_of: datetime
     known_at: datetime | None = None
+    exhausted: frozenset[str] = frozenset()
 
     def knows(self, fact: "ConsentFact | ObjectionFact") -> bool:
         """Whether something had happened, and was recorded, by the instants this request looks at."""

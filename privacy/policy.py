@@ -12,7 +12,7 @@ from uuid import UUID
 
 from privacy.errors import PermitMissing
 from privacy.facts import ConsentFact, Facts, ObjectionFact, Request
-from privacy.hearing import Hearing
+from privacy.hearing import Hearing, Witness, carrier
 from privacy.rulebook import SEVERITY, UNRULED, Cells, Outcome, Policy, Route, Verdict
 from privacy.vocabulary import LEGAL, SELF, CustomerState, Effect, RecipientClass, Withheld
 
@@ -20,6 +20,7 @@ __all__ = [
     "ConsentFact",
     "Decider",
     "Decision",
+    "Explanation",
     "Facts",
     "ObjectionFact",
     "Permit",
@@ -59,6 +60,17 @@ class Decision(NamedTuple):
     permit: Permit
     verdicts: Mapping[str, Verdict]
     clear: bool
+
+
+class Explanation(NamedTuple):
+    """A verdict for one category with the words of the customer that decided it; none where the rule alone did.
+
+    What allowed it is all that was needed: each jurisdiction's consent, the border's, a guardian's.
+    """
+
+    verdict: Verdict
+    consents: tuple[ConsentFact, ...] = ()
+    objection: ObjectionFact | None = None
 
 
 def declares(field_purposes: Collection[str], purpose: str, policy: Policy) -> bool:
@@ -108,6 +120,29 @@ class Decider:
             for category in self._categories
         }
         return _decision(members[0], strictest)
+
+    def explain(self, members: Sequence[Facts], category: str) -> Explanation:
+        """Why `together` decides one category as it does: the same hearing, with a witness."""
+        each = [self._explained(facts, category) for facts in members]
+        strictest = max(each, key=lambda one: SEVERITY[one.verdict.effect])
+        if strictest.verdict.effect is not Effect.ALLOW:
+            return strictest
+        return strictest._replace(consents=tuple(dict.fromkeys(fact for one in each for fact in one.consents)))
+
+    def _explained(self, facts: Facts, category: str) -> Explanation:
+        wall = self._wall or self._closed(facts.state)
+        if wall is not None:
+            return Explanation(wall)
+        witness = Witness(self._policy, self._request, facts)
+        verdict = witness.judge(self._cells[category], category)
+        if verdict is witness.objection:
+            return Explanation(verdict, objection=witness.objector)
+        return Explanation(verdict, witness.because(verdict))
+
+    def carriers(self, decision: Decision) -> frozenset[str]:
+        """The transfer bases over which what a decision opens leaves its jurisdiction."""
+        borders = [border for category in decision.permit.opens if (border := self._cells[category].border) is not None]
+        return frozenset(basis.id for border in borders if (basis := carrier(border, self._request)) is not None)
 
     def _closed(self, state: CustomerState) -> Verdict | None:
         """Step 1: what closes the whole record, or None."""

@@ -14,6 +14,7 @@ from privacy.rows import Basis, Notice, PolicyRows, Rule, TransferBasis
 from privacy.vocabulary import (
     ANY,
     NOWHERE,
+    BasisKind,
     Category,
     ConsentKind,
     Effect,
@@ -181,6 +182,16 @@ class Policy:
         found = self._routes.get(route)
         return self._routes.setdefault(route, Cells(self, route)) if found is None else found
 
+    def held(self, jurisdiction: str, purpose: str, category: str) -> set[BasisKind]:
+        """The bases other than consent that the operator relies on."""
+        return {
+            basis.kind
+            for basis in self.bases
+            if basis.jurisdiction == jurisdiction
+            and covers(basis.purpose, purpose)
+            and covers(basis.category, category)
+        }
+
     def notice_for(self, jurisdiction: str, purpose: str) -> str | None:
         """Id of the notice to show when asking consent: in force, of the highest version."""
         fitting = [
@@ -214,13 +225,7 @@ def _compile(policy: Policy, route: Route, category: str) -> Cell:
 def _ground(policy: Policy, route: Route, jurisdiction: str, category: str) -> Verdict | Demand:
     """What allows the use under one jurisdiction: a basis, a consent to be asked for, or nothing."""
     rank = policy.sensitivities.get((category, jurisdiction), Sensitivity.GENERAL)
-    held = {
-        basis.kind
-        for basis in policy.bases
-        if basis.jurisdiction == jurisdiction
-        and covers(basis.purpose, route.purpose)
-        and covers(basis.category, category)
-    }
+    held = policy.held(jurisdiction, route.purpose, category)
     for rule in policy.rules:
         if not (rule.ordinary and _applies(rule, route, jurisdiction) and rule.sensitivity in {None, rank}):
             continue

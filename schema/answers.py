@@ -9,7 +9,7 @@ import structlog
 from graphql import GraphQLError
 
 from cdp.asked import Asked
-from cdp.auth import Caller
+from cdp.auth import Caller, Role
 from cdp.documents import find_document, registered_sources
 from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
@@ -24,7 +24,7 @@ from privacy.keys import TokenSeal
 from privacy.vocabulary import PURPOSES
 from schema.plan.document import MOST_REGISTERED, Document, DocumentInvalid, Documents, hash_of
 from schema.plan.limits import reads_schema_only
-from schema.plan.operation import Operation
+from schema.plan.operation import OFFICERS, Operation
 from schema.plan.run import Run
 from schema.plan.targets import Reach
 
@@ -59,9 +59,11 @@ class FrontDoor:
         variables = prepared.variables.values(request.variables)
         plan = prepared.plan(variables.coerced)
         check_caller(plan, caller)
-        at = datetime.now(UTC)
+        now = datetime.now(UTC)
+        # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
         asked = Asked(caller, plan, at)
-        reach = Reach(self.settings, self.query.stores, self.tokens, caller, at)
+        reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
         run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
         data = await run.data()
@@ -121,6 +123,11 @@ def check_caller(plan: Operation, caller: Caller) -> None:
     """Step 0 of every decision: the purpose is the operation's own and among the caller's grants."""
     if plan.introspects and caller.partner:
         raise AuthError("INTROSPECTION_REFUSED", "Introspection is not open to partners.", 403)
+    names = {root.name for root in plan.roots}
+    if names.intersection(OFFICERS) and (caller.partner or caller.role != Role.OFFICER):
+        raise AuthError("FORBIDDEN", "these questions are open to privacy officers alone", 403)
+    if "consentReceipt" in names and caller.partner:
+        raise AuthError("FORBIDDEN", "receipts are not open to partners", 403)
     if not plan.touches_customers:
         return
     if not plan.purpose:

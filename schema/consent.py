@@ -4,7 +4,7 @@ import strawberry
 
 from cdp.consent.tables import consent_event, objection
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, ObjectionKind
-from schema.fields import CONTACT, column, personal, record
+from schema.fields import CONTACT, column, personal, record, token
 from schema.words import Instant
 
 GIVEN = personal("consent.record", purposes=CONTACT)
@@ -17,6 +17,7 @@ strawberry.enum(Actor, description="Who spoke for the customer.")
 class Consent:
     """One thing a customer said about the use of their data; the latest that covers a use decides."""
 
+    id: strawberry.ID = token("Its opaque id; its receipt is asked for by it.")
     purpose: str | None = column(consent_event.c.purpose, GIVEN, "What the data may be used for.")
     category: str | None = column(consent_event.c.category, GIVEN, "Which data, `*` for all.")
     channel: str | None = column(consent_event.c.channel, GIVEN, "Through which channel, `*` for all.")

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from cdp.rights.events import RequestKind, RequestState
-from privacy.vocabulary import ConsentKind
+from privacy.vocabulary import Actor, ConsentKind
 from schema.fields import REQUIRED
 from schema.identity import CustomerKind
 from schema.interaction import Direction, TicketType
@@ -58,6 +58,7 @@ class ConsentInput:
     recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
     destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
+    actor: Actor = given("Who spoke for the customer.", Actor.SELF)
     notice: str | None = given("The text the customer was shown.", None)
     expires_at: Instant | None = given("Until when it holds.", None)
     number_only: bool | None = given("Whether it is about the subject's number alone, and ends with it.", None)

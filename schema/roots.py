@@ -10,6 +10,7 @@ from cdp.accountability import Reason
 from cdp.numbers import NumberKind
 from cdp.outcome import Status
 from cdp.rights.events import RequestState
+from privacy.vocabulary import RecipientClass
 from schema.fields import SERVICE, Plain, answer, argument, personal, word
 from schema.identity import Customer, CustomerConnection, HoldingRole
 from schema.inputs import (
@@ -21,7 +22,10 @@ from schema.inputs import (
     MergeInput,
     PrivacyAdvanceInput,
     PrivacyRequestInput,
+    SubjectInput,
 )
+from schema.officer import AccessLog, ConsentDecision, ConsentTimelineEntry, RecordsOfProcessing, WithdrawalPreview
+from schema.proposals import MatchProposal, MergeProposal
 from schema.rights import QueuedRequest
 from schema.words import Day, EventDocument, Instant, Node, Region
 
@@ -72,44 +76,11 @@ class Accountability:
     reason: Reason = word("Why this region.")
 
 
-@strawberry.type(description="What one of two records allows and both together would not.")
-class ConsentEffect:
-    purpose: str = word("For what.")
-    recipient: str = word("To whom: `SELF`, or a legal entity.")
-    categories: list[str] = word("Which data.")
-
-
-@strawberry.type(description="What joining two records would mean; nothing is written.")
-class MergeProposal:
-    customer: Customer | None = word("The one.")
-    other: Customer | None = word("The other.")
-    already_merged: bool = word("Whether they are joined as it is.")
-    evidence: list[str] = word("What both tell, and tell alike.")
-    conflicts: list[str] = word("What both tell, and tell differently; the earlier registered one's is shown.")
-    consent_effect: list[ConsentEffect] = word("What would not be allowed any more: the stricter of the two holds.")
-    too_many: str | None = word("Of which identifiers one person would have too many; such a merge is refused.")
-
-
 @strawberry.type(description="What became of a proposal; it says nothing of who holds the other number, if anybody.")
 class LinkProposal:
     outcome: Outcome = word("What became of it.")
     token: strawberry.ID | None = word("Confirms the link once, together with the code.")
     expires_at: Instant | None = word("Until when it can be confirmed.")
-
-
-@strawberry.type(description="What one field adds to the likelihood that two records are one person's.")
-class MatchComponent:
-    field: str = word("What both tell.")
-    weight: float = word("How much it speaks for it, or against it where it is negative, in bits.")
-
-
-@strawberry.type(description="Two records that may be one person's: look at them with `proposeMerge`.")
-class MatchProposal:
-    customer: strawberry.ID = word("The one.")
-    other: strawberry.ID = word("The other.")
-    rule: str | None = word("The rule they were found by; null where it was their likelihood alone.")
-    score: float | None = word("How likely they are one person's, from 0 to 1; null where nobody worked it out.")
-    components: list[MatchComponent] = word("What the score is made of.")
 
 
 @strawberry.type(description="What a number is, whoever holds it.")
@@ -132,6 +103,13 @@ class Me:
     partner: bool = word("Whether the caller is another company.")
     purposes: list[str] = word("What the caller may ask for.")
     stores: list[str] = word("The stores the caller may read.")
+
+
+REGION = argument("region", Region | None, "The region whose records they are; by default the number's own.", None)
+MOMENT = (
+    argument("asOf", Instant | None, "What was true by then; by default now.", None),
+    argument("knownAt", Instant | None, "What was known by then; by default everything.", None),
+)
 
 
 @strawberry.type(description="Questions.")
@@ -161,6 +139,54 @@ class Query:
     )
     propose_merge: MergeProposal | None = root(
         "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
+    consent_decision: ConsentDecision | None = root(
+        "Whether a field of a customer may be read, and what decides. For officers.",
+        argument("customer", SubjectInput, "Whose data."),
+        argument("field", str, "A field of this schema, such as `Customer.email`."),
+        argument("purpose", str, "For what."),
+        argument("channel", str, "Through which channel.", "api"),
+        argument("recipient", str, "By whom: the operator itself, or a legal entity.", "SELF"),
+        argument(
+            "recipientClass",
+            RecipientClass | None,
+            "What that entity is to the operator; by default a third party.",
+            None,
+        ),
+        REGION,
+        argument("destination", str | None, "The jurisdiction it is read in; by default the record's own.", None),
+        *MOMENT,
+    )
+    consent_timeline: list[ConsentTimelineEntry] | None = root(
+        "Everything a customer said about the use of their data, newest first. For officers.",
+        argument("customer", SubjectInput, "Who said it."),
+        REGION,
+        *MOMENT,
+        argument("first", int, "How many at most, from 0 to 500.", 100),
+        argument("skip", int, "How many of the newest to leave out.", 0),
+    )
+    withdrawal_preview: WithdrawalPreview | None = root(
+        "What would stop if a customer took back all they agreed to for a purpose; nothing is written. For officers.",
+        argument("customer", SubjectInput, "Who would."),
+        argument("purpose", str, "For what, such as `marketing`; those below it, too."),
+        REGION,
+    )
+    access_log: AccessLog | None = root(
+        "Who read which data of a customer, for what, and under what they said. For officers.",
+        argument("customer", SubjectInput, "Whose data."),
+        argument("from", Instant, "Since when."),
+        argument("to", Instant | None, "Until when, 93 days at most; by default now.", None),
+        REGION,
+        argument("first", int, "How many at most, from 0 to 200.", 50),
+        argument("after", strawberry.ID | None, "The `next` of the page before.", None),
+    )
+    records_of_processing: list[RecordsOfProcessing] = root(
+        "What the policy in force lets be done with data, jurisdiction by jurisdiction. For officers.",
+        argument("region", Region | None, "Whose law; by default that of every store open to the caller.", None),
+    )
+    consent_receipt: str | None = root(
+        "The signed receipt of a consent: JSON (ISO/IEC TS 27560) that anybody can check by the operator's public key.",
+        argument("id", strawberry.ID, "The id of the consent."),
     )
     same_holder_since: bool | None = answer(
         personal("number.holding", purposes=(*SERVICE, "partner")),

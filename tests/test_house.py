@@ -23,12 +23,12 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.archive", "cdp.number_report", "cdp.audit_commands"),
+    ("cdp.archive", "cdp.number_report", "cdp.audit_commands", "cdp.officer_commands"),
     ("cdp.reports",),
     ("cdp.app",),
     ("schema",),
     ("cdp.linking",),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining"),
+    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer"),
     ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
     DOMAINS,
@@ -159,8 +159,9 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.command_groups")
-    assert outside(users("cdp.app"), *commands) == set()
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive")
+    groups = ("cdp.command_groups", "cdp.officer_commands")
+    assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
 
@@ -239,6 +240,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
+        "cdp.crossings",  # a customer whose data leaves over a transfer basis
         "cdp.consent.policy_rows",  # the next version of the policy
         "cdp.identity.segments",  # where mainland mobiles are from
         "cdp.identity.blocked",  # identifiers that identify nobody
@@ -255,8 +257,8 @@ def test_embedded_postgres_has_one_door() -> None:
 
 def test_consent_is_decided_at_one_gate() -> None:
     assert outside(callers("decide"), "privacy.policy") == {"cdp.admission"}
-    # A proposal to merge decides twice and opens nothing.
-    assert outside(callers("Decider"), "privacy.policy") == {"cdp.admission", "cdp.joining"}
+    # A proposal to merge decides twice, an officer's question again; both open nothing.
+    assert outside(callers("Decider"), "privacy.policy", "cdp.officer") == {"cdp.admission", "cdp.joining"}
     assert callers("Permit") == {"privacy.policy"}
 
 

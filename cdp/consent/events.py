@@ -30,6 +30,7 @@ def _category(value: str) -> str:
     return value
 
 
+YES: Final = (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
@@ -72,6 +73,8 @@ class _Consent(Event):
         return context.holding_id if self.number_only else None
 
     def apply(self, context: Context) -> list[Put]:
+        if self.says in YES and self.kind == "GUARDIAN" and self.actor != "GUARDIAN":
+            raise EventInvalid("actor", "GUARDIAN, where the kind is: nobody else agrees for them")
         row_id = context.row_id("consent", self.event_id)
         row = {
             "customer_id": context.customer_id,

@@ -28,6 +28,8 @@ KEPT: tuple[tuple[str, Table, type[Any]], ...] = (
 )
 """Field of `PolicyRows`, its table, its class."""
 VERSION = "SELECT coalesce(max(version), 0) FROM policy_version"
+REPLACED = "SELECT version, content FROM policy_version WHERE content IS NOT NULL ORDER BY version"
+KEEP = "UPDATE policy_version SET content = $2 WHERE version = $1"
 
 
 def starter_rows() -> PolicyRows:
@@ -54,6 +56,7 @@ async def _is_behind(store: Store, rows: PolicyRows) -> bool:
     """Whether the store lacks these rows. Raises RequestInvalid where they cannot follow those it has."""
     async with store.read() as connection:
         kept = await _read_rows(connection)
+        replaced = [_rows_of(version, content) for version, content in await connection.fetch(REPLACED)]
     changed = any(set(getattr(kept, name)) != set(getattr(rows, name)) for name, _, _ in KEPT)
     if not changed and kept.version == rows.version:
         return False
@@ -62,19 +65,22 @@ async def _is_behind(store: Store, rows: PolicyRows) -> bool:
     if rows.version <= kept.version:
         expected = f"expected version {kept.version + 1} or later, found {rows.version}"
         raise RequestInvalid("POLICY_NOT_NEWER", f"store {store.name}: {expected}")
-    texts = {(notice.id, notice.version): notice.sha256 for notice in kept.notices}
+    texts = {notice.id: notice.sha256 for old in (*replaced, kept) for notice in old.notices}
     for notice in rows.notices:
-        if texts.get((notice.id, notice.version), notice.sha256) != notice.sha256:
-            expected = f"expected the text that customers were shown as its version {notice.version}"
+        if texts.get(notice.id, notice.sha256) != notice.sha256:
+            expected = "expected the text that customers were shown under this id; a new text is a new notice"
             raise RequestInvalid("NOTICE_CHANGED", f"store {store.name}: notice {notice.id}: {expected}")
     return True
 
 
 async def write_policy(connection: Connection, rows: PolicyRows, at: datetime) -> None:
-    """Replace the policy of a store, within the caller's transaction. Raises PolicyInvalid before anything is
-    written.
+    """Replace the policy of a store, within the caller's transaction; the rows it had are kept with their version.
+
+    Raises PolicyInvalid before anything is written.
     """
     Policy.of(rows)
+    replaced = await _read_rows(connection)
+    await connection.execute(KEEP, replaced.version, _content(replaced))
     for name, table, kind in KEPT:
         await connection.execute(f'DELETE FROM "{table.name}"')  # noqa: S608 - our own table's name
         columns = [field.name for field in fields(kind)]
@@ -86,6 +92,37 @@ async def write_policy(connection: Connection, rows: PolicyRows, at: datetime) -
 async def read_policy(connection: Connection) -> Policy:
     """The policy of a store as its tables hold it now. Raises PolicyInvalid for rows that make no sense together."""
     return Policy.of(await _read_rows(connection))
+
+
+async def read_past_policy(connection: Connection, version: int) -> Policy | None:
+    """The policy as it was in an earlier version; None where that version is in force, or was never here."""
+    for kept, content in await connection.fetch(REPLACED):
+        if kept == version:
+            return Policy.of(_rows_of(version, content))
+    return None
+
+
+def _content(rows: PolicyRows) -> str:
+    """Every row of a version as JSON text, a row being the list of its fields."""
+    kept = {
+        name: [[_kept(getattr(row, field.name)) for field in fields(kind)] for row in getattr(rows, name)]
+        for name, _, kind in KEPT
+    }
+    return json.dumps(kept, ensure_ascii=False, default=datetime.isoformat)
+
+
+def _rows_of(version: int, content: str) -> PolicyRows:
+    kept = json.loads(content)
+    return PolicyRows(
+        version=version,
+        **{
+            name: tuple(
+                kind(**{f.name: _read(name, f.name, value) for f, value in zip(fields(kind), row, strict=True)})
+                for row in kept[name]
+            )
+            for name, _, kind in KEPT
+        },
+    )
 
 
 async def _read_rows(connection: Connection) -> PolicyRows:
@@ -122,10 +159,15 @@ READERS: dict[tuple[str, str], Callable[[Any], Any]] = {
 """How a kept value becomes what the row class holds, where it is not that already."""
 
 
+INSTANTS = ("superseded_at", "expires_at")
+
+
 def _kept(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, tuple) else value
 
 
 def _read(name: str, column: str, value: Any) -> Any:
+    if column in INSTANTS and isinstance(value, str):
+        return datetime.fromisoformat(value)
     reader = READERS.get((name, column))
     return value if reader is None or value is None else reader(value)

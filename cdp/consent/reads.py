@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, any_, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
 from cdp.statement import MERGED_SINCE, OTHERS
@@ -15,6 +15,9 @@ from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, O
 CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
 AGREED = [word.value for word in (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)]
 STATES = {state.value: state for state in CustomerState}
+HAPPENED_AT, EXPIRES_AT = map(ConsentFact._fields.index, ("happened_at", "expires_at"))
+ALONE = len(ConsentFact._fields)
+"""Where the rows of whoever was found by a number have the id of a yes about a number alone; NULL in all others."""
 OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
@@ -39,13 +42,32 @@ def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone 
         heard = or_(heard, alone.about)
         lasts = or_(bound.is_(None), alone.held.c.valid_to.is_(None))
         expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
-        columns[ConsentFact._fields.index("expires_at")] = expiry
+        columns[EXPIRES_AT] = expiry
+        columns.append(yes_alone())
     rows = select(func.row(*columns)).where(
         consent_event.c.customer_id == key,
         or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
         heard,
     )
     return rows if alone is None else rows.correlate(alone.held)
+
+
+def yes_alone() -> ColumnElement[Any]:
+    """The id of a word that is a yes about one number alone; NULL for any other."""
+    said = consent_event.c
+    return case((and_(said.holding_id.is_not(None), said.type.in_(AGREED)), said.consent_event_id))
+
+
+def heard_alone(*consents: Sequence[Sequence[Any]]) -> dict[UUID, bool]:
+    """The words among rows of consent that are a yes about one number alone, each with whether it still has its
+    holding.
+    """
+    return {
+        row[ALONE]: row[EXPIRES_AT] != row[HAPPENED_AT]
+        for rows in consents
+        for row in rows
+        if len(row) > ALONE and row[ALONE] is not None
+    }
 
 
 def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
@@ -121,7 +143,7 @@ class ConsentFacts(Collection[ConsentFact]):
         return any(fact == mine for mine in self)
 
     def __iter__(self) -> Iterator[ConsentFact]:
-        for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by in self._rows:
+        for said, form, purpose, at, known_at, category, channel, to, abroad, notice, end, by, *_ in self._rows:
             words = ConsentType(said), ConsentKind(form)
             yield ConsentFact(*words, purpose, at, known_at, category, channel, to, abroad, notice, end, Actor(by))
 

@@ -1,6 +1,6 @@
 """What a customer agreed to, and the rows of the policy that decides by it."""
 
-from sqlalchemy import Boolean, Column, Integer, LargeBinary, Uuid
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Uuid
 
 from cdp.tables import by_customer, instant, of_customer, reference, row_key, text, texts
 
@@ -72,6 +72,19 @@ policy_version = reference(
     "policy_version",
     Column("version", Integer, primary_key=True, autoincrement=False),
     instant("loaded_at", nullable=False),
+    text("content", nullable=True),
+)
+"""Every version that was ever loaded; `content` has the rows of one that was replaced, so that what was decided by it
+can be decided again.
+"""
+
+transfer_crossing = by_customer(
+    "transfer_crossing",
+    text("basis", primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    instant("first_at", nullable=False),
+    of_customer(),
+    Index(None, "basis", "year", info={"serves": "how many customers crossed over a basis in a year"}),
 )
 
 consent_event = by_customer(

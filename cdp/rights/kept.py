@@ -61,6 +61,7 @@ KEPT: Final[dict[str, Kept]] = {
     "link_proposal": Kept("Which links to other stores were proposed", IDENTITY, Goes.AT_ONCE, "proposed_at"),
     "link_index": _index("That you are known elsewhere"),
     "data_key": _index("The keys of your data"),
+    "transfer_crossing": Kept("In which years your data left over a border", SERVICE, Goes.STAYS, "first_at"),
     "outbox": Kept("Which events still have to be passed on", SERVICE, Goes.AT_ONCE, "recorded_at"),
     "usage_record": Kept("Each call, message and session", USAGE, since="at", given=True),
     "bucket": Kept("What is left of your allowances", USAGE, since="remaining_at"),

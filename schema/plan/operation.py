@@ -12,12 +12,11 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     get_named_type,
-    parse,
 )
 from graphql.execution.values import VariableValues
 from sqlalchemy import DateTime, bindparam
 
-from cdp.asked import masks_of
+from cdp.asked import masks_of, places_of
 from cdp.gate import Spot
 from cdp.identity.reads import same_holder
 from cdp.query import Root
@@ -30,6 +29,7 @@ from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
 from schema.plan.declared import child_type, declaration_of, node_type, record_of
+from schema.plan.hidden import COMPARED, HIDDEN, SAID, written
 from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
@@ -50,13 +50,9 @@ PAGE_CATEGORIES = {
 MOST_PER_PAGE = 100
 HELD = ("servingOperator", "accountability")
 """What of a number's facts only the stores know."""
-HIDDEN = {"~customer": "customer", "~other": "other"}
-"""The reads of a proposal that nobody asked for, by the field they are about: what is compared of the two records."""
-COMPARED = """{ customer {
-    id formattedName birthDate gender email address
-    identifications(first: 50) { documentType documentNumber }
-    holdings(first: 50) { number sim { iccid } }
-} }"""
+ABOUT_A_CUSTOMER = ("consentDecision", "consentTimeline", "withdrawalPreview", "accessLog")
+"""What officers ask about a customer."""
+OFFICERS = (*ABOUT_A_CUSTOMER, "recordsOfProcessing")
 
 
 @dataclass(slots=True)
@@ -111,6 +107,8 @@ class Operation:
     """Category -> bitmap of its places, for the audit trail."""
     governed: int = 0
     """The bitmap of all places that planning did not refuse."""
+    places: dict[str, str] = field(default_factory=dict)
+    """What entries in the audit trail say of it: which places are of which category."""
     forms: dict[Any, Form] = field(default_factory=dict)
     """What its entries in the audit trail share, by who asks."""
     statements: dict[tuple[Way, ...], Statement] = field(default_factory=dict)
@@ -127,10 +125,10 @@ class Operation:
         self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or kept
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
-        if any(root.name == "customers" for root in self.roots):
-            used |= set(PAGE_CATEGORIES.values())
+        found_by = set(PAGE_CATEGORIES.values()) if any(root.name == "customers" for root in self.roots) else set()
+        used |= found_by
         self.categories = tuple(sorted(used))
-        self.masks = masks_of(self.spots)
+        self.masks, self.places = masks_of(self.spots), places_of(self.spots, found_by)
         self.governed = sum(bits for category, bits in self.masks.items() if category is not None)
         return self
 
@@ -207,13 +205,15 @@ class _Builder:
             for of in self.selecting.schema.get_implementations(node).objects:
                 root.reads[of.name] = self.object(of, root, (root.key,))
         elif root.name == "proposeMerge":
-            [compared] = parse(COMPARED).definitions
-            assert isinstance(compared, OperationDefinitionNode)
-            nodes = [node for node in compared.selection_set.selections if isinstance(node, FieldNode)]
             for side, name in HIDDEN.items():
-                inner = OperationRoot(side, name, None, nodes)
+                inner = OperationRoot(side, name, None, written(COMPARED))
                 root.reads[side] = self.object(self.customer, inner, (root.key, name))
             self.payload(root, child_type(definition))
+        elif root.name in (*ABOUT_A_CUSTOMER, "consentReceipt"):
+            inner = OperationRoot(root.key, root.name, None, written(SAID))
+            root.reads["Customer"] = self.object(self.customer, inner, (root.key,))
+            if root.name != "consentReceipt":
+                root.picks = compile_picks(self.selecting, child_type(definition), sets)
         elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:

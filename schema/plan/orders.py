@@ -30,7 +30,8 @@ class Order:
     """Raises AuthError for those who may not give it."""
 
 
-CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt", "numberOnly")
+SCOPE = ("purpose", "category", "channel", "recipient", "destination")
+CONSENT = (*SCOPE, "kind", "actor", "notice", "expiresAt", "numberOnly")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),

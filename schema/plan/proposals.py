@@ -10,7 +10,8 @@ from cdp.identity.comparing import Said, compare
 from cdp.identity.reads import linked_customer
 from cdp.joining import prospect
 from privacy.facts import Request
-from schema.plan.operation import HIDDEN, OperationRoot
+from schema.plan.hidden import HIDDEN
+from schema.plan.operation import OperationRoot
 from schema.plan.picks import payload
 from schema.plan.targets import Reach
 

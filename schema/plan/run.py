@@ -1,5 +1,6 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,17 +9,19 @@ from graphql.execution.values import VariableValues
 
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
+from cdp.gate import Part
 from cdp.gateway import Outgoing
 from cdp.ingest import Outcome, Writer
 from cdp.linking import Linking
-from cdp.query import Query
+from cdp.query import Query, Wanted
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
 from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
-from schema.plan.operation import INTROSPECTION, QUEUE, Operation, OperationRoot
+from schema.plan.officers import Question
+from schema.plan.operation import INTROSPECTION, OFFICERS, QUEUE, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
@@ -65,14 +68,18 @@ class Run:
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
+        questions = {root.key for root in self.plan.roots if root.name in (*OFFICERS, "consentReceipt")}
         about = [root for root in self.plan.roots if root.name in NUMBER_ROOTS]
         numbers = {root.key: bind_number(root, arguments[root.key], self.reach) for root in about}
-        wanted = [want for reads in bound.values() for want in reads.values()]
+        wanted = [want for key, reads in bound.items() if key not in questions for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
         introspected = self._introspected() if self.plan.introspects else {}
         for root in self.plan.roots:
-            if root.name == "proposeMerge":
+            if root.key in questions:
+                question = Question(arguments[root.key], await self._heard(bound.get(root.key, {})), self.reach)
+                data[root.key] = await question.answer(root, self.document.schema)
+            elif root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
             elif root.name in ("mergeProposals", QUEUE):
@@ -92,6 +99,16 @@ class Run:
                 value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root)
                 data[root.key] = to_json(value)
         return data
+
+    async def _heard(self, reads: Mapping[str, Wanted]) -> list[Part]:
+        """The records a question is about of which may be read what was said; the others are withheld as a whole."""
+        heard: list[Part] = []
+        for want in reads.values():
+            before, categories = len(self.asked.parts), want.root.categories
+            await self.query.read([want], self.asked, self.reading)
+            self.reading.findings.gather(want.root.path)
+            heard += [part for part in self.asked.parts[before:] if categories and part.shows_all(categories)]
+        return heard
 
     def _at_hand(self, root: OperationRoot) -> Any:
         """The roots that need no store."""

@@ -1,6 +1,6 @@
 """From the arguments of a root to what is to be read: which stores, by which keys."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta, timezone
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -16,7 +16,8 @@ from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
 from privacy.keys import TokenSeal
-from schema.plan.operation import HIDDEN, PAGE_CATEGORIES, OperationRoot, ReadRoot
+from schema.plan.hidden import HIDDEN
+from schema.plan.operation import ABOUT_A_CUSTOMER, PAGE_CATEGORIES, OperationRoot, ReadRoot
 
 Arguments = Mapping[str, Any]
 STANDS_FOR: Final = ("USER", "REGISTERED_HOLDER")
@@ -60,10 +61,10 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
     if root.name == "proposeMerge":
         return _pair(root, arguments["input"], reach)
     read = root.reads["Customer"]
-    if root.name == "customers":
-        return {"Customer": _page(read, arguments["where"], reach)}
-    if root.name == "sameHolderSince":
-        return {"Customer": _holder(read, arguments, reach)}
+    if root.name in ABOUT_A_CUSTOMER:
+        return {"Customer": _by_subject(read, arguments["customer"], arguments.get("region"), reach)}
+    if root.name in _BY_ARGUMENTS:
+        return {"Customer": _BY_ARGUMENTS[root.name](read, arguments, reach)}
     given = [name for name in ("id", "number", "identifier") if arguments.get(name) is not None]
     if len(given) != 1:
         raise RequestInvalid("ARGUMENTS_INVALID", "customer: expected exactly one of id, number, identifier")
@@ -163,6 +164,14 @@ def _pair(root: OperationRoot, given: Arguments, reach: Reach) -> dict[str, Want
     }
 
 
+def _by_row(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
+    """The customer a consent is of."""
+    found = reach.global_id(arguments["id"])
+    if found is None or found.type_name != "Consent" or not reach.open_to(found.store):
+        return Wanted(read.root, KeyKind.CUSTOMER, {}, {})
+    return wanted_customer(read, found.store, found.customer_id)
+
+
 def only_stewards(caller: Caller) -> None:
     """Raises AuthError for all but those who look after the records."""
     if caller.partner or caller.role != Role.STEWARD:
@@ -192,10 +201,10 @@ def _word(value: Any) -> str:
     return str(getattr(value, "value", value))
 
 
-def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
+def _page(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
     if reach.caller.partner:
         raise AuthError("FORBIDDEN", "customers: not open to partners", 403)
-    number = read.root.number
+    number, where = read.root.number, arguments["where"]
     words = {name: where.get(name) for name in ("region", "kind", "status", "tier")}
     given = {name: getattr(value, "value", value) for name, value in words.items() if value is not None}
     parameters = {f"r{number}_{name}": value for name, value in given.items()}
@@ -206,3 +215,10 @@ def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:
         raise RequestInvalid("REGION_UNKNOWN", "where.region: no store keeps this region")
     keys: dict[str, dict[str, Any]] = {store: {}} if reach.open_to(store) else {}
     return Wanted(read.root, KeyKind.REGION, keys, parameters, filters, narrowed, unserved=not keys)
+
+
+_BY_ARGUMENTS: Final[Mapping[str, Callable[[ReadRoot, Arguments, Reach], Wanted]]] = {
+    "customers": _page,
+    "sameHolderSince": _holder,
+    "consentReceipt": _by_row,
+}

@@ -1,5 +1,7 @@
 """The command line: every command tells what it does, troubles are one line each, a token opens the door."""
 
+import csv
+import io
 import json
 import logging
 import os
@@ -7,6 +9,7 @@ import re
 import signal
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from socket import socket
@@ -22,10 +25,11 @@ from typer.main import get_command
 from cdp import __main__ as command_line
 from cdp import terminal
 from cdp.__main__ import cdp, main
-from cdp.app import writer_of
+from cdp.app import front_door, writer_of
 from cdp.audit import AuditTrail
 from cdp.audited import tail
 from cdp.auth import SELF, Caller, Verifier
+from cdp.exchange import GraphqlRequest
 from cdp.global_ids import GlobalId
 from cdp.global_ids import row_id as opaque_id
 from cdp.house import House, open_house
@@ -43,7 +47,7 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
-    *("numbers", "bench", "explain", "match", "identifiers", "witness"),
+    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -126,6 +130,9 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),
         ("privacy", "retention"),
+        ("officer", "export"),
+        ("receipt", "keys"),
+        ("receipt", "verify"),
     ]
 
 
@@ -657,3 +664,111 @@ def test_retention_counts_first_and_then_deletes(migrated: Settings, capsys: pyt
     for arguments in (("--dry-run",), ("--dry-run",), (), ("--store", "cn")):
         printed = output_of(capsys, "privacy", "retention", *arguments)
         assert bool(re.search(one_row, printed)) == (arguments != ("--store", "cn")), printed
+
+
+# --- what officers take away ------------------------------------------------------------------------------------------
+
+NUMBER = "+8613812345678"
+REGISTERED = {"type": "CustomerRegistered", "customerKey": "C-1", "name": "=1+1", "kind": "INDIVIDUAL"}
+SAID = (
+    REGISTERED,
+    {"type": "NumberActivated", "number": NUMBER, "simRef": "s"},
+    {"type": "ConsentGiven", "purpose": "marketing", "channel": "=cmd|calc", "notice": "cn.privacy.1"},
+    {"type": "ObjectionRaised", "kind": "DO_NOT_CONTACT"},
+)
+
+
+@pytest.fixture
+def said(migrated: Settings) -> Settings:
+    """A house with one customer, who said two things and was read once."""
+    head = {"region": "CN-GD", "subject": {"customerKey": "C-1"}}
+    events = [head | one | {"eventId": f"e{n}", "at": f"2025-01-0{n + 1}T08:00:00Z"} for n, one in enumerate(SAID)]
+    source = (
+        f'query @purpose(id: "service.care") {{ customer(number: "{NUMBER}") {{ formattedName consents {{ id }} }} }}'
+    )
+
+    async def live() -> None:
+        async with open_house(migrated) as house:
+            assert {one.status.value for one in await ingest(writer_of(house), events, "test")} == {"ACCEPTED"}
+            caller = Caller("app", purposes=frozenset({"service.care"}), stores=("cn",), actor="desk")
+            await front_door(house).answer(GraphqlRequest(source), caller)
+
+    run(live())
+    return migrated
+
+
+def export(capsys: pytest.CaptureFixture[str], what: str, *more: str, form: str = "csv") -> str:
+    return output_of(capsys, "officer", "export", "--what", what, "--actor", "DPO", "--format", form, *more)
+
+
+def test_officers_take_away_what_they_ask_for(said: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    about = ("--number", NUMBER)
+    timeline = list(csv.DictReader(io.StringIO(export(capsys, "timeline", *about))))
+    assert [(one["source"], one["type"], one["purpose"]) for one in timeline] == [
+        ("OBJECTION", "RAISED", "*"),
+        ("CONSENT", "GIVEN", "marketing"),
+    ]
+    assert timeline[1]["channel"] == "'=cmd|calc", "what looks like a formula is none"
+    lines = export(capsys, "timeline", *about, form="json").splitlines()
+    assert [json.loads(line)["source"] for line in lines] == ["OBJECTION", "CONSENT"]
+
+    since = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    access = list(csv.DictReader(io.StringIO(export(capsys, "access", *about, "--from", since))))
+    assert ("app", "identity.name", "ALLOW") in {(one["client"], one["category"], one["effect"]) for one in access}
+    assert [one["client"] for one in access].count("cdp-officer") == 2, "what was exported before was read, too"
+
+    processing = list(csv.DictReader(io.StringIO(export(capsys, "processing"))))
+    assert {one["jurisdiction"] for one in processing} == {"CN", "HK"}
+    rules = {one["rule"] for one in processing}
+    assert {"cn.service", "cn.legal", "hk.original"} <= rules
+    hong_kong = list(csv.DictReader(io.StringIO(export(capsys, "processing", "--region", "HK"))))
+    assert hong_kong == [one for one in processing if one["jurisdiction"] == "HK"]
+
+
+def test_an_export_that_cannot_be_is_refused_and_written_down(
+    said: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ("officer", "export", "--actor", "DPO", "--what")
+    assert exit_of(*command, "timeline") == 2
+    assert exit_of(*command, "access", "--number", NUMBER) == 2
+    assert exit_of(*command, "processing", "--number", NUMBER) == 2
+    capsys.readouterr()
+    unknown = error_lines(capsys, *command, "timeline", "--number", "+8613800000000", code=1)
+    assert unknown == ["NOT_FOUND: nobody is known by this number here, or it may not be read"]
+    wrong = error_lines(capsys, *command, "timeline", "--number", "12", code=1)
+    assert wrong[0].startswith("NUMBER_INVALID: ")
+    refused = [json.loads(line) for line in output_of(capsys, "audit", "tail", "--store", "cn").splitlines()]
+    assert [entry.get("refused") for entry in refused[-2:]] == [None, "NUMBER_INVALID"]
+
+
+def test_a_receipt_is_checked_without_a_store(
+    said: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = dict(line.split() for line in output_of(capsys, "receipt", "keys").splitlines())
+    assert sorted(keys) == ["cn", "hk"]
+
+    async def receipt() -> str:
+        async with open_house(said) as house:
+            caller = Caller("app", purposes=frozenset({"service.care"}), stores=("cn",), actor="desk")
+            front, purpose = front_door(house), '@purpose(id: "service.care")'
+            asked = f'query {purpose} {{ customer(number: "{NUMBER}") {{ consents {{ id }} }} }}'
+            found = json.loads((await front.answer(GraphqlRequest(asked), caller)).body)["data"]["customer"]
+            wanted = f'query {purpose} {{ consentReceipt(id: "{found["consents"][0]["id"]}") }}'
+            answer = await front.answer(GraphqlRequest(wanted), caller)
+            return str(json.loads(answer.body)["data"]["consentReceipt"])
+
+    file = tmp_path / "receipt.json"
+    file.write_text(run(receipt()), "utf-8")
+    monkeypatch.setenv("CDP_STORES", "nonsense")
+    told = json.loads(output_of(capsys, "receipt", "verify", str(file), "--key", keys["cn"]))
+    assert told["record"]["pii_processing"]["purposes"][0]["purpose"] == "marketing"
+    assert NUMBER not in file.read_text("utf-8")
+    broken = ["SIGNATURE_BROKEN: the signature does not fit the key and what is signed"]
+    assert error_lines(capsys, "receipt", "verify", str(file), "--key", keys["hk"], code=1) == broken
+    file.write_text(file.read_text("utf-8").replace('"marketing"', '"insight"'), "utf-8")
+    assert error_lines(capsys, "receipt", "verify", str(file), "--key", keys["cn"], code=1) == broken
+    file.write_text("[1", "utf-8")
+    assert error_lines(capsys, "receipt", "verify", str(file), "--key", keys["cn"], code=1) == [
+        "SIGNATURE_BROKEN: not a signed receipt"
+    ]
+    assert exit_of("receipt", "verify", str(file), "--key", "no key") == 2

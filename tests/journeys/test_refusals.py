@@ -42,6 +42,11 @@ REGION: Final = (
 AS_OF: Final = NAME.replace("String!", "String!, $at: DateTime").replace(
     "number: $number", "number: $number, asOf: $at"
 )
+WHY: Final = f"""
+query Why($number: String!) {PURPOSE} {{
+  consentDecision(customer: {{ number: $number }}, field: "Customer.email", purpose: "service.care") {{ effect }}
+}}"""
+RECEIPT: Final = f"query Receipt($id: ID!) {PURPOSE} {{ consentReceipt(id: $id) }}"
 INTROSPECTION: Final = "{ __schema { types { name } } }"
 
 STRANGER: Final = APP._replace(client="other-app", actor="desk 9")
@@ -63,7 +68,7 @@ async def world(database_server: Server, tmp_path_factory: pytest.TempPathFactor
         for n in range(3)
     ]
     async with open_world(database_server, tmp_path_factory.mktemp("refusals"), uses) as world:
-        await world.register(PROFILE, INGEST, LOG, INTROSPECTION, NODE, PAGE)
+        await world.register(PROFILE, INGEST, LOG, INTROSPECTION, NODE, PAGE, WHY, RECEIPT)
         yield world
 
 
@@ -232,6 +237,11 @@ CASES: Final[Mapping[str, Case]] = {
     "an order of a partner": Case(asked(LOG, PARTNER, number=MAINLAND_NUMBER), "FORBIDDEN", 403),
     "events of a partner": Case(asked(INGEST, PARTNER, events=EVENTS[:1]), "FORBIDDEN", 403),
     "a page for a partner": Case(asked(PAGE, PARTNER), "FORBIDDEN", 403),
+    "a privacy officer's question of another": Case(asked(WHY, number=MAINLAND_NUMBER), "FORBIDDEN", 403),
+    "a privacy officer's question of a partner": Case(
+        asked(WHY, PARTNER._replace(role="officer"), number=MAINLAND_NUMBER), "FORBIDDEN", 403
+    ),
+    "a receipt for a partner": Case(asked(RECEIPT, PARTNER, id="x"), "FORBIDDEN", 403),
     "events over five hundred": Case(asked(INGEST, events=EVENTS), "TOO_MANY_EVENTS"),
     "an event that is no object": Case(asked(INGEST, events=["x"]), "EVENT_INVALID"),
     "events of a store not open to the caller": Case(

@@ -49,7 +49,9 @@ PARTNER: Final = Caller(
 NOBODYS: Final = ("+8613712340000", "+85262340000")
 """Numbers that no customer holds."""
 
-BOOKKEEPING: Final = ("BEGIN", "COMMIT", "ROLLBACK", "INSERT INTO audit_")
+CROSSING: Final = ("SELECT EXISTS (SELECT FROM transfer_crossing", "INSERT INTO transfer_crossing")
+"""Once a year for each customer who crosses a border."""
+BOOKKEEPING: Final = ("BEGIN", "COMMIT", "ROLLBACK", "INSERT INTO audit_", *CROSSING)
 
 
 @dataclass

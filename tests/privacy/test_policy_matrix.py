@@ -14,7 +14,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.policy import ConsentFact, Facts, ObjectionFact, Policy, Request, Verdict, decide
+from privacy.policy import ConsentFact, Decider, Facts, ObjectionFact, Policy, Request, Verdict, decide
 from privacy.rows import Notice, TransferBasis
 from privacy.vocabulary import (
     CATEGORIES,
@@ -172,7 +172,8 @@ def replay(asked: Request, facts: Facts, category: str, need: Need, place: tuple
     for fact in in_order(asked, facts, category, need, destination):
         yes = fact.type in {"GIVEN", "RENEWED", "CONFIRMED"}
         if fact.kind == "GUARDIAN":
-            guarded = yes and not lapse(asked, fact)
+            if fact.actor == "GUARDIAN" or not yes:
+                guarded = yes and not lapse(asked, fact)
         elif fact.type in {"EXPIRED", "INVALIDATED"}:
             ended = "CONSENT_EXPIRED" if fact.type == "EXPIRED" else "CONSENT_REQUIRED"
         elif not yes:
@@ -381,3 +382,51 @@ def test_each_category_is_decided_for_itself(random: Random) -> None:
     alone = {key: decide(policy_of_the_matrix(), asked, facts, [key]).verdicts[key] for key in random.sample(ASKED, 3)}
     together = decided(asked, facts)
     assert alone == {key: together[key] for key in alone}
+
+
+# Explanations.
+
+
+@often
+@given(cases)
+def test_an_explanation_is_the_decision(random: Random) -> None:
+    """For one record and for several of one person: the same verdict, because of words that were said."""
+    asked, facts = a_case(random)
+    members = [facts, *(a_case(random)[1] for _ in range(random.choice((0, 0, 1, 2))))]
+    decider = Decider(POLICY, asked, ASKED)
+    verdicts = decider.together(members).verdicts
+    for category in ASKED:
+        why = decider.explain(members, category)
+        assert why.verdict == verdicts[category], category
+        assert set(why.consents) <= {fact for one in members for fact in one.consents}
+        assert (why.objection is None) == (why.verdict.code != "OBJECTION")
+        assert all(asked.knows(fact) for fact in why.consents)
+        assert why.objection is None or asked.knows(why.objection)
+
+
+@often
+@given(cases)
+def test_nothing_is_allowed_without_the_words_that_allowed_it(random: Random) -> None:
+    asked, facts = a_case(random)
+    decider = Decider(POLICY, asked, ASKED)
+    for category in ASKED:
+        why = decider.explain([facts], category)
+        for fact in why.consents if why.verdict.effect is Effect.ALLOW else ():
+            # What was said before may say the same: without it, too.
+            later = tuple(other for other in facts.consents if other.happened_at > fact.happened_at)
+            assert decider.explain([facts._replace(consents=later)], category).verdict.effect is not Effect.ALLOW
+
+
+@often
+@given(cases)
+def test_a_basis_that_is_used_up_never_widens_and_carries_nothing(random: Random) -> None:
+    asked, facts = a_case(random)
+    decider = Decider(POLICY, asked, ASKED)
+    decision = decider.decide(facts)
+    carried = decider.carriers(decision)
+    assert carried <= {"a", "b"}
+    assert not carried or asked.origin != asked.destination
+    spent = asked._replace(exhausted=carried)
+    after = Decider(POLICY, spent, ASKED)
+    assert_never_wider(dict(decision.verdicts), dict(after.decide(facts).verdicts))
+    assert after.carriers(after.decide(facts)) == frozenset()

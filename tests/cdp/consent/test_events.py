@@ -51,6 +51,18 @@ async def test_a_word_for_a_number_needs_the_number(writer: Writer) -> None:
     assert await rows(writer.stores["cn"], "consent_event") == []
 
 
+async def test_nobody_but_a_guardian_agrees_as_one(writer: Writer) -> None:
+    """Anybody may say no."""
+    await accept(writer, S["CustomerRegistered"])
+    said = {"purpose": "insight", "kind": "GUARDIAN"}
+    for actor in ("SELF", "AGENT"):
+        [outcome] = await ingest(writer, [event("ConsentGiven", 3, eventId=actor, actor=actor, **said)], "test")
+        assert (outcome.status, outcome.field) == (Status.REJECTED, "actor")
+    assert await rows(writer.stores["cn"], "consent_event") == []
+    await accept(writer, event("ConsentWithdrawn", 4, **said), event("ConsentGiven", 5, actor="GUARDIAN", **said))
+    assert len(await rows(writer.stores["cn"], "consent_event")) == 2
+
+
 async def test_objections_are_raised_and_lifted_by_rows(writer: Writer) -> None:
     await accept(writer, S["CustomerRegistered"], S["ObjectionRaised"], S["ObjectionLifted"])
     kept = await rows(writer.stores["cn"], "objection")

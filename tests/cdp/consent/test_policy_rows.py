@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cdp.consent.policy_rows import load_policy, read_policy, starter_rows, write_policy
+from cdp.consent.policy_rows import load_policy, read_past_policy, read_policy, starter_rows, write_policy
 from cdp.errors import RequestInvalid
 from cdp.stores import Connection, Store, Stores
 from privacy.errors import PolicyInvalid
@@ -100,10 +100,37 @@ async def test_rows_that_make_no_sense_are_not_written(ruled: Stores) -> None:
     assert await laws_of(ruled) == {"cn": (1, STARTER.rules[0].law), "hk": (1, STARTER.rules[0].law)}
 
 
-async def test_a_new_version_of_a_notice_has_a_new_text(ruled: Stores) -> None:
+async def test_a_notice_keeps_its_text_for_ever(ruled: Stores) -> None:
+    """Also under a new version, and after it was taken out of the policy."""
     newer = replace(NOTICE, version=2, sha256="0" * 64)
-    await load_policy(ruled.values(), replace(NEXT, notices=(newer,)), AT)
-    assert (await policy_of(ruled["cn"])).notices == {NOTICE.id: newer}
+    with pytest.raises(RequestInvalid, match=NOTICE.id):
+        await load_policy(ruled.values(), replace(NEXT, notices=(newer,)), AT)
+    await load_policy(ruled.values(), replace(NEXT, notices=()), AT)
+    with pytest.raises(RequestInvalid) as refused:
+        await load_policy(ruled.values(), replace(NEXT, version=3, notices=(newer,)), AT)
+    assert refused.value.code == "NOTICE_CHANGED"
+    assert (await policy_of(ruled["cn"])).notices == {}
+    again = replace(NOTICE, version=2, superseded_at=AT)
+    await load_policy(ruled.values(), replace(NEXT, version=4, notices=(again,)), AT)
+    assert (await policy_of(ruled["cn"])).notices == {NOTICE.id: again}
+
+
+async def test_every_version_that_was_replaced_is_kept(ruled: Stores) -> None:
+    until = replace(STARTER.transfer_bases[0], expires_at=AT, cap=7, used=3)
+    second = replace(NEXT, transfer_bases=(until,), notices=(replace(NOTICE, superseded_at=AT),))
+    await load_policy(ruled.values(), second, AT)
+    await load_policy(ruled.values(), replace(STARTER, version=3), AT)
+    async with ruled["cn"].read() as connection:
+        kept = {version: await read_past_policy(connection, version) for version in range(1, 5)}
+    for version, rows in ((1, STARTER), (2, second)):
+        found, written = kept[version], Policy.of(rows)
+        assert found is not None
+        for name in ("version", "purposes", "categories", "sensitivities", "rules", "notices"):
+            assert getattr(found, name) == getattr(written, name), name
+        assert set(found.bases) == set(written.bases)
+        assert set(found.transfer_bases) == set(written.transfer_bases)
+    assert kept[3] is None, "it is in force"
+    assert kept[4] is None
 
 
 class Interrupted:
