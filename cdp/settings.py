@@ -15,6 +15,9 @@ PREFIX = "CDP_"
 STORE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 NOT_JSON = "must be a JSON object"
+KMS = re.compile(
+    r"file:.*|vault:(https://[^/@?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/[\w.-]+|aws:[a-z0-9-]+/[\w/-]+", re.ASCII
+)
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -36,6 +39,15 @@ class Settings(BaseSettings):
         default="cdp", min_length=1, description="bound into every key and sealed cell; never change it"
     )
     legal_entity: str = Field(default="OPERATOR", min_length=1, description="the operator itself, as recipient of data")
+    kms: str = Field(
+        default="file:", description="root keys: file:FOLDER, vault:https://HOST/MOUNT or aws:REGION/ALIAS-PREFIX"
+    )
+    kms_secret: str | None = Field(
+        default=None, repr=False, description="the token of Vault, or ACCESS_KEY:SECRET or ACCESS_KEY:SECRET:SESSION"
+    )
+    suites: dict[str, Literal["AES-256-GCM", "SM4-GCM"]] = Field(
+        default={}, description="JSON: store -> how it writes its cells; unset: AES-256-GCM"
+    )
     token_issuer: str = Field(default="https://cdp.local", min_length=1, description="the `iss` a token must carry")
     token_audience: str = Field(default="cdp", min_length=1, description="the `aud` a token must carry")
     token_keys: str | None = Field(
@@ -60,6 +72,13 @@ class Settings(BaseSettings):
             raise ValueError("at least one store is needed")
         return stores
 
+    @field_validator("kms")
+    @classmethod
+    def _kms_is_one_of_ours(cls, kms: str) -> str:
+        if not KMS.fullmatch(kms):
+            raise ValueError("expected file:FOLDER, vault:https://HOST/MOUNT or aws:REGION/ALIAS-PREFIX")
+        return kms
+
     @field_validator("regions")
     @classmethod
     def _regions_are_codes(cls, regions: dict[str, str]) -> dict[str, str]:
@@ -80,6 +99,18 @@ class Settings(BaseSettings):
         for store in sorted(self.stores or {}):
             if store not in by_store:
                 raise ValueError(f"CDP_REGIONS: no region is kept in store {store}")
+        return self
+
+    @model_validator(mode="after")
+    def _kms_has_its_secret(self) -> Self:
+        system, parts = self.kms.partition(":")[0], (self.kms_secret or "").split(":")
+        if system == "vault" and not self.kms_secret:
+            raise ValueError(f"{PREFIX}KMS_SECRET: expected the token of Vault")
+        if system == "aws" and not (len(parts) in (2, 3) and all(parts)):
+            raise ValueError(f"{PREFIX}KMS_SECRET: expected ACCESS_KEY:SECRET or ACCESS_KEY:SECRET:SESSION")
+        for store in sorted(self.suites):
+            if store not in self.store_names:
+                raise ValueError(f"{PREFIX}SUITES: no store is called {store}")
         return self
 
     @model_validator(mode="after")
