@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench drill clean
 
 help:  ## what can be asked for
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,10 @@ check: .venv/installed  ## lint, formatting, types
 
 bench: .venv/installed  ## measure the floor, the peers and us in one run
 	$(BIN)/cdp bench $(ARGS)
+
+drill: .venv/installed  ## kill rotations of keys at 200 points, and time them on 300,000 cells
+	$(BIN)/python -m tests.drill kill 200
+	$(BIN)/python -m tests.drill rekey 50000
 
 clean:  ## remove what was installed (the data under .cdp stays)
 	rm -rf .venv

@@ -16,6 +16,7 @@ from cdp.consent.reads import facts_of, latest_known
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
+from cdp.key_store import keep_up
 from cdp.statement import BIRTH_DATE, CUSTOMER_ID, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
@@ -42,6 +43,11 @@ class OpenStore:
     places: Places
     gatherer: Gatherer
     policy: Policy | None = None
+
+    async def keep_up(self) -> None:
+        """Takes in the keys that were added to the store since it was opened."""
+        async with self.store.read() as connection:
+            await keep_up(connection, self.ring)
 
     async def policy_since(self, version: int) -> Policy:
         """The policy of the version a snapshot named, or a newer one; read anew when the store has moved on."""

@@ -1,5 +1,6 @@
 """Commands about the stores themselves, in groups: their keys, audit trails, registered documents, policy."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,8 +15,19 @@ from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import open_databases
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
+from cdp.rotation import rotate
 from cdp.serving import run
-from cdp.terminal import FILE, StoreNames, chosen_stores, json_line, output, settings_of_command, table, text_of
+from cdp.terminal import (
+    FILE,
+    StoreNames,
+    chosen_stores,
+    json_line,
+    output,
+    progress,
+    settings_of_command,
+    table,
+    text_of,
+)
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -39,6 +51,40 @@ def keys_status_command(store: StoreNames = None) -> None:
     settings = settings_of_command()
     rows = run(key_rows(settings, chosen_stores(settings, store)))
     output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
+
+
+@keys_group.command("rotate-root")
+def rotate_root_command(store: StoreNames = None) -> None:
+    """Add a version to each store's root key and wrap the keys of the store by it."""
+    _rotate("root", store)
+
+
+@keys_group.command("rotate-kek")
+def rotate_kek_command(store: StoreNames = None) -> None:
+    """Make each store a new key of keys, wrap all data keys by it, and delete the one before."""
+    _rotate("kek", store)
+
+
+@keys_group.command("rotate-dek")
+def rotate_dek_command(store: StoreNames = None) -> None:
+    """Make new data keys for everybody, seal all cells under them, and delete the keys before."""
+    _rotate("dek", store)
+
+
+@keys_group.command("rotate-index")
+def rotate_index_command(store: StoreNames = None) -> None:
+    """Make each store a new index root, and find everybody by tags under it."""
+    _rotate("index", store)
+
+
+def _rotate(kind: str, store: list[str] | None) -> None:
+    """Readers and writers go on meanwhile; a rotation that was stopped goes on where it was."""
+    settings, begun = settings_of_command(), time.monotonic()
+    with progress(output()) as bars:
+        reports = run(rotate(settings, chosen_stores(settings, store), kind, bars))
+    rows = [(name, said, number) for name, report in reports.items() for said, number in report.items()]
+    title = f"Rotated in {time.monotonic() - begun:.1f} s"
+    output().print(table(title, ("store", "what", "number"), rows))
 
 
 @audit_group.command("tail")

@@ -18,7 +18,7 @@ from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
 from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, live, load, read
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, read
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.interaction.events import EVENTS as INTERACTION
@@ -168,6 +168,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
     """One transaction: everything that follows from the records, or nothing."""
     async with batch.store.transaction() as connection:
         await connection.execute(BY_INDEX)
+        await hold(connection, batch, records)
         graph = await load(connection, batch, records)
         outcomes = [applied(batch, graph, record) for record in records]
         await _recognise(connection, batch, records, outcomes)

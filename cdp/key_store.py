@@ -23,9 +23,20 @@ from privacy.vocabulary import CustomerState, RetentionClass
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
 ERASED = (CustomerState.ERASING, CustomerState.ERASED)
 
-STORE_KEYS = "SELECT kind, epoch, wrapped FROM store_key ORDER BY kind, epoch"
+STORE_KEYS = """
+SELECT kind, epoch, wrapped, settled_at IS NOT NULL AS settled FROM store_key ORDER BY kind, epoch
+"""
 
-ADD_STORE_KEY = "INSERT INTO store_key (kind, epoch, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+ADD_STORE_KEY = """
+INSERT INTO store_key (kind, epoch, wrapped, settled_at) VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
+ON CONFLICT DO NOTHING
+"""
+
+# Held by whoever writes with the newest keys until the commit, and by a rotation, alone, when other keys become those:
+# what is written after that is written with them.
+WRITING = 7_105_001
+HOLD = f"SELECT pg_advisory_xact_lock_shared({WRITING})"
+HOLD_ALONE = f"SELECT pg_advisory_xact_lock({WRITING})"
 
 # The wrapped keys of some customers in some classes, every generation.
 DATA_KEYS = """
@@ -37,6 +48,10 @@ WHERE customer_id = ANY($1::uuid[]) AND retention = ANY($2::text[]) ORDER BY gen
 ERASED_OF = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
 LOCK_CUSTOMERS = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR SHARE"
 
+NEWEST_GENERATIONS = """
+SELECT customer_id, max(generation) FROM data_key WHERE customer_id = ANY($1::uuid[]) GROUP BY customer_id
+"""
+
 # Of two writers one makes the key; the other reads it again.
 ADD_DATA_KEYS = """
 INSERT INTO data_key (customer_id, retention, generation, epoch, wrapped)
@@ -47,7 +62,18 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bytea[]) 
 async def store_keys(connection: Connection) -> list[WrappedStoreKey]:
     """The store's own keys, every epoch."""
     rows = await connection.fetch(STORE_KEYS)
-    return [WrappedStoreKey(StoreKeyKind(row["kind"]), row["epoch"], row["wrapped"]) for row in rows]
+    return [WrappedStoreKey(StoreKeyKind(kind), *kept) for kind, *kept in rows]
+
+
+async def hold_keys(connection: Connection, ring: KeyRing) -> None:
+    """Takes in the newest keys, which stay the newest until the transaction ends. Who writes with keys begins so."""
+    await connection.execute(HOLD)
+    await keep_up(connection, ring)
+
+
+async def keep_up(connection: Connection, ring: KeyRing) -> None:
+    """Takes in the keys that were added to the store; raises KmsRefused or KeyUnavailable."""
+    await ring.keep_up(await store_keys(connection))
 
 
 async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> None:
@@ -69,7 +95,13 @@ async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> N
 
 async def _add(store: Store, keys: Iterable[WrappedStoreKey]) -> None:
     async with store.transaction() as connection:
-        await connection.executemany(ADD_STORE_KEY, [(key.kind.value, key.epoch, key.wrapped) for key in keys])
+        for key in keys:
+            await add_store_key(connection, key)
+
+
+async def add_store_key(connection: Connection, key: WrappedStoreKey) -> None:
+    """Keeps a key of the store, unless it has one of that kind and epoch. Inside a transaction."""
+    await connection.execute(ADD_STORE_KEY, key.kind.value, key.epoch, key.wrapped, key.settled)
 
 
 async def unlock(store: Store, kms: Kms, tenant: str) -> KeyRing:
@@ -80,7 +112,7 @@ async def unlock(store: Store, kms: Kms, tenant: str) -> KeyRing:
 
 
 async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyName]) -> dict[KeyName, DataKey]:
-    """The newest key of each customer and class; makes those that are missing. Inside a transaction.
+    """The newest key of each customer and class; makes those that are missing. After `hold_keys`.
 
     Raises KeyUnavailable, and makes none, when a key is missing for a customer who is being or has been erased.
     """
@@ -109,10 +141,10 @@ async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) ->
     await connection.execute(LOCK_CUSTOMERS, customers)
     if await connection.fetch(ERASED_OF, customers, [state.value for state in ERASED]):
         raise KeyUnavailable("an erased customer gets no new key")
-    rows = [
-        (key.customer_id, key.retention.value, key.generation, key.epoch, key.wrapped)
-        for _, key in (ring.new_data_key(*name) for name in sorted(names))
-    ]
+    # A class that is new to a customer is not behind the others: a rotation that is past the customer stays past.
+    newest = dict(await connection.fetch(NEWEST_GENERATIONS, customers))
+    made = (ring.new_data_key(*name, newest.get(name[0], 1))[1] for name in sorted(names))
+    rows = [(key.customer_id, *key.row) for key in made]
     await connection.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
 
 
@@ -124,5 +156,5 @@ async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell
     places: dict[SealedColumn, Place] = {}
     for cell in cells:
         column = cell.column
-        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column))
+        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column, ring.suite))
         cell.cell = seal(cell.value, keys[cell.customer_id, column.retention], place, cell.row_id, cell.customer_id)

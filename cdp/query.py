@@ -19,7 +19,8 @@ from cdp.auth import Caller
 from cdp.gate import Part, Spot
 from cdp.rendering import Writer
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import HEAD_ROW, LINKS, POLICY_VERSION, KeyKind, Way
+from cdp.statement import DATA_KEYS, HEAD_ROW, LINKS, POLICY_VERSION, KeyKind, Way
+from privacy.blind import Index
 from privacy.vocabulary import Effect, Withheld
 
 
@@ -51,49 +52,17 @@ class Wanted(NamedTuple):
     """The columns a page is narrowed by, besides its region."""
     unserved: bool = False
     """The store to be asked is not served here, or not open to the caller."""
+    found_by: Index | None = None
+    """The index by whose tags it is found: a row may have moved on to a later tag."""
 
 
-class Query:
-    """Reads for callers, over the stores this process serves."""
+class _Rows:
+    """The rows of what is wanted, one statement per store."""
 
     def __init__(self, stores: Mapping[str, OpenStore]) -> None:
-        self.stores = stores
+        self._stores = stores
 
-    async def read(self, wanted: Sequence[Wanted], asked: Asked, reading: Reading) -> dict[int, str]:
-        """The data of each root as JSON, by its number. Raises StoreUnavailable when a store that was asked does not
-        answer.
-        """
-        assert asked.plan is not None, "what is read has a plan"
-        for want in wanted:
-            reading.bindings |= want.parameters
-        homes = await self._fetch(wanted, asked.plan, reading)
-        away = self._linked(wanted, homes, asked, reading)
-        others = await self._fetch(away, asked.plan, reading) if away else {}
-        data: dict[int, str] = {}
-        for want in wanted:
-            number = want.root.number
-            if want.unserved:
-                reading.findings.withhold(want.root.path, Withheld.REGION_UNAVAILABLE)
-            data[number] = await self._answer(want, homes.get(number, []), others.get(number, []), asked, reading)
-        return data
-
-    async def write_down(self, asked: Asked, code: str | None = None) -> UUID:
-        """Make the operation durable in the audit trail of every store it touched; the id of its entries.
-
-        One that touched no store is written down in the first the caller may read. Raises AuditUnavailable.
-        """
-        entry_id = uuid7(asked.at)
-        touched = {part.store for part in asked.parts} | asked.stores
-        if not touched:
-            touched = {next((name for name in asked.caller.stores if name in self.stores), next(iter(self.stores)))}
-        writing = [write_down(asked, self.stores[name].book, code, entry_id) for name in sorted(touched)]
-        if len(writing) == 1:
-            await writing[0]
-        else:
-            await asyncio.gather(*writing)
-        return entry_id
-
-    async def _fetch(self, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> dict[int, list[tuple[str, Any]]]:
+    async def fetch(self, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> dict[int, list[tuple[str, Any]]]:
         """One statement per store; for each root its rows with the store they came from, in the order of the stores."""
         by_store: dict[str, list[Wanted]] = {}
         for want in wanted:
@@ -117,9 +86,77 @@ class Query:
         for want in wanted[1:]:
             keys = {**keys, **want.keys[store]}
         bound = reading.bindings
-        return await self.stores[store].gatherer.rows(
+        return await self._stores[store].gatherer.rows(
             statement, [keys[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
         )
+
+    async def seek_further(
+        self, wanted: Sequence[Wanted], homes: dict[int, list[tuple[str, Any]]], plan: Plan, reading: Reading
+    ) -> None:
+        """Asks for what was not found by its tag by the tags that came later, where the store has such."""
+        for want in wanted:
+            number = want.root.number
+            if want.found_by is None or len(homes.get(number, ())) == len(want.keys):
+                continue
+            for store in want.keys.keys() - {store for store, _ in homes.get(number, ())}:
+                if rows := await self._further(want, want.found_by, store, (plan, reading)):
+                    homes.setdefault(number, []).extend(rows)
+            if number in homes:
+                order = list(want.keys)
+                homes[number].sort(key=lambda row: order.index(row[0]))
+
+    async def _further(
+        self, want: Wanted, index: Index, store: str, how: tuple[Plan, Reading]
+    ) -> list[tuple[str, Any]] | None:
+        at, key, keys = self._stores[store], f"r{want.root.number}_key", want.keys[store]
+        await at.keep_up()
+        for tag in at.ring.later_tags(index, keys[key]):
+            found = await self.fetch([want._replace(keys={store: {**keys, key: tag}})], *how)
+            if found:
+                return found[want.root.number]
+        return None
+
+
+class Query:
+    """Reads for callers, over the stores this process serves."""
+
+    def __init__(self, stores: Mapping[str, OpenStore]) -> None:
+        self.stores, self._rows = stores, _Rows(stores)
+
+    async def read(self, wanted: Sequence[Wanted], asked: Asked, reading: Reading) -> dict[int, str]:
+        """The data of each root as JSON, by its number. Raises StoreUnavailable when a store that was asked does not
+        answer.
+        """
+        assert asked.plan is not None, "what is read has a plan"
+        for want in wanted:
+            reading.bindings |= want.parameters
+        homes = await self._rows.fetch(wanted, asked.plan, reading)
+        await self._rows.seek_further(wanted, homes, asked.plan, reading)
+        away = self._linked(wanted, homes, asked, reading)
+        others = await self._rows.fetch(away, asked.plan, reading) if away else {}
+        data: dict[int, str] = {}
+        for want in wanted:
+            number = want.root.number
+            if want.unserved:
+                reading.findings.withhold(want.root.path, Withheld.REGION_UNAVAILABLE)
+            data[number] = await self._answer(want, homes.get(number, []), others.get(number, []), asked, reading)
+        return data
+
+    async def write_down(self, asked: Asked, code: str | None = None) -> UUID:
+        """Make the operation durable in the audit trail of every store it touched; the id of its entries.
+
+        One that touched no store is written down in the first the caller may read. Raises AuditUnavailable.
+        """
+        entry_id = uuid7(asked.at)
+        touched = {part.store for part in asked.parts} | asked.stores
+        if not touched:
+            touched = {next((name for name in asked.caller.stores if name in self.stores), next(iter(self.stores)))}
+        writing = [write_down(asked, self.stores[name].book, code, entry_id) for name in sorted(touched)]
+        if len(writing) == 1:
+            await writing[0]
+        else:
+            await asyncio.gather(*writing)
+        return entry_id
 
     def _linked(
         self, wanted: Sequence[Wanted], homes: Mapping[int, Sequence[tuple[str, Any]]], asked: Asked, reading: Reading
@@ -165,18 +202,21 @@ class Query:
         return want.root.writer.object(want.root.shape, home.head, parts, reading)
 
     async def _admitted(self, store: str, row: Any, destination: str, asked: Asked) -> Part:
-        return (await self._admission(store, row, destination, asked)).part(row)
+        return (await self._admission(store, [row], destination, asked)).part(row)
 
     async def _admitted_page(self, rows: Sequence[tuple[str, Any]], asked: Asked) -> list[Part]:
         """The customers of a page: it is of one region, and so of one store."""
-        store, first = rows[0]
-        admission = await self._admission(store, first, self.stores[store].store.jurisdiction, asked)
-        return [admission.part(row) for _, row in rows]
+        store, listed = rows[0][0], [row for _, row in rows]
+        admission = await self._admission(store, listed, self.stores[store].store.jurisdiction, asked)
+        return [admission.part(row) for row in listed]
 
-    async def _admission(self, store: str, row: Any, destination: str, asked: Asked) -> Admission:
-        """What admits the rows of a statement, of which `row` is one."""
+    async def _admission(self, store: str, rows: Sequence[Any], destination: str, asked: Asked) -> Admission:
+        """What admits rows of one statement."""
         at = self.stores[store]
-        return Admission(at, await at.policy_since(row[HEAD_ROW][POLICY_VERSION]), destination, asked)
+        for row in rows:
+            if not at.ring.holds(row[DATA_KEYS]):
+                await at.keep_up()
+        return Admission(at, await at.policy_since(rows[0][HEAD_ROW][POLICY_VERSION]), destination, asked)
 
     async def _page(self, want: Wanted, rows: Sequence[tuple[str, Any]], asked: Asked, reading: Reading) -> str:
         shape = want.root.shape

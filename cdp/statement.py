@@ -36,7 +36,7 @@ class Way(NamedTuple):
 
 # A statement's columns: root number, key number, head tuple, arrays of tuples (consents, objections, data keys, links),
 # then the lists of the plan.
-HEAD_ROW, LINKS = 2, 6
+HEAD_ROW, DATA_KEYS, LINKS = 2, 5, 6
 
 # The head tuple begins with these; what the operation asked for follows.
 CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4

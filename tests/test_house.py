@@ -25,7 +25,7 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.command_groups"),
     ("cdp.app",),
     ("schema",),
-    ("cdp.ingest", "cdp.query", "cdp.worker"),
+    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.rotation"),
     ("cdp.admission",),
     ("cdp.insight",),
     DOMAINS,
@@ -178,10 +178,10 @@ def test_graphql_stays_in_the_schema() -> None:
     assert outside(users("strawberry", "graphql"), "schema") == set()
 
 
-def test_http_has_three_doors() -> None:
+def test_http_has_its_doors() -> None:
     assert users("starlette") == {"cdp.app", "cdp.console"}
     assert users("uvicorn") == {"cdp.serving"}
-    assert users("urllib.request") == {"cdp.jwks"}
+    assert users("urllib.request") == {"cdp.jwks", "cdp.remote_kms", "cdp.vault_kms", "cdp.aws_kms"}
     assert users("jwt") == {"cdp.auth"}
 
 
@@ -192,6 +192,7 @@ def test_cryptography_stays_in_the_cellar() -> None:
     assert users(f"{aead}.AESSIV") == {"privacy.keys", "privacy.kms"}
     assert users(aead) == {"privacy.seal", "privacy.keys", "privacy.kms"}
     assert users("cryptography.hazmat.primitives.ciphers") == users(aead)
+    assert outside(callers("seal_bytes") | callers("open_bytes"), "privacy.seal") == set()
 
 
 def test_the_cellar_is_pure() -> None:
@@ -226,11 +227,15 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.stores",
         "cdp.ingest",  # events, months made ready for them, dead letters
         "cdp.key_store",  # the keys of a store
+        "cdp.rotation",  # other keys of a store, step by step
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
         "cdp.app",  # the starter policy
         "cdp.consent.policy_rows",  # the next version of the policy
     }
+    # Who seals begins with the newest keys, and keeps them the newest.
+    assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
+    assert callers("hold_keys") == {"cdp.identity.batch", "cdp.dead_letters", "cdp.resealing"}
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries
     assert users("asyncpg.connect") == set()
 

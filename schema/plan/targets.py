@@ -73,10 +73,10 @@ def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
         return Wanted(read.root, KeyKind.NUMBER, {}, parameters, unserved=True)
     asked = reach.all_open if own is None else [own]
     keys = {
-        store: {f"{r}_key": reach.stores[store].ring.tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
+        store: {f"{r}_key": reach.stores[store].ring.sought_tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
         for store in asked
     }
-    return Wanted(read.root, KeyKind.NUMBER, keys, parameters)
+    return Wanted(read.root, KeyKind.NUMBER, keys, parameters, found_by=NUMBER_INDEX)
 
 
 def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
@@ -88,8 +88,10 @@ def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted
     asked = reach.all_open if own is None else [own]
     index = IDENTIFIER_INDEXES[kind]
     r = f"r{read.root.number}"
-    keys = {store: {f"{r}_key": reach.stores[store].ring.tag(index, value), f"{r}_kind": kind} for store in asked}
-    return Wanted(read.root, KeyKind.IDENTIFIER, keys, {})
+    keys = {
+        store: {f"{r}_key": reach.stores[store].ring.sought_tag(index, value), f"{r}_kind": kind} for store in asked
+    }
+    return Wanted(read.root, KeyKind.IDENTIFIER, keys, {}, found_by=index)
 
 
 def _by_id(root: OperationRoot, text: str, reach: Reach) -> dict[str, Wanted]:

@@ -1,0 +1,65 @@
+"""Keys are rotated by somebody else while this house answers: no read fails, none misses, none says less."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from rich.progress import Progress
+
+from cdp.rotation import KINDS, rotate
+from tests.journeys.world import HONG_KONG_NUMBER, MAINLAND_NUMBER, NOBODYS, PROFILE, World, event
+
+
+async def profiles(world: World) -> list[Any]:
+    """What the house says of two customers who are found and of one who is not."""
+    told = []
+    for number in (MAINLAND_NUMBER, HONG_KONG_NUMBER, NOBODYS[0]):
+        answer = await world.ask(PROFILE, number=number)
+        privacy = answer["extensions"]["privacy"]
+        told.append((answer["data"], privacy["withheld"], privacy["masked"]))
+    return told
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_read_fails_while_keys_are_rotated(world: World, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cdp.rotation.BATCH", 1)
+    monkeypatch.setattr("cdp.resealing.CUSTOMERS", 1)
+    before = await profiles(world)
+    assert before[0][0]["customer"]["formattedName"] is not None
+    for _ in range(2):
+        with Progress(disable=True) as bars:
+            rotated = asyncio.create_task(rotate(world.house.settings, ["cn", "hk"], kind, bars))
+            reads = 0
+            while not rotated.done() or reads == 0:
+                assert await profiles(world) == before
+                reads += 1
+            assert {*await rotated} == {"cn", "hk"}
+        assert await profiles(world) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_house_that_has_not_heard_of_a_rotation_reads_and_writes(world: World, kind: str) -> None:
+    before = await profiles(world)
+    customers = await world.rows("customer")
+    with Progress(disable=True) as bars:
+        await rotate(world.house.settings, ["cn", "hk"], kind, bars)
+    found = {"number": MAINLAND_NUMBER}
+    await world.tell(
+        event(
+            "InteractionLogged",
+            "CN-GD",
+            found,
+            "2026-11-01T08:00:00Z",
+            interactionRef="R-1",
+            channel="APP",
+            direction="INBOUND",
+            reason="a question",
+            note="after the rotation",
+        )
+    )
+    after = await profiles(world)
+    assert [one[0]["customer"] and one[0]["customer"]["formattedName"] for one in after] == [
+        one[0]["customer"] and one[0]["customer"]["formattedName"] for one in before
+    ]
+    assert await world.rows("customer") == customers
+    assert any(one["reason"] == "a question" for one in after[0][0]["customer"]["interactions"])
