@@ -50,7 +50,7 @@ def keys_status_command(store: StoreNames = None) -> None:
     """Show which keys each store has, and how many data keys of customers."""
     settings = settings_of_command()
     rows = run(key_rows(settings, chosen_stores(settings, store)))
-    output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
+    output().print(table("Keys", ("store", "kind", "epoch", "root version", "settled", "number"), rows))
 
 
 @keys_group.command("rotate-root")

@@ -18,11 +18,15 @@ COUNT_DATA_KEYS = "SELECT count(*) FROM data_key"
 
 
 async def key_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
-    """Store, kind, epoch and number of its keys; the data keys of customers are counted."""
+    """Store, kind, epoch, version of the root key and number of its keys; the data keys of customers are counted.
+
+    Two KEKs, or an index root that is not settled, are a rotation that runs or was stopped.
+    """
     rows: list[Row] = []
     for name, (keys, count) in (await _ask(settings, names, _keys)).items():
-        rows += [(name, key.kind.value, key.epoch, 1) for key in keys]
-        rows.append((name, "data keys", "", count))
+        for key in keys:
+            rows.append((name, key.kind.value, key.epoch, key.root_version, "yes" if key.settled else "no", 1))
+        rows.append((name, "data keys", "", "", "", count))
     return rows
 
 

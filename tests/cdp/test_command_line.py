@@ -221,6 +221,26 @@ def test_migrate_makes_the_keys_once(migrated: Settings, capsys: pytest.CaptureF
     assert output_of(capsys, "keys", "status", "--store", "hk").count("KEK") == 1
 
 
+def test_keys_are_rotated_and_the_stores_still_open(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("root", "kek", "index", "dek"):
+        told = output_of(capsys, "keys", f"rotate-{kind}", "--store", "cn")
+        assert f"cn: {kind}" in told
+        assert "Rotated in" in told
+        assert "hk" not in told
+    status = [line.split("│")[1:-1] for line in output_of(capsys, "keys", "status").splitlines() if "│ cn" in line]
+    rows = [tuple(cell.strip() for cell in cells) for cells in status]
+    assert [row[1:5] for row in rows] == [
+        ("AUDIT", "1", "2", "yes"),
+        ("CURSOR", "1", "2", "yes"),
+        ("INDEX", "1", "2", "yes"),
+        ("INDEX", "2", "2", "yes"),
+        ("KEK", "2", "2", "yes"),
+        ("LOG", "1", "2", "yes"),
+        ("data keys", "", "", ""),
+    ]
+    assert exit_of("migrate") == 0
+
+
 def test_an_unknown_store_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     lines = error_lines(capsys, "keys", "status", "--store", "us", code=2)
