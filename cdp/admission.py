@@ -2,7 +2,7 @@
 them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,8 +16,8 @@ from cdp.consent.reads import facts_of, latest_known
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.key_store import keep_up
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, STATE
+from cdp.key_store import keep_up, keys_of_customers
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, DATA_KEYS, HEAD_ROW, STATE
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -48,6 +48,11 @@ class OpenStore:
         """Takes in the keys that were added to the store since it was opened."""
         async with self.store.read() as connection:
             await keep_up(connection, self.ring)
+
+    async def with_keys(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, with the data keys of their customers, which are in another database."""
+        keys = await keys_of_customers(self.store, [row[HEAD_ROW][CUSTOMER_ID] for row in rows])
+        return [(*row[:DATA_KEYS], keys.get(row[HEAD_ROW][CUSTOMER_ID], ()), *row[DATA_KEYS + 1 :]) for row in rows]
 
     async def policy_since(self, version: int) -> Policy:
         """The policy of the version a snapshot named, or a newer one; read anew when the store has moved on."""

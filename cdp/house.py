@@ -77,7 +77,7 @@ async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
     Raises StoreUnavailable, KmsRefused.
     """
     async with store_urls(settings) as urls:
-        for name, url in urls.items():
+        for name, url in (*urls.items(), *settings.key_store.items()):
             try:
                 if reset:
                     await downgrade(url, "base")

@@ -1,6 +1,7 @@
 """Keys at rest: the wrapped keys of the store and of its customers, read and made for many customers at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from privacy.errors import KeyUnavailable
 from privacy.keys import (
     DataKey,
     KeyRing,
+    KeyRow,
     StoreKeyKind,
     WrappedDataKey,
     WrappedStoreKey,
@@ -44,6 +46,10 @@ SELECT customer_id, retention, generation, epoch, wrapped FROM data_key
 WHERE customer_id = ANY($1::uuid[]) AND retention = ANY($2::text[]) ORDER BY generation
 """
 
+KEYS_OF_CUSTOMERS = """
+SELECT customer_id, retention, generation, epoch, wrapped FROM data_key WHERE customer_id = ANY($1::uuid[])
+"""
+
 # Held until the transaction ends, so that an erasure waits for a key that is being made, or the key for the erasure.
 ERASED_OF = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
 LOCK_CUSTOMERS = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR SHARE"
@@ -73,7 +79,21 @@ async def hold_keys(connection: Connection, ring: KeyRing) -> None:
 
 async def keep_up(connection: Connection, ring: KeyRing) -> None:
     """Takes in the keys that were added to the store; raises KmsRefused or KeyUnavailable."""
-    await ring.keep_up(await store_keys(connection))
+    async with key_rows(connection, ring) as keys:
+        await ring.keep_up(await store_keys(keys))
+
+
+@asynccontextmanager
+async def key_rows(connection: Connection, ring: KeyRing) -> AsyncIterator[Connection]:
+    """Where a transaction of the store finds the rows of its keys: itself, or a transaction of their own database.
+
+    That one is committed first: a key without a cell does no harm.
+    """
+    if ring.kept_in is None:
+        yield connection
+    else:
+        async with ring.kept_in.transaction() as keys:
+            yield keys
 
 
 async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> None:
@@ -82,19 +102,19 @@ async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> N
     Raises KmsRefused when the KMS does not answer. Safe when two processes start at once: one of them makes each key.
     """
     for n, store in enumerate(stores):
-        async with store.read() as connection:
+        async with store.keys.read() as connection:
             has = {key.kind for key in await store_keys(connection)}
         missing = [kind for kind in StoreKeyKind if kind not in has and (n == 0 or kind is not StoreKeyKind.CURSOR)]
         if missing:
             await _add(store, await create_store_keys(kms, tenant, store.name, missing))
         if n > 0 and StoreKeyKind.CURSOR not in has:
-            async with stores[0].read() as connection:
+            async with stores[0].keys.read() as connection:
                 cursors = [key for key in await store_keys(connection) if key.kind is StoreKeyKind.CURSOR]
             await _add(store, [await share_cursor_key(kms, tenant, stores[0].name, key, store.name) for key in cursors])
 
 
 async def _add(store: Store, keys: Iterable[WrappedStoreKey]) -> None:
-    async with store.transaction() as connection:
+    async with store.keys.transaction() as connection:
         for key in keys:
             await add_store_key(connection, key)
 
@@ -106,9 +126,20 @@ async def add_store_key(connection: Connection, key: WrappedStoreKey) -> None:
 
 async def unlock(store: Store, kms: Kms, tenant: str) -> KeyRing:
     """The key ring of a store; raises KmsRefused or KeyUnavailable when its keys do not unwrap."""
-    async with store.read() as connection:
+    async with store.keys.read() as connection:
         wrapped = await store_keys(connection)
-    return await KeyRing.unlock(kms, tenant, store.name, wrapped)
+    ring = await KeyRing.unlock(kms, tenant, store.name, wrapped)
+    ring.kept_in = store.apart
+    return ring
+
+
+async def keys_of_customers(store: Store, customers: Sequence[UUID]) -> dict[UUID, list[KeyRow]]:
+    """The wrapped data keys of some customers, all classes and generations, from where the store's keys are."""
+    found: dict[UUID, list[KeyRow]] = {}
+    async with store.keys.read() as connection:
+        for customer_id, *row in await connection.fetch(KEYS_OF_CUSTOMERS, customers):
+            found.setdefault(customer_id, []).append(tuple(row))
+    return found
 
 
 async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyName]) -> dict[KeyName, DataKey]:
@@ -129,7 +160,9 @@ async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> d
     customers = list({customer_id for customer_id, _ in names})
     classes = list({retention.value for _, retention in names})
     newest: dict[KeyName, WrappedDataKey] = {}
-    for customer_id, retention, generation, epoch, wrapped in await connection.fetch(DATA_KEYS, customers, classes):
+    async with key_rows(connection, ring) as keys:
+        rows = await keys.fetch(DATA_KEYS, customers, classes)
+    for customer_id, retention, generation, epoch, wrapped in rows:
         name = (customer_id, RetentionClass(retention))
         if name in names:
             newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
@@ -142,10 +175,11 @@ async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) ->
     if await connection.fetch(ERASED_OF, customers, [state.value for state in ERASED]):
         raise KeyUnavailable("an erased customer gets no new key")
     # A class that is new to a customer is not behind the others: a rotation that is past the customer stays past.
-    newest = dict(await connection.fetch(NEWEST_GENERATIONS, customers))
-    made = (ring.new_data_key(*name, newest.get(name[0], 1))[1] for name in sorted(names))
-    rows = [(key.customer_id, *key.row) for key in made]
-    await connection.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+    async with key_rows(connection, ring) as keys:
+        newest = dict(await keys.fetch(NEWEST_GENERATIONS, customers))
+        made = (ring.new_data_key(*name, newest.get(name[0], 1))[1] for name in sorted(names))
+        rows = [(key.customer_id, *key.row) for key in made]
+        await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
 
 
 async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:

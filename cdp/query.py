@@ -86,9 +86,11 @@ class _Rows:
         for want in wanted[1:]:
             keys = {**keys, **want.keys[store]}
         bound = reading.bindings
-        return await self._stores[store].gatherer.rows(
+        at = self._stores[store]
+        rows = await at.gatherer.rows(
             statement, [keys[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
         )
+        return rows if at.store.apart is None else await at.with_keys(rows)
 
     async def seek_further(
         self, wanted: Sequence[Wanted], homes: dict[int, list[tuple[str, Any]]], plan: Plan, reading: Reading

@@ -23,7 +23,7 @@ async def key_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
     Two KEKs, or an index root that is not settled, are a rotation that runs or was stopped.
     """
     rows: list[Row] = []
-    for name, (keys, count) in (await _ask(settings, names, _keys)).items():
+    for name, (keys, count) in (await _ask(settings, names, _keys, keys=True)).items():
         for key in keys:
             rows.append((name, key.kind.value, key.epoch, key.root_version, "yes" if key.settled else "no", 1))
         rows.append((name, "data keys", "", "", "", count))
@@ -57,11 +57,15 @@ async def _keys(connection: Connection) -> tuple[list[WrappedStoreKey], int]:
 
 
 async def _ask(
-    settings: Settings, names: Iterable[str], question: Callable[[Connection], Awaitable[Answer]]
+    settings: Settings,
+    names: Iterable[str],
+    question: Callable[[Connection], Awaitable[Answer]],
+    *,
+    keys: bool = False,
 ) -> dict[str, Answer]:
     answers = {}
     async with open_databases(settings) as stores:
         for name in names:
-            async with stores[name].read() as connection:
+            async with (stores[name].keys if keys else stores[name]).read() as connection:
                 answers[name] = await question(connection)
     return answers

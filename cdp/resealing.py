@@ -13,7 +13,8 @@ from sqlalchemy import Column, Table, Uuid
 from sqlalchemy.dialects import postgresql
 
 from cdp.context import STORE_ITSELF
-from cdp.key_store import ADD_DATA_KEYS, LOCK_CUSTOMERS, hold_keys
+from cdp.errors import RequestInvalid
+from cdp.key_store import ADD_DATA_KEYS, KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, key_rows
 from cdp.stores import Connection
 from cdp.tables import metadata
 from privacy.errors import KeyUnavailable, SealBroken
@@ -43,8 +44,15 @@ WHERE ($2::uuid IS NULL OR customer_id > $2) AND generation < $1 AND EXISTS (
     WHERE (new.customer_id, new.retention, new.generation) = (old.customer_id, old.retention, $1)
 ) ORDER BY customer_id LIMIT $3
 """
-KEYS: Final = """
-SELECT customer_id, retention, generation, epoch, wrapped FROM data_key WHERE customer_id = ANY($1::uuid[])
+DROP_OLD: Final = """
+DELETE FROM data_key AS old WHERE customer_id = ANY($2::uuid[]) AND generation < $1 AND EXISTS (
+    SELECT FROM data_key AS new
+    WHERE (new.customer_id, new.retention, new.generation) = (old.customer_id, old.retention, $1)
+)
+"""
+UNKNOWN_TABLES: Final = """
+SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+  AND NOT relispartition AND relname <> ALL($1::text[]) ORDER BY relname LIMIT 1
 """
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
 
@@ -73,50 +81,77 @@ class Keys:
         return before, self.of(customer_id, retention, self.target)
 
 
+@dataclass(frozen=True, slots=True)
+class Resealing:
+    """A store whose cells are sealed anew: its keys, the generation to be reached, all tables with sealed columns."""
+
+    ring: KeyRing
+    target: int
+    tables: Sequence["SealedTable"]
+
+
+async def sealed_tables(connection: Connection) -> list["SealedTable"]:
+    """All tables with sealed columns.
+
+    Raises RequestInvalid TABLES_UNKNOWN where the database has tables this process has not heard of: whatever cells are
+    in those would lose their keys.
+    """
+    if unknown := await connection.fetchval(UNKNOWN_TABLES, [*metadata.tables, "alembic_version"]):
+        raise RequestInvalid("TABLES_UNKNOWN", f"table {unknown} is of another version: keys are rotated by that one")
+    return [SealedTable(table) for table in metadata.tables.values() if any("sealed" in c.info for c in table.c)]
+
+
 async def target_of(connection: Connection) -> int:
     """The generation that a rotation is to reach."""
     return await connection.fetchval(TARGET) or 1
 
 
-async def make_generation(
-    connection: Connection, ring: KeyRing, target: int, after: tuple[UUID, str]
-) -> list[tuple[UUID, str]]:
+async def make_generation(connection: Connection, anew: Resealing, after: tuple[UUID, str]) -> list[tuple[UUID, str]]:
     """Keys of the new generation for the next customers and classes after one of them; returns who they were.
 
     Whoever is being erased is waited for, and a key that is gone by then gets no successor. Inside a transaction.
     """
-    await hold_keys(connection, ring)
-    wanted = [tuple(row) for row in await connection.fetch(BEHIND, target, *after, ROWS)]
-    customers = sorted({customer_id for customer_id, _ in wanted})
-    await connection.execute(LOCK_CUSTOMERS, customers)
-    still = {tuple(row) for row in await connection.fetch(STILL_BEHIND, target, customers)}
-    made = [ring.new_data_key(name, RetentionClass(kept), target)[1] for name, kept in wanted if (name, kept) in still]
-    if made:
-        rows = [(key.customer_id, *key.row) for key in made]
-        await connection.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+    async with key_rows(connection, anew.ring) as keys:
+        wanted = [tuple(row) for row in await keys.fetch(BEHIND, anew.target, *after, ROWS)]
+        customers = sorted({customer_id for customer_id, _ in wanted})
+        await connection.execute(LOCK_CUSTOMERS, customers)
+        still = {tuple(row) for row in await keys.fetch(STILL_BEHIND, anew.target, customers)} & {*wanted}
+        made = [anew.ring.new_data_key(owner, RetentionClass(kept), anew.target)[1] for owner, kept in sorted(still)]
+        if made:
+            rows = [(key.customer_id, *key.row) for key in made]
+            await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
     return wanted
 
 
-async def reseal_customers(
-    connection: Connection, ring: KeyRing, target: int, after: UUID | None
-) -> tuple[list[UUID], int, int]:
-    """Seals the cells of the next customers after one of them under the new generation, and deletes what no cell needs.
+async def customers_to_do(connection: Connection, target: int, after: UUID | None) -> list[UUID]:
+    """The next customers after one of them who have keys of the new generation and older ones."""
+    return [row[0] for row in await connection.fetch(TO_DO, target, after, CUSTOMERS)]
 
-    Returns the customers, how many cells were sealed and how many did not open. Inside a transaction.
-    """
+
+async def reseal_customers(connection: Connection, anew: Resealing, customers: Sequence[UUID]) -> tuple[int, int]:
+    """Seals the cells of customers under the new generation: how many, and how many did not open. In a transaction."""
     await connection.execute(BY_INDEX)
-    customers = [row[0] for row in await connection.fetch(TO_DO, target, after, CUSTOMERS)]
-    if not customers:
-        return [], 0, 0
-    rows = [WrappedDataKey(c, RetentionClass(r), *kept) for c, r, *kept in await connection.fetch(KEYS, customers)]
-    keys = Keys(ring, target, {(key.customer_id, key.retention.value, key.generation): key for key in rows})
+    async with key_rows(connection, anew.ring) as kept_in:
+        found = await kept_in.fetch(KEYS_OF_CUSTOMERS, customers)
+    rows = [WrappedDataKey(c, RetentionClass(r), *kept) for c, r, *kept in found]
+    keys = Keys(anew.ring, anew.target, {(key.customer_id, key.retention.value, key.generation): key for key in rows})
     sealed = broken = 0
-    for cells in SEALED:
+    for cells in anew.tables:
         if cells.by_customer or STORE_ITSELF in customers:
             done, lost = await _reseal_table(connection, keys, cells, customers)
             sealed, broken = sealed + done, broken + lost
-    await connection.execute(DROP_OLD, target, _generation(target), customers)
-    return customers, sealed, broken
+    return sealed, broken
+
+
+async def drop_keys(connection: Connection, anew: Resealing, customers: Sequence[UUID]) -> None:
+    """Deletes the older keys of customers who have no cell under them. In a transaction after that of the cells."""
+    await connection.execute(BY_INDEX)
+    needed: set[UUID] = set()
+    for cells in anew.tables:
+        given = (customers,) if cells.by_customer else ()
+        needed |= {row[0] for row in await connection.fetch(cells.owners, _generation(anew.target), *given)}
+    async with key_rows(connection, anew.ring) as keys:
+        await keys.execute(DROP_OLD, anew.target, [one for one in customers if one not in needed])
 
 
 async def _reseal_table(
@@ -155,6 +190,7 @@ class SealedTable:
         wanted = ", ".join([owner, f"t.{self.row_id}", *(f"t.{n}" for n in (*self.key, *self._names()))])
         limit = "$3" if self.by_customer else "$2"
         self.select = f"SELECT {wanted} FROM {self.name} AS t WHERE {mine} ({self.stale.format('$1')}) LIMIT {limit}"  # noqa: S608 -- declared names
+        self.owners = f"SELECT DISTINCT {owner} FROM {self.name} AS t WHERE {mine} ({self.stale.format('$1')})"  # noqa: S608 -- declared names
         self.updates = {column.name: self._update(table, column) for column in self.columns}
 
     def _names(self) -> Iterator[str]:
@@ -188,17 +224,3 @@ class SealedTable:
                 else:
                     new.setdefault(column.name, []).append((*key, cell, made))
         return new, broken
-
-    def unused(self) -> str:
-        """The condition under which no cell of this table needs the keys of a customer that are older than $2."""
-        mine = "t.customer_id = old.customer_id" if self.by_customer else f"old.customer_id = '{STORE_ITSELF}'"
-        return f"NOT EXISTS (SELECT FROM {self.name} AS t WHERE {mine} AND ({self.stale.format('$2')}))"
-
-
-SEALED: Final = [SealedTable(table) for table in metadata.tables.values() if any("sealed" in c.info for c in table.c)]
-DROP_OLD: Final = f"""
-DELETE FROM data_key AS old WHERE customer_id = ANY($3::uuid[]) AND generation < $1 AND EXISTS (
-    SELECT FROM data_key AS new
-    WHERE (new.customer_id, new.retention, new.generation) = (old.customer_id, old.retention, $1)
-) AND {" AND ".join(cells.unused() for cells in SEALED)}
-"""  # noqa: S608 -- declared names

@@ -5,6 +5,7 @@ was. Readers and writers of other processes take in new keys by themselves (`hol
 rotation runs in a store at a time.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,8 +19,17 @@ from cdp.errors import RequestInvalid
 from cdp.house import open_databases, unlock_store
 from cdp.identity.retagging import TAGGED, count_old_tags, move_tags, newer_tags, old_tags
 from cdp.identity.tables import identifier_index, known_number
-from cdp.key_store import HOLD_ALONE, add_store_key, keep_up, store_keys
-from cdp.resealing import make_generation, reseal_customers, target_of
+from cdp.ingest import EVENTS
+from cdp.key_store import HOLD_ALONE, add_store_key, keep_up, key_rows, store_keys
+from cdp.resealing import (
+    Resealing,
+    customers_to_do,
+    drop_keys,
+    make_generation,
+    reseal_customers,
+    sealed_tables,
+    target_of,
+)
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Connection, Store
@@ -28,6 +38,8 @@ from privacy.kms import Kms
 from privacy.store_keys import WrappedStoreKey, new_store_key, rewrap
 from privacy.vocabulary import RetentionClass
 
+DOMAINS: Final = EVENTS
+"""With the events of all domains come their tables: a sealed column that was not imported would be forgotten."""
 BATCH: Final = 2_000
 RETRIES: Final = 10
 ROTATING: Final = "SELECT pg_try_advisory_xact_lock(7_105_002)"
@@ -73,23 +85,26 @@ class Rotation:
     def advance(self, count: int) -> None:
         self.bars.update(self.task, advance=count)
 
-    async def step(self, work: Callable[..., Awaitable[Any]], *given: object) -> Any:
-        """One transaction, again where another writer was in its way: `work` gets its connection first."""
+    async def step(self, work: Callable[..., Awaitable[Any]], *given: object, at: Store | None = None) -> Any:
+        """One transaction, again where another writer was in its way: `work` gets its connection first.
+
+        `at` is the store of the keys where the work needs no data.
+        """
         for _ in range(RETRIES):
             try:
-                async with self.store.transaction() as connection:
+                async with (at or self.store).transaction() as connection:
                     return await work(connection, *given)
             except LOST_A_RACE:
                 continue
         raise RequestInvalid("ROTATION_HINDERED", "too many writers at the same rows: run the command again", 503)
 
-    async def value(self, statement: str, *given: object) -> Any:
-        """The one value of a statement, which is a step; None where it has none."""
-        return await self.step(_value, statement, *given)
+    async def key_value(self, statement: str, *given: object) -> Any:
+        """The one value of a statement about keys, which is a step; None where it has none."""
+        return await self.step(_value, statement, *given, at=self.store.keys)
 
     async def keys(self, kind: StoreKeyKind) -> list[WrappedStoreKey]:
         """The store's keys of a kind, oldest first."""
-        async with self.store.read() as connection:
+        async with self.store.keys.read() as connection:
             return [key for key in await store_keys(connection) if key.kind is kind]
 
     async def begin_epoch(self, kind: StoreKeyKind, epoch: int, *, settled: bool) -> None:
@@ -98,7 +113,8 @@ class Rotation:
 
         async def add(connection: Connection) -> None:
             await connection.execute(HOLD_ALONE)
-            await add_store_key(connection, WrappedStoreKey(kind, epoch, made.wrapped, settled))
+            async with key_rows(connection, self.ring) as keys:
+                await add_store_key(keys, WrappedStoreKey(kind, epoch, made.wrapped, settled))
 
         await self.step(add)
         await self.step(keep_up, self.ring)
@@ -115,7 +131,7 @@ async def rotate_root(rotation: Rotation) -> Report:
     """
     kms, tenant, name = rotation.kms, rotation.ring.tenant, rotation.store.name
     root = root_key_id(tenant, name)
-    async with rotation.store.read() as connection:
+    async with rotation.store.keys.read() as connection:
         keys = await store_keys(connection)
     current = await kms.current_version(root)
     if all(key.root_version == current for key in keys):
@@ -124,7 +140,7 @@ async def rotate_root(rotation: Rotation) -> Report:
     for key in keys:
         if key.root_version < current:
             row = (key.kind.value, key.epoch, (await rewrap(kms, tenant, name, key)).wrapped, key.wrapped)
-            await rotation.value(REWRAP_STORE_KEY, *row)
+            await rotation.key_value(REWRAP_STORE_KEY, *row)
         rotation.advance(1)
     return {"root version": current, "store keys": len(keys)}
 
@@ -136,16 +152,16 @@ async def rotate_kek(rotation: Rotation) -> Report:
     if len(keks) == 1:
         epoch += 1
         await rotation.begin_epoch(StoreKeyKind.KEK, epoch, settled=True)
-    rotation.expect(await rotation.value(COUNT_OLD_KEYS, epoch))
+    rotation.expect(await rotation.key_value(COUNT_OLD_KEYS, epoch))
     after, done = (NOBODY, "", 0), 0
     while True:
-        found = await rotation.step(_rewrap, rotation.ring, epoch, after)
+        found = await rotation.step(_rewrap, rotation.ring, epoch, after, at=rotation.store.keys)
         if not found:
             break
         last = found[-1]
         after, done = (last.customer_id, last.retention.value, last.generation), done + len(found)
         rotation.advance(len(found))
-    await rotation.value(DROP_OLD_KEKS, epoch)
+    await rotation.key_value(DROP_OLD_KEKS, epoch)
     if len(await rotation.keys(StoreKeyKind.KEK)) > 1:
         raise RequestInvalid("ROTATION_HINDERED", "data keys under an earlier KEK are left: run the command again", 503)
     return {"epoch": epoch, "data keys": done}
@@ -168,32 +184,42 @@ async def rotate_dek(rotation: Rotation) -> Report:
 
     Raises RequestInvalid CELLS_BROKEN when all is done but cells that do not open: their keys stay.
     """
-    target = await rotation.step(target_of)
+    target = await rotation.step(target_of, at=rotation.store.keys)
+    anew = Resealing(rotation.ring, target, await rotation.step(sealed_tables))
     # A class that somebody began to use during the first pass gets its new key in the second.
     for _ in range(2):
-        await _make_generations(rotation, target)
-    rotation.expect(await rotation.value(COUNT_CUSTOMERS, target))
-    after: UUID | None = None
+        await _make_generations(rotation, anew)
+    rotation.expect(await rotation.key_value(COUNT_CUSTOMERS, target))
     sealed = broken = 0
-    while True:
-        customers, done, lost = await rotation.step(reseal_customers, rotation.ring, target, after)
-        if not customers:
-            break
-        after, sealed, broken = customers[-1], sealed + done, broken + lost
+    async for customers in _to_do(rotation, target):
+        done, lost = await rotation.step(reseal_customers, anew, customers)
+        sealed, broken = sealed + done, broken + lost
         rotation.advance(len(customers))
+    if rotation.store.apart is not None:
+        # Whoever has read cells that were sealed by older keys, and not those keys yet, has read them by then.
+        await asyncio.sleep(rotation.store.wait_seconds + 2 * rotation.store.statement_seconds)
+    async for customers in _to_do(rotation, target):
+        await rotation.step(drop_keys, anew, customers)
     if broken:
         raise RequestInvalid("CELLS_BROKEN", f"{broken} cells do not open: they stay as they are, and so do their keys")
     return {"generation": target, "cells": sealed}
 
 
-async def _make_generations(rotation: Rotation, target: int) -> None:
-    rotation.expect(await rotation.value(COUNT_PAIRS))
+async def _to_do(rotation: Rotation, target: int) -> AsyncIterator[list[UUID]]:
+    after: UUID | None = None
+    while customers := await rotation.step(customers_to_do, target, after, at=rotation.store.keys):
+        yield customers
+        after = customers[-1]
+
+
+async def _make_generations(rotation: Rotation, anew: Resealing) -> None:
+    rotation.expect(await rotation.key_value(COUNT_PAIRS))
     pair = (NOBODY, "")
-    while made := await rotation.step(make_generation, rotation.ring, target, pair):
+    while made := await rotation.step(make_generation, anew, pair):
         pair = made[-1]
         rotation.advance(len(made))
     # Whoever began to write with an older key has committed when this is held: cells of older keys only get fewer.
-    await rotation.value(HOLD_ALONE)
+    await rotation.step(_value, HOLD_ALONE)
 
 
 async def rotate_index(rotation: Rotation) -> Report:
@@ -220,7 +246,7 @@ async def rotate_index(rotation: Rotation) -> Report:
             rotation.advance(len(before))
     if await rotation.step(count_old_tags, epoch, TAGGED):
         raise RequestInvalid("ROTATION_HINDERED", "tags of an earlier root are left: run the command again", 503)
-    await rotation.value(SETTLE, epoch)
+    await rotation.key_value(SETTLE, epoch)
     return {"epoch": epoch, "tags": moved}
 
 

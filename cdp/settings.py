@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     stores: dict[str, str] | None = Field(
         default=None, repr=False, description="JSON: store -> PostgreSQL URL; unset: the embedded PostgreSQL"
     )
+    key_store: dict[str, str] = Field(
+        default={}, repr=False, description="JSON: store -> PostgreSQL URL of its keys; unset: they are with the data"
+    )
     regions: dict[str, str] = Field(
         default={"CN": "cn", "HK": "hk"}, description="JSON: region or jurisdiction -> store that keeps it"
     )
@@ -60,7 +63,7 @@ class Settings(BaseSettings):
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
     statement_seconds: Seconds = Field(default=10.0, description="how long one reading statement may run")
 
-    @field_validator("stores")
+    @field_validator("stores", "key_store")
     @classmethod
     def _stores_are_databases(cls, stores: dict[str, str] | None) -> dict[str, str] | None:
         for name, url in (stores or {}).items():
@@ -68,8 +71,6 @@ class Settings(BaseSettings):
                 raise ValueError("a store's name is lower-case letters, digits and _, at most 31")
             if not url.startswith(POSTGRES_SCHEMES):
                 raise ValueError(f"store {name} needs a URL that begins with postgresql://")
-        if stores is not None and not stores:
-            raise ValueError("at least one store is needed")
         return stores
 
     @field_validator("kms")
@@ -91,6 +92,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stores_and_regions_agree(self) -> Self:
+        if self.stores is not None and not self.stores:
+            raise ValueError(f"{PREFIX}STORES: at least one store is needed")
         by_store: dict[str, set[str]] = {}
         for region, store in self.regions.items():
             by_store.setdefault(store, set()).add(region[:2])
@@ -108,9 +111,15 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}KMS_SECRET: expected the token of Vault")
         if system == "aws" and not (len(parts) in (2, 3) and all(parts)):
             raise ValueError(f"{PREFIX}KMS_SECRET: expected ACCESS_KEY:SECRET or ACCESS_KEY:SECRET:SESSION")
-        for store in sorted(self.suites):
-            if store not in self.store_names:
-                raise ValueError(f"{PREFIX}SUITES: no store is called {store}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_said_of_stores_is_said_of_ours(self) -> Self:
+        for name, said in (("SUITES", self.suites), ("KEY_STORE", self.key_store)):
+            if unknown := sorted(said.keys() - set(self.store_names)):
+                raise ValueError(f"{PREFIX}{name}: no store is called {unknown[0]}")
+        if shared := sorted(self.key_store.items() & (self.stores or {}).items()):
+            raise ValueError(f"{PREFIX}KEY_STORE: the keys of store {shared[0][0]} need a database of their own")
         return self
 
     @model_validator(mode="after")

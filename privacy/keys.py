@@ -11,7 +11,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from struct import pack
-from typing import NamedTuple, Protocol, Self, TypeAlias, final
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -148,14 +148,27 @@ class KeyRing(Hidden):
     """The unwrapped keys of one store, for as long as the process serves it. New data keys use the newest epoch.
 
     Keys that are added to the store while it is served are taken in; none is given up, since rows that were read by it
-    may still be on their way. `suite` is what the store writes its cells in.
+    may still be on their way. `suite` is what the store writes its cells in, `kept_in` where the house has its rows.
     """
 
-    __slots__ = ("_keks", "_kms", "_newest", "_prefix", "_pseudonyms", "_roots", "_secrets", "store", "suite", "tenant")
+    __slots__ = (
+        "_keks",
+        "_kms",
+        "_newest",
+        "_prefix",
+        "_pseudonyms",
+        "_roots",
+        "_secrets",
+        "kept_in",
+        "store",
+        "suite",
+        "tenant",
+    )
 
     def __init__(self, tenant: str, store: str, keys: Iterable[tuple[StoreKeyKind, int, bytes]]) -> None:
         """Raises KeyUnavailable for a key of the wrong length; `unlock` makes a ring from wrapped keys."""
         self.tenant, self.store, self.suite = tenant, store, 1
+        self.kept_in: Any = None
         self._prefix = framed("cdp.dek.v1", tenant, store) + b"\x00\x10"
         self._kms: Kms | None = None
         self._secrets: dict[tuple[StoreKeyKind, int], bytes] = {}

@@ -12,18 +12,15 @@ from typing import Any, Final
 from rich.progress import Progress
 
 from cdp import resealing, rotation
-from cdp.billing import tables as _billing  # noqa: F401 -- the sealed columns of all domains
 from cdp.context import STORE_ITSELF
 from cdp.identity.resolve import normalise
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.ingest import Writer, ingest
-from cdp.interaction import tables as _interaction  # noqa: F401 -- the same
-from cdp.key_store import unlock
-from cdp.resealing import KEYS, SEALED
+from cdp.key_store import KEYS_OF_CUSTOMERS, unlock
+from cdp.resealing import sealed_tables
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store
-from cdp.usage import tables as _usage  # noqa: F401 -- the same
 from privacy.encoding import decode, unpad
 from privacy.keys import KeyRing, WrappedDataKey
 from privacy.seal import Place, Suite, cipher_of, open_bytes
@@ -82,12 +79,13 @@ async def state_of(settings: Settings, store: Store, people_known: int = PEOPLE)
 
 async def _values(store: Store, ring: KeyRing) -> dict[tuple[Any, ...], object]:
     values: dict[tuple[Any, ...], object] = {}
-    async with store.transaction() as connection:
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    async with store.keys.read() as connection:
         owners = [row[0] for row in await connection.fetch("SELECT DISTINCT customer_id FROM data_key")]
-        rows = [WrappedDataKey(c, RetentionClass(r), *kept) for c, r, *kept in await connection.fetch(KEYS, owners)]
+        found = await connection.fetch(KEYS_OF_CUSTOMERS, owners)
+    rows = [WrappedDataKey(c, RetentionClass(r), *kept) for c, r, *kept in found]
+    async with store.read() as connection:
         keys = {(key.customer_id, key.retention, key.generation): key for key in rows}
-        for table in SEALED:
+        for table in await sealed_tables(connection):
             owner = "customer_id" if table.by_customer else f"'{STORE_ITSELF}'::uuid"
             for column in table.columns:
                 sealed, names = column.info["sealed"], ", ".join(table.key)
@@ -134,7 +132,7 @@ def rotate_in_child(settings: dict[str, Any], kind: str, die_at: float) -> None:
     steps = 0.0
     whole = rotation.Rotation.step
 
-    async def step(self: Any, work: Any, *given: object) -> Any:
+    async def step(self: Any, work: Any, *given: object, at: Any = None) -> Any:
         async def watched(connection: Any, *more: object) -> Any:
             nonlocal steps
             result = await work(connection, *more)
@@ -142,7 +140,7 @@ def rotate_in_child(settings: dict[str, Any], kind: str, die_at: float) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
-        result = await whole(self, watched, *given)
+        result = await whole(self, watched, *given, at=at)
         nonlocal steps
         if (steps := steps + 0.5) > die_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -160,7 +158,7 @@ FORKS.set_forkserver_preload([__name__])
 
 async def killed(settings: Settings, kind: str, die_at: float) -> bool:
     """Rotates in another process that is killed at a step; False where it came to its end before."""
-    given = settings.model_dump(include={"home", "stores", "environment", "kms", "pool_size", "suites"})
+    given = settings.model_dump(exclude_defaults=True)
     child = FORKS.Process(target=rotate_in_child, args=(given, kind, die_at))
     child.start()
     await asyncio.to_thread(child.join)

@@ -23,9 +23,9 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.command_groups"),
-    ("cdp.app",),
+    ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.rotation"),
+    ("cdp.ingest", "cdp.query", "cdp.worker"),
     ("cdp.admission",),
     ("cdp.insight",),
     DOMAINS,
@@ -235,7 +235,7 @@ def test_who_writes_is_known_by_name() -> None:
     }
     # Who seals begins with the newest keys, and keeps them the newest.
     assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
-    assert callers("hold_keys") == {"cdp.identity.batch", "cdp.dead_letters", "cdp.resealing"}
+    assert callers("hold_keys") == {"cdp.identity.batch", "cdp.dead_letters"}
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries
     assert users("asyncpg.connect") == set()
 

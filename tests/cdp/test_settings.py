@@ -54,6 +54,8 @@ def test_stores_and_regions_are_read_from_json(monkeypatch: pytest.MonkeyPatch) 
         ("KMS", "aws:eu-west-1/cdp", "CDP_KMS_SECRET: expected ACCESS_KEY:SECRET"),
         ("SUITES", '{"cn": "hunter2"}', "CDP_SUITES: Input should be 'AES-256-GCM' or 'SM4-GCM'"),
         ("SUITES", '{"mo": "SM4-GCM"}', "CDP_SUITES: no store is called mo"),
+        ("KEY_STORE", '{"mo": "postgresql:///keys"}', "CDP_KEY_STORE: no store is called mo"),
+        ("KEY_STORE", '{"cn": "hunter2"}', "CDP_KEY_STORE: store cn needs a URL that begins with postgresql"),
         ("POOL_SIZE", "0", "CDP_POOL_SIZE: Input should be greater than or equal to 1"),
         ("BODY_BYTES", "a lot", "CDP_BODY_BYTES: Input should be a valid integer"),
     ],
@@ -66,6 +68,13 @@ def test_a_wrong_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, name
     assert refused.value.problems[0].startswith(line)
     assert "hunter2" not in str(refused.value)
     assert "\n" not in refused.value.problems[0]
+
+
+def test_keys_have_a_database_of_their_own_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_STORES", f'{{"cn": "{SECRET}"}}')
+    monkeypatch.setenv("CDP_KEY_STORE", f'{{"cn": "{SECRET}"}}')
+    with pytest.raises(SettingsInvalid, match="CDP_KEY_STORE: the keys of store cn need a database of their own"):
+        read_settings()
 
 
 def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

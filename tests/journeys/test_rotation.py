@@ -1,13 +1,15 @@
 """Keys are rotated by somebody else while this house answers: no read fails, none misses, none says less."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.progress import Progress
 
 from cdp.rotation import KINDS, rotate
-from tests.journeys.world import HONG_KONG_NUMBER, MAINLAND_NUMBER, NOBODYS, PROFILE, World, event
+from tests.databases import Server
+from tests.journeys.world import HONG_KONG_NUMBER, MAINLAND_NUMBER, NOBODYS, PROFILE, World, event, open_world
 
 
 async def profiles(world: World) -> list[Any]:
@@ -61,3 +63,21 @@ async def test_a_house_that_has_not_heard_of_rotations_reads_and_writes(world: W
 def names(profile: Any) -> Any:
     customer = profile[0]["customer"]
     return customer and (customer["id"], customer["formattedName"], customer["holdings"])
+
+
+async def test_keys_in_a_database_of_their_own_are_read_with_the_data(
+    database_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdp.resealing.CUSTOMERS", 1)
+    async with database_server.database(database_server.template) as keys:
+        apart: dict[str, Any] = {"key_store": {"cn": keys}, "pool_wait_seconds": 1, "statement_seconds": 1}
+        async with open_world(database_server, tmp_path, **apart) as world:
+            before = await profiles(world)
+            assert before[0][0]["customer"]["formattedName"] is not None
+            for kind in KINDS:
+                with Progress(disable=True) as bars:
+                    rotated = asyncio.create_task(rotate(world.house.settings, ["cn"], kind, bars))
+                    while not rotated.done():
+                        assert await profiles(world) == before
+                    await rotated
+            assert await profiles(world) == before

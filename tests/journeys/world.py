@@ -129,11 +129,13 @@ def event(name: str, region: str, subject: Mapping[str, str], at: str, /, **fiel
 
 
 @asynccontextmanager
-async def open_world(server: Server, home: Path, events: Sequence[Mapping[str, Any]] = ()) -> AsyncIterator[World]:
-    """A house with the customers of the stories and whoever else `events` tell of."""
+async def open_world(
+    server: Server, home: Path, events: Sequence[Mapping[str, Any]] = (), **given: Any
+) -> AsyncIterator[World]:
+    """A house with the customers of the stories and whoever else `events` tell of; `given` are other settings."""
     async with AsyncExitStack() as closing:
         urls = {name: await closing.enter_async_context(server.database(server.template)) for name in ("cn", "hk")}
-        settings = Settings(home=home, stores=urls, environment="test", pool_size=4)
+        settings = Settings(home=home, stores=urls, environment="test", pool_size=4, **given)
         statements: list[str] = []
 
         async def listen(connection: asyncpg.Connection) -> None:
