@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+# What is installed. With `match` (270 MB more) what goes by likelihood is tested too: make clean test EXTRAS=test,bench,match
+EXTRAS ?= test,bench
 
 .PHONY: help demo test check bench drill clean
 
@@ -31,5 +33,5 @@ clean:  ## remove what was installed (the data under .cdp stays)
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,bench]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@

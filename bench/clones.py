@@ -33,7 +33,7 @@ def number_of(n: int) -> str:
 
 
 BATCH: Final = 10_000
-LEFT_OUT: Final = frozenset({"event_seen", "outbox", "usage_record", "link", "data_key"})
+LEFT_OUT: Final = frozenset({"event_seen", "outbox", "usage_record", "link", "merge_edge", "data_key"})
 RESEALED: Final[Mapping[Column[Any], Callable[[int], Any]]] = {
     customer.c.formatted_name: lambda n: f"张三{n}",
     customer.c.birth_date: lambda n: date(1950, 1, 1) + timedelta(days=n % 18_000),
@@ -45,7 +45,8 @@ ROW_KEYS: Final = {customer: "customer_id", number_holding: "holding_id", accoun
 
 ORIGINALS: Final = """
 SELECT c.customer_id FROM customer c
-WHERE c.state = 'ACTIVE' AND NOT c.is_minor AND NOT EXISTS (SELECT FROM link l WHERE l.customer_id = c.customer_id)
+WHERE c.state = 'ACTIVE' AND NOT c.is_minor AND c.cluster IS NULL
+    AND NOT EXISTS (SELECT FROM link l WHERE l.customer_id = c.customer_id)
 ORDER BY c.customer_id LIMIT $1
 """
 CLASSES: Final = "SELECT customer_id, retention FROM data_key WHERE customer_id = ANY($1) AND generation = 1"

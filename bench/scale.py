@@ -1,4 +1,6 @@
-"""Costs that should stay flat: the profile among more and more customers, and a hot document among many others."""
+"""Costs that should stay flat: the profile and the look-up of a number among more and more customers, and a hot
+document among many others.
+"""
 
 import asyncio
 import json
@@ -8,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from rich.console import Console
@@ -41,11 +43,16 @@ HEADINGS: Final = (
     "p50 ms",
     "x first",
     "p99 ms",
+    "lookup p50",
+    "x first",
     "floor p50",
     "req/s",
     "CPU us",
     "worker",
 )
+
+
+Turns: TypeAlias = dict[tuple[Operation, str], list[Measurement]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,16 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The profile among so many customers; latencies in milliseconds, CPU in microseconds a request."""
+    """The profile among so many customers, and `lookup`, which only finds one by number; latencies in milliseconds, CPU
+    in microseconds a request.
+    """
 
     customers: int
     connections: int
     database_bytes: int
     p50_ms: float
     p99_ms: float
+    lookup_p50_ms: float
     floor_p50_ms: float
     per_second: float
     server_cpu_us: float
@@ -124,26 +134,27 @@ async def _grown(stage: Stage, size: int, tell: Any) -> tuple[Person, ...]:
 
 def _measured(stage: Stage, size: int, scale: Scale, console: Console) -> Iterator[Growth]:
     with ExitStack() as ending:
-        team = Team(stage, [Operation.PROFILE])
+        team = Team(stage, [Operation.PROFILE, Operation.LOOKUP])
         team.start([OURS, FLOOR], None, ending)
         console.print(f"{size:,} customers: {team.check()} answers agree with the floor's")
         for connections in scale.plan.connections:
-            turns: dict[str, list[Measurement]] = {OURS: [], FLOOR: []}
+            turns: Turns = {(Operation.PROFILE, OURS): [], (Operation.PROFILE, FLOOR): [], (Operation.LOOKUP, OURS): []}
             for number in range(scale.plan.rounds):
-                for name, mine in turns.items():
-                    mine.append(team.measure(Turn(number, Operation.PROFILE, connections, name), scale.plan.seconds))
+                for (operation, name), mine in turns.items():
+                    mine.append(team.measure(Turn(number, operation, connections, name), scale.plan.seconds))
             yield _growth(stage, size, connections, turns, team.players[OURS])
 
 
-def _growth(stage: Stage, size: int, connections: int, turns: dict[str, list[Measurement]], player: Player) -> Growth:
-    ours = turns[OURS]
+def _growth(stage: Stage, size: int, connections: int, turns: Turns, player: Player) -> Growth:
+    ours = turns[Operation.PROFILE, OURS]
     return Growth(
         size,
         connections,
         asyncio.run(_size_of(stage.urls["cn"])),
         median(one.load.p50 for one in ours),
         median(one.load.p99 for one in ours),
-        median(one.load.p50 for one in turns[FLOOR]),
+        median(one.load.p50 for one in turns[Operation.LOOKUP, OURS]),
+        median(one.load.p50 for one in turns[Operation.PROFILE, FLOOR]),
         median(one.per_second for one in ours),
         median(one.server_cpu for one in ours),
         median(one.postgres_cpu for one in ours),
@@ -198,18 +209,20 @@ async def _send(player: Player, bodies: Iterator[bytes], told: Any) -> None:
 
 def tables_of(grown: Sequence[Growth], crowd: Crowd) -> list[Table]:
     """What was measured, for a terminal."""
-    table = Table(title="profile - among more and more customers", title_justify="left", title_style="bold")
+    table = Table(title="profile and lookup - among more and more customers", title_justify="left", title_style="bold")
     for number, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="right" if number else "left", no_wrap=True)
-    first = {one.connections: one.p50_ms for one in reversed(grown)}
+    first = {one.connections: one for one in reversed(grown)}
     for one in grown:
         table.add_row(
             f"{one.customers:,}",
             str(one.connections),
             f"{one.database_bytes / 1e9:,.1f} GB",
             f"{one.p50_ms:.2f}",
-            f"{one.p50_ms / first[one.connections]:.2f}",
+            f"{one.p50_ms / first[one.connections].p50_ms:.2f}",
             f"{one.p99_ms:.2f}",
+            f"{one.lookup_p50_ms:.2f}",
+            f"{one.lookup_p50_ms / first[one.connections].lookup_p50_ms:.2f}",
             f"{one.floor_p50_ms:.2f}",
             f"{one.per_second:,.0f}",
             f"{one.server_cpu_us:,.0f} + {one.postgres_cpu_us:,.0f}",

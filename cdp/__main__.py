@@ -9,19 +9,25 @@ from socket import socket
 from typing import Annotated, Final
 
 import typer
+from rich.console import Console
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of
+from cdp.app import explain_document, prepare, serve_house, verifier_of, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_databases, open_house
+from cdp.identity.likeness import can_compare
+from cdp.identity.match_rules import read_match_rules
+from cdp.linking import link_job
 from cdp.load import load_file
+from cdp.match import Matching, match
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
     FILE,
     check_known,
     exit_code,
+    json_line,
     output,
     progress,
     settings_of_command,
@@ -104,16 +110,17 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
 ) -> None:
-    """Do what happens later: months ahead, old outbox rows. Ends with the running job on SIGTERM."""
+    """Do what happens later: links to carry, months ahead, old outbox rows. Ends with the running job on SIGTERM."""
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_databases(settings) as stores:
+            todo = (*jobs(outbox_days), link_job(writer_for(settings, stores)))
             if once:
-                return await work_once(stores.values(), jobs(outbox_days))
+                return await work_once(stores.values(), todo)
             stop = asyncio.Event()
             stop_on_signals(stop)
-            await work(stores.values(), jobs(outbox_days), stop)
+            await work(stores.values(), todo, stop)
             return 0
 
     if failed := run(keep_in_order()):
@@ -149,6 +156,29 @@ def load_command(
                 return await load_file(house, file, mapping, bars, region)
 
     output().print(table(f"Rows and events of {file.name}", ("outcome", "number"), run(load()).items()))
+
+
+@cdp.command("match")
+def match_command(
+    region: Annotated[str, typer.Option(help="Whose records, such as CN-GD or HK.")],
+    most: Annotated[int, typer.Option(min=2, max=200_000, help="How many records at most.")] = 20_000,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="From which likelihood on two are proposed.")] = 0.9,
+    keep: Annotated[bool, typer.Option("--keep", help="Show these to stewards, instead of those before.")] = False,
+    rules: Annotated[Path | None, typer.Option(help="TOML file as cdp/identity/matching.toml.", **FILE)] = None,
+) -> None:
+    """Find records that may be one person's, by rules, then by likelihood: one JSON object a line. Merges nothing."""
+    settings = settings_of_command()
+    matching = Matching(region, read_match_rules(rules), most, threshold)
+
+    async def find() -> list[dict[str, object]]:
+        async with open_house(settings) as house:
+            with progress(Console(stderr=True)) as bars:
+                return await match(house, matching, bars, keep=keep)
+
+    for found in run(find()):
+        typer.echo(json_line(found))
+    if not can_compare():
+        typer.echo("by the rules alone: likelihood needs splink, `pip install 'cdp[match]'`", err=True)
 
 
 @cdp.command("token")

@@ -12,12 +12,12 @@ import structlog
 
 from cdp.asked import Asked, Book
 from cdp.consent.policy_rows import read_policy
-from cdp.consent.reads import facts_of, latest_known
+from cdp.consent.reads import facts_of, latest_known, together
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
 from cdp.key_store import keep_up, keys_of_customers
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, DATA_KEYS, HEAD_ROW, STATE
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, DATA_KEYS, HEAD_ROW, HELD, LEADER, OTHERS, STATE, Statement
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -49,10 +49,18 @@ class OpenStore:
         async with self.store.read() as connection:
             await keep_up(connection, self.ring)
 
-    async def with_keys(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, with the data keys of their customers, which are in another database."""
-        keys = await keys_of_customers(self.store, [row[HEAD_ROW][CUSTOMER_ID] for row in rows])
-        return [(*row[:DATA_KEYS], keys.get(row[HEAD_ROW][CUSTOMER_ID], ()), *row[DATA_KEYS + 1 :]) for row in rows]
+    async def rows(self, statement: Statement, keys: Sequence[Any], shared: tuple[Any, ...]) -> Sequence[Any]:
+        """The rows of a statement, whose cells can be opened: with data keys that are in another database, and after
+        taking in the keys of the store that those are wrapped by.
+        """
+        rows = await self.gatherer.rows(statement, keys, shared)
+        if self.store.apart is not None:
+            kept = await keys_of_customers(self.store, [row[HEAD_ROW][CUSTOMER_ID] for row in rows])
+            rows = [(*row[:DATA_KEYS], kept.get(row[HEAD_ROW][CUSTOMER_ID], ()), *row[DATA_KEYS + 1 :]) for row in rows]
+        for row in rows:
+            if not self.ring.holds(row[DATA_KEYS]):
+                await self.keep_up()
+        return rows
 
     async def policy_since(self, version: int) -> Policy:
         """The policy of the version a snapshot named, or a newer one; read anew when the store has moved on."""
@@ -88,13 +96,19 @@ class Admission:
         """One customer's rows with the verdicts for them, and the opener that follows these."""
         _, _, head, consents, objections, keys, links, *arrays = row
         at, now, decider = self._at, self._request.as_of, self._decider
-        if (as_of := latest_known(now, consents, objections)) is not now:
+        as_of = latest_known(now, consents, objections)
+        for other in head[OTHERS] or ():
+            as_of = latest_known(as_of, *other[3:])
+        if as_of is not now:
             decider = Decider(self._policy, self._request._replace(as_of=as_of), self._categories)
         customer_id: UUID = head[CUSTOMER_ID]
         facts = facts_of(customer_id, head[STATE], consents, objections)
         if head[BIRTH_DATE] is not None:
             facts = facts._replace(birth_on=self._birth_of(facts, head[BIRTH_DATE], keys))
-        decision = decider.decide(facts)
+        if head[LEADER] is None:
+            decision = decider.decide(facts)
+        else:
+            decision = decider.together(together(facts, consents, head, now.date()))
         return Part(
             at.store.name,
             customer_id,
@@ -107,6 +121,7 @@ class Admission:
             self._policy.version,
             len(consents),
             self._request.destination,
+            head[HELD],
         )
 
     def _birth_of(self, facts: Facts, cell: bytes, keys: Collection[KeyRow]) -> date:

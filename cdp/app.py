@@ -23,20 +23,25 @@ from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.endpoint import Door, GraphqlEndpoint
 from cdp.gate import Places
+from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
-from cdp.house import House
+from cdp.house import House, unlock_store
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
+from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.root_keys import root_kms
 from cdp.settings import Settings
-from cdp.stores import Store
+from cdp.stores import Store, Stores
+from privacy.keys import KeyRing
 from schema.answers import FrontDoor
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
 from schema.plan.document import Documents
 
 KEYS_FILE: Final = Path("tokens/jwks.json")
+MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -118,6 +123,27 @@ def writer_of(house: House) -> Writer:
     return Writer(house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC))
 
 
+def writer_for(settings: Settings, stores: Stores) -> WriterFor:
+    """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
+
+    rings: dict[str, KeyRing] = {}
+
+    async def opened(name: str) -> Writer:
+        served = {name: stores[name]} if name in stores else {}
+        if served and name not in rings:
+            rings[name] = await unlock_store(settings, root_kms(settings), stores[name])
+        return Writer(served, rings, settings.regions, lambda: datetime.now(UTC))
+
+    return opened
+
+
+def outgoing_of(settings: Settings) -> Outgoing:
+    """The way to customers: the operator's gateway, or files for a laptop."""
+    if settings.gateway_url is None:
+        return Outgoing(SpoolGateway(settings.home / MESSAGES, settings.environment))
+    return Outgoing(HttpGateway(settings.gateway_url, settings.gateway_token))
+
+
 def front_door(house: House) -> FrontDoor:
     """The read and write journeys of a house behind its schema."""
     stores = {
@@ -130,7 +156,8 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    return FrontDoor(house.settings, Query(stores), writer_of(house), house.tokens, _documents())
+    settings = house.settings
+    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing_of(settings))
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -156,6 +183,7 @@ def serve_house(house: House) -> ASGIApp:
         await front.plan_registered()
         keep_for_good()
         yield
+        await front.outgoing.close()
 
     return create_app(Parts(door, {name: ready(store) for name, store in house.stores.items()}, lifespan=planned))
 

@@ -1,4 +1,4 @@
-"""Commands about the stores themselves, in groups: their keys, audit trails, registered documents, policy."""
+"""Commands in groups: about the stores' keys, audit trails, registered documents and policy, and about numbers."""
 
 import time
 from collections import Counter
@@ -13,7 +13,10 @@ from cdp.app import check_document
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
-from cdp.house import open_databases
+from cdp.house import open_databases, open_house
+from cdp.identity.blocked import block, lift, read_blocked
+from cdp.identity.segments import load_segments, read_segments
+from cdp.number_report import number_report
 from cdp.reports import audit_entries, audit_reports, document_rows, key_rows
 from cdp.rotation import rotate
 from cdp.serving import run
@@ -21,6 +24,7 @@ from cdp.terminal import (
     FILE,
     StoreNames,
     chosen_stores,
+    instant_of,
     json_line,
     output,
     progress,
@@ -35,13 +39,20 @@ keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 audit_group = typer.Typer(help="The audit trail of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
+numbers_group = typer.Typer(
+    help="Numbers: what one is and who answers for it, and where mainland mobiles are from.", no_args_is_help=True
+)
+identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
     "documents": documents_group,
     "policy": policy_group,
+    "numbers": numbers_group,
+    "identifiers": identifiers_group,
 }
 
+BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
@@ -156,6 +167,78 @@ def policy_load_command(file: PolicyFile) -> None:
             return await load_policy(stores.values(), rows, datetime.now(UTC))
 
     typer.echo(f"{', '.join(run(load()))}: {_summary(rows)}")
+
+
+@numbers_group.command("explain")
+def numbers_explain_command(
+    number: Annotated[str, typer.Argument(help="A number in any written form.")],
+    region: Annotated[str | None, typer.Option(help="Where it was written down, such as CN-GD or HK.")] = None,
+    at: Annotated[str | None, typer.Option(help="As of when, such as 2026-01-31T08:00:00Z; by default now.")] = None,
+) -> None:
+    """Show what a number is, who held it when, and who answers for it. Customers are shown by their id alone."""
+    settings, as_of = settings_of_command(), instant_of("at", at)
+
+    async def explain() -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
+        async with open_house(settings) as house:
+            return await number_report(house, number, region, as_of)
+
+    told, holdings = run(explain())
+    output().print(table("The number", ("what", "as it is"), told))
+    if holdings:
+        columns = ("from (UTC)", "to (UTC)", "role", "state", "region", "customer", "decides")
+        output().print(table("Its holders", columns, holdings))
+
+
+@numbers_group.command("load-segments")
+def numbers_load_segments_command(
+    file: Annotated[Path, typer.Argument(help="CSV file, or phone.dat of the PyPI package `phone`.", **FILE)],
+) -> None:
+    """Replace the segments of mainland mobiles in every store: which seven digits are from where.
+
+    A CSV file in UTF-8 has the header prefix,region,city,issuer, as in 1380013,CN-BJ,北京,China Mobile. A file with a
+    bad line changes nothing; each bad line is told with its number.
+    """
+    settings = settings_of_command()
+    with progress(output()) as bars:
+        runs = read_segments(file, lambda lines: bars.track(lines, description=file.name))
+
+    async def load() -> None:
+        async with open_databases(settings) as stores:
+            await load_segments(stores.values(), runs)
+
+    run(load())
+    counts = {
+        "prefixes": sum(one.last - one.first + 1 for one in runs),
+        "rows": len(runs),
+        "regions": len({one.segment.region for one in runs}),
+        "cities": len({(one.segment.region, one.segment.city) for one in runs}),
+    }
+    counts |= Counter(one.segment.issuer for one in runs for _ in range(one.first, one.last + 1))
+    output().print(table(f"Segments of {file.name}", ("what", "number"), counts.items()))
+
+
+@identifiers_group.command("block")
+def identifiers_block_command(file: BlockedFile) -> None:
+    """Let nobody be identified by these from now on: events that try go to the dead letters. Keeps no value."""
+    _change_blocked(file, blocking=True)
+
+
+@identifiers_group.command("lift")
+def identifiers_lift_command(file: BlockedFile) -> None:
+    """Let somebody be identified by these again."""
+    _change_blocked(file, blocking=False)
+
+
+def _change_blocked(file: Path, *, blocking: bool) -> None:
+    settings, text = settings_of_command(), text_of(file)
+
+    async def change() -> int:
+        async with open_house(settings) as house:
+            found = read_blocked(house, text.removeprefix("\ufeff").splitlines())
+            await (block(house, found, datetime.now(UTC)) if blocking else lift(house, found))
+            return sum(map(len, found.values()))
+
+    typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
 
 
 def _summary(rows: PolicyRows) -> str:

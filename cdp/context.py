@@ -35,6 +35,9 @@ class Known(Protocol):
     def owner_of(self, kind: str, value: str) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
 
+    def customer(self, kind: str, value: str | UUID, region: str, at: datetime) -> UUID | None:
+        """The customer an identifier of any kind belongs to as of an instant, as it is written in a region."""
+
 
 @dataclass(slots=True)
 class Context:

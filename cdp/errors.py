@@ -8,6 +8,7 @@
     ├── Unavailable             right question, wrong moment: may be tried again
     │   ├── StoreUnavailable    a store did not answer in time
     │   ├── AuditUnavailable    the audit entry could not be made durable
+    │   ├── GatewayUnavailable  a message could not be handed to the operator's gateway
     │   └── EmbeddedUnavailable the PostgreSQL of a laptop could not be started
     └── SettingsInvalid         the process may not start like this
 
@@ -37,14 +38,17 @@ class RequestInvalid(CdpError):
 
 
 class InvalidNumber(RequestInvalid):
-    """`reason` is one word for machines (such as REGION_MISSING), `field` is where the number stood."""
+    """`reason` is one word for machines (such as REGION_MISSING), `field` is where the number stood, `expected` says in
+    words what belongs there.
+    """
 
     code = "NUMBER_INVALID"
 
-    def __init__(self, reason: str, field: str = "number") -> None:
-        super().__init__(type(self).code, f"{field}: not a usable phone number ({reason})")
+    def __init__(self, reason: str, field: str = "number", expected: str = "a phone number") -> None:
+        super().__init__(type(self).code, f"{field}: not a usable phone number ({reason}): expected {expected}")
         self.reason = reason
         self.field = field
+        self.expected = expected
 
 
 class EventInvalid(RequestInvalid):
@@ -91,6 +95,12 @@ class AuditUnavailable(Unavailable):
     """Without a durable audit entry no answer leaves."""
 
     code = "AUDIT_UNAVAILABLE"
+
+
+class GatewayUnavailable(Unavailable):
+    """The message says what failed, and neither to whom nor what was to be sent."""
+
+    code = "GATEWAY_UNAVAILABLE"
 
 
 class EmbeddedUnavailable(Unavailable):

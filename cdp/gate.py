@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from cdp.statement import LEADER
 from privacy.errors import PrivacyError
 from privacy.policy import Decision, Verdict
 from privacy.seal import Opener, Place, Sealed, SealedColumn
@@ -119,7 +120,20 @@ class Part:
     policy_version: int
     consents: int
     destination: str
+    holding: UUID | None = None
+    """The holding by whose number the customer was found."""
+    holder: UUID = field(init=False)
+    """Whose that holding is: one of those this one was merged with, perhaps."""
     _grouped: dict[int, dict[Any, dict[Row, None]]] | None = None
+
+    def __post_init__(self) -> None:
+        self.holder = self.customer_id
+
+    @property
+    def leader(self) -> UUID:
+        """The customer whose id stands for all that this one was merged with."""
+        leader: UUID | None = self.head[LEADER]
+        return self.customer_id if leader is None else leader
 
     def shows_any(self, categories: Iterable[str]) -> bool:
         """Whether any of these categories of the plan may be seen."""

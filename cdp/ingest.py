@@ -18,7 +18,7 @@ from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
 from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, read
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, read
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.interaction.events import EVENTS as INTERACTION
@@ -44,7 +44,13 @@ BATCH: Final = 5_000
 RETRIES: Final = 5
 CLOCKS_DIFFER: Final = timedelta(days=1)
 PREPARED_YEARS: Final = 10
-CLASHES = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
+
+
+class _Crowded(Exception):
+    """Several merges make one person of too many: each has to be tried for itself."""
+
+
+CLASHES = (_Crowded, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
 # Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
 # stay while they grow.
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
@@ -189,6 +195,8 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
             await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
             await write(connection, [change for record in fresh for change in record.puts])
             await live(connection, batch, graph, fresh)
+            if refused := await merge(connection, batch, fresh):
+                raise _Again(refused) if len(refused) == 1 else _Crowded
             await put(connection, [record.entry for record in fresh], batch.now)
     return outcomes
 

@@ -34,34 +34,51 @@ EXPECTED: Final = {
 
 
 class NumberKind(StrEnum):
-    """What a number is for, as far as its digits tell."""
+    """What a number is for, as far as its digits tell; a short code is no number that anybody holds."""
 
     MOBILE = "MOBILE"
     FIXED = "FIXED"
     IOT = "IOT"
     VIRTUAL_OPERATOR = "VIRTUAL_OPERATOR"
+    SHORT_CODE = "SHORT_CODE"
     OTHER = "OTHER"
 
 
-# White space, dashes, dots, brackets, and the invisible marks that come along when a number is copied from a page.
-NOISE: Final = dict.fromkeys(
-    map(
-        ord,
-        " \t\r\n-.()[]{}/\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u200b\u200c\u200d\u200e\u200f\u2060\ufeff",
-    )
+DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc"
+# The invisible marks come along when a number is copied from a page or an address book.
+INVISIBLE: Final = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
-EXTENSION: Final = re.compile(r"\s*(?:;ext=|ext\.?|x|#|转|轉|分机|內線)\s*(\d{1,7})\s*$", re.IGNORECASE)
-BLOCKED_WORDS: Final = frozenset({"null", "none", "nil", "nan", "undefined", "unknown", "n/a", "na", "test"})
+# Dashes become alike, and go last: they may separate an extension.
+NOISE: Final = dict.fromkeys(map(ord, f" \t\r\n._()[]{{}}/\u00b7\u2022\u30fb{INVISIBLE}")) | dict.fromkeys(
+    map(ord, DASHES), "-"
+)
+SCHEME: Final = re.compile(r"\s*+tel:", re.IGNORECASE)
+EXTENSION: Final = re.compile(
+    r"[\s,;(\[]*+(?:ext(?:ension|n)?|x|#|[转轉]接?|分[机機][号號]?|[内內][线線])[\s:.=]*+([0-9]{1,7})[\s)\]]*+$",
+    re.IGNORECASE,
+)
+# A mainland fixed line with its extension behind one more dash: with as many digits it is no number without one.
+DASHED: Final = re.compile(
+    r"(?:(?P<code>(?:\+|00)86)-?0?|0)(?:(?:10|2\d)-?\d{8}|[3-9]\d\d-?(?:\d{8}|\d{7}(?=-+\d\d)))"
+    r"(?P<end>--?)(?P<extension>[0-9]{1,6})"
+)
+BLOCKED_WORDS: Final = frozenset(
+    {"null", "none", "nil", "nan", "undefined", "unknown", "n/a", "na", "test"}
+    | {"无", "無", "没有", "沒有", "暂无", "暫無", "未知", "不详", "不詳", "空"}
+)
 BLOCKED_DIGITS: Final = re.compile(r"0+|12345678?9?0?|0?123456789|87654321")
 SHORTEST_NATIONAL = 7
+SHORTEST_CODE = 3
 
-# country code -> (region, [(pattern of the national digits, kind, how many leading zeros may be written)])
+# Country code -> (region, pattern of the national digits). The name of the group is the kind; what is before it, such
+# as the zero of long distance, does not belong to the number.
 _PLANS: Final = {
     "86": (
         "CN",
         re.compile(
             r"0?(?:(?P<VIRTUAL_OPERATOR>1(?:6[257]|7[01])\d{8})|(?P<MOBILE>1[3-9]\d{9})"
-            r"|(?P<IOT>(?:1064[6-9]\d|14\d{4})\d{7}))"
+            r"|(?P<IOT>(?:1064[6-9]\d|14[0-4]\d{3})\d{7}))"
         ),
     ),
     "852": ("HK", re.compile(r"(?!999)(?:(?P<MOBILE>[4-9]\d{7})|(?P<FIXED>[23]\d{7}))")),
@@ -69,12 +86,30 @@ _PLANS: Final = {
     "886": ("TW", re.compile(r"0?(?P<MOBILE>9\d{8})")),
 }
 _CODES: Final = {region: code for code, (region, _) in _PLANS.items()}
+COUNTRIES: Final = {code: region for code, (region, _) in _PLANS.items()}
+"""The countries whose numbers go by pattern, by their codes."""
+# Country code -> why national digits without their zero are no number, by the name of the group: the library is lenient
+# about lengths, and knows nothing of the codes that messages are sent from (106...).
+_FAULTS: Final = {
+    "86": re.compile(
+        r"(?P<SHORT_CODE>1(?:00\d{2,5}|06(?!4)\d{4,17}|[12]\d{5})|9[56]\d{5,6})"
+        r"|(?P<TOO_SHORT>1(?:[3-9]\d{0,8}|064[6-9]\d{2,7}))|(?P<TOO_LONG>1(?:[3-9]\d{10,}|064[6-9]\d{9,}))"
+        r"|(?P<AREA_CODE_MISSING>[2-8]\d{6,7})"
+    ),
+    "852": re.compile(r"(?P<TOO_SHORT>\d{1,7})|(?P<TOO_LONG>\d{9,})"),
+    "853": re.compile(r"(?P<TOO_SHORT>\d{1,7})|(?P<TOO_LONG>\d{9,})"),
+    "886": re.compile(r"(?P<TOO_SHORT>9\d{0,7})|(?P<TOO_LONG>9\d{9,})"),
+}
 _REASONS: Final = {
     phonenumbers.ValidationResult.INVALID_COUNTRY_CODE: "COUNTRY_UNKNOWN",
     phonenumbers.ValidationResult.TOO_SHORT: "TOO_SHORT",
     phonenumbers.ValidationResult.TOO_LONG: "TOO_LONG",
     phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "AREA_CODE_MISSING",
     phonenumbers.ValidationResult.INVALID_LENGTH: "LENGTH_IMPOSSIBLE",
+}
+_UNREADABLE: Final = {
+    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: "COUNTRY_UNKNOWN",
+    phonenumbers.NumberParseException.TOO_LONG: "TOO_LONG",
 }
 _TYPES: Final = {
     phonenumbers.PhoneNumberType.MOBILE: NumberKind.MOBILE,
@@ -102,58 +137,62 @@ class PhoneNumber:
 
         Raises InvalidNumber with a reason out of EXPECTED, never with the value.
         """
-        digits, extension = _clean(text)
         country = region[:2] if region else None
+        digits, extension = digits_of(text, country)
         if digits.startswith("+"):
             known = _by_code(digits[1:])
         elif country is None:
-            raise InvalidNumber("REGION_MISSING" if len(digits) >= SHORTEST_NATIONAL else "SHORT_CODE")
+            raise refused("REGION_MISSING" if len(digits) >= SHORTEST_NATIONAL else _short(digits))
         else:
             known = _bare(digits, country)
         e164, found, kind = known or _by_library(digits, country)
         return cls(e164, found, kind, extension)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberFacts:
-    """What the digits tell without asking anyone; `issuer` is the operator the block was given to, if known."""
-
-    region: str
-    kind: NumberKind
-    issuer: str | None
+def refused(reason: str) -> InvalidNumber:
+    """The refusal for a reason out of EXPECTED."""
+    return InvalidNumber(reason, expected=EXPECTED[reason])
 
 
-def facts(number: PhoneNumber) -> NumberFacts:
-    """Region, kind and issuer of the number's block (after porting another operator may serve it)."""
-    issuer = None
-    if number.region == "CN":
-        national = number.e164[3:]
-        issuer = next((_ISSUERS[national[:n]] for n in (5, 4, 3) if national[:n] in _ISSUERS), None)
-    return NumberFacts(number.region, number.kind, issuer)
+def digits_of(text: str, country: str | None) -> tuple[str, str | None]:
+    """The digits of a text, behind + where the number is international, and the extension.
 
-
-def _clean(text: str) -> tuple[str, str | None]:
-    """Digits, behind + where the number is international, and the extension."""
+    Raises InvalidNumber for what holds no number, or one that is blocked.
+    """
     if len(text) > LONGEST_TEXT:
-        raise InvalidNumber("TEXT_TOO_LONG")
+        raise refused("TEXT_TOO_LONG")
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     extension = None
     if not text.removeprefix("+").isdigit():
         if text.strip().casefold() in BLOCKED_WORDS:
-            raise InvalidNumber("BLOCKED")
-        if found := EXTENSION.search(text):
-            text, extension = text[: found.start()], found[1]
-        text = text.translate(NOISE)
+            raise refused("BLOCKED")
+        text, extension = _extension_apart(text, country)
     digits = text[1:] if text[:1] == "+" else text
     if not digits:
-        raise InvalidNumber("EMPTY")
+        raise refused("EMPTY")
     if not (digits.isdigit() and digits.isascii()):
-        raise InvalidNumber("NOT_A_NUMBER")
+        raise refused("NOT_A_NUMBER")
     if BLOCKED_DIGITS.fullmatch(digits):
-        raise InvalidNumber("BLOCKED")
+        raise refused("BLOCKED")
     if text.startswith("00"):
         text = "+" + text[2:]
+    return text, extension
+
+
+def _extension_apart(text: str, country: str | None) -> tuple[str, str | None]:
+    """The text without noise, and its extension."""
+    if scheme := SCHEME.match(text):
+        text = text[scheme.end() :]
+    extension = None
+    if found := EXTENSION.search(text):
+        text, extension = text[: found.start()], found[1]
+    text = text.translate(NOISE)
+    if "-" in text:
+        dashed = DASHED.fullmatch(text) if extension is None else None
+        if dashed and (country == "CN" or dashed["code"]):
+            text, extension = text[: dashed.start("end")], dashed["extension"]
+        text = text.replace("-", "")
     return text, extension
 
 
@@ -179,45 +218,48 @@ def _match(code: str, national: str) -> _Known | None:
     found = pattern.fullmatch(national)
     if found is None:
         if BLOCKED_DIGITS.fullmatch(national):
-            raise InvalidNumber("BLOCKED")
+            raise refused("BLOCKED")
         if len(national) < SHORTEST_NATIONAL:
-            raise InvalidNumber("SHORT_CODE")
+            raise refused(_short(national))
         return None
     kind = found.lastgroup or ""
     return f"+{code}{found[kind]}", region, NumberKind(kind)
 
 
+def _short(digits: str) -> str:
+    return "SHORT_CODE" if len(digits) >= SHORTEST_CODE else "TOO_SHORT"
+
+
 def _by_library(digits: str, country: str | None) -> _Known:
     if country not in phonenumbers.SUPPORTED_REGIONS and not digits.startswith("+"):
-        raise InvalidNumber("REGION_UNKNOWN")
+        raise refused("REGION_UNKNOWN")
     try:
         number = phonenumbers.parse(digits, country)
-    except phonenumbers.NumberParseException as refused:
-        unknown = refused.error_type == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE
-        too_long = refused.error_type == phonenumbers.NumberParseException.TOO_LONG
-        raise InvalidNumber("COUNTRY_UNKNOWN" if unknown else "TOO_LONG" if too_long else "TOO_SHORT") from None
+    except phonenumbers.NumberParseException as wrong:
+        raise refused(_fault(digits, country) or _UNREADABLE.get(wrong.error_type, "TOO_SHORT")) from None
     if BLOCKED_DIGITS.fullmatch(phonenumbers.national_significant_number(number)):
-        raise InvalidNumber("BLOCKED")
+        raise refused("BLOCKED")
     possible = phonenumbers.is_possible_number_with_reason(number)
-    if possible in _REASONS:
-        raise InvalidNumber(_REASONS[possible])
-    if not phonenumbers.is_valid_number(number):
-        raise InvalidNumber("NOT_ASSIGNED")
+    if possible in _REASONS or not phonenumbers.is_valid_number(number):
+        raise refused(_fault(digits, country) or _REASONS.get(possible, "NOT_ASSIGNED"))
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     region = phonenumbers.region_code_for_number(number) or "001"
     return e164, region, _TYPES.get(phonenumbers.number_type(number), NumberKind.OTHER)
 
 
-def _issuers() -> dict[str, str]:
-    """Blocks of the mainland's numbering plan, the longest prefix wins."""
-    blocks = {
-        "China Mobile": "134 135 136 137 138 139 144 147 148 150 151 152 157 158 159 165 172 178 182 183 184 187 188"
-        " 195 197 198 1703 1705 1706 10647 10648",
-        "China Unicom": "130 131 132 140 145 146 155 156 166 167 171 175 176 185 186 196 1704 1707 1708 1709 10646",
-        "China Telecom": "133 141 149 153 162 173 174 177 180 181 189 190 191 193 199 1349 1700 1701 1702 10649",
-        "China Broadnet": "192",
-    }
-    return {prefix: issuer for issuer, prefixes in blocks.items() for prefix in prefixes.split()}
+def _fault(digits: str, country: str | None) -> str | None:
+    """What is wrong with digits that are no number, where that is known better than by the library."""
+    if not digits.startswith("+") and len(digits) < SHORTEST_NATIONAL:
+        return _short(digits)
+    code, national = country_apart(digits, country)
+    found = _FAULTS[code].fullmatch(national.removeprefix("0")) if code else None
+    return found.lastgroup if found else None
 
 
-_ISSUERS: Final = _issuers()
+def country_apart(digits: str, country: str | None) -> tuple[str, str]:
+    """The country code of digits, "" where it is none of those whose numbers go by pattern, and the national digits."""
+    if digits.startswith("+"):
+        code = next((code for code in _PLANS if digits.startswith(code, 1)), "")
+        return code, digits[1 + len(code) :]
+    code = _CODES.get(country or "", "")
+    return code, digits.removeprefix(code)

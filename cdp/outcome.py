@@ -5,7 +5,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cdp.errors import EventInvalid, InvalidNumber, RequestInvalid
-from cdp.numbers import EXPECTED
 
 
 class Status(StrEnum):
@@ -30,8 +29,6 @@ class Outcome(NamedTuple):
 def rejected(invalid: RequestInvalid, store: str | None) -> Outcome:
     """The outcome of a refusal, in words that hold no value."""
     field, expected = "subject", str(invalid)
-    if isinstance(invalid, EventInvalid):
+    if isinstance(invalid, EventInvalid | InvalidNumber):
         field, expected = invalid.field, invalid.expected
-    elif isinstance(invalid, InvalidNumber):
-        field, expected = invalid.field, EXPECTED[invalid.reason]
     return Outcome(Status.REJECTED, None, store, invalid.code, field, expected)

@@ -92,7 +92,7 @@ class Writer:
 
     def object(self, node: Node, row: Row, parts: Sequence[Part], reading: Reading) -> str:
         """An object as JSON text."""
-        if parts[0].decision.clear and (len(parts) == 1 or all(part.decision.clear for part in parts)):
+        if parts[0].decision.clear and (len(parts) == 1 or _are_plain(parts)):
             rendering = self.renderings[id(node)]
             before = reading.findings.copy() if rendering.notes else None
             try:
@@ -124,6 +124,19 @@ class Writer:
                 value = self.object(node, row, parts, reading)
             pieces.append(f'"{key}":{value}')
         return f"{{{','.join(pieces)}}}"
+
+
+def _are_plain(parts: Sequence[Part]) -> bool:
+    """Whether all of it may be seen, and no record of the same store has to fill in for the first."""
+    return all(part.decision.clear for part in parts) and all(part.store != parts[0].store for part in parts[1:])
+
+
+class Bare(Writer):
+    """Writes the one item of a shape, without an object around it."""
+
+    def object(self, node: Node, row: Row, parts: Sequence[Part], reading: Reading) -> str:
+        [item] = node.items
+        return to_json(item.value(row, parts, reading))
 
 
 class _Source:
@@ -183,7 +196,7 @@ class _Source:
             case Typename():
                 return f'"{item.name}"'
             case Scalar():
-                lines.append(self.scalar(item, name))
+                lines.append(self.ending(item, name) if item.ended >= 0 else self.scalar(item, name))
             case Embedded():
                 text = self.object(item.node, lines, root=root)
                 name = f"x{len(lines)}"
@@ -201,6 +214,12 @@ class _Source:
         """What is written by the shape itself."""
         value = f"{self.constant(item)}.value(row, {parts}, reading)"
         return f"f'\"{{{value}}}\"'" if isinstance(item, Token) else f"JSON({value})"
+
+    def ending(self, item: Scalar, name: str) -> str:
+        """A value that is not for everyone at any time: where it may not be for this reader, the shape decides."""
+        self.notes = True
+        some = "True" if item.offers else "reading.partner"
+        return f"if {some}: {name} = {self.interpreted(item, '(part,)')}\n    else: {self.scalar(item, name)}"
 
     def scalar(self, item: Scalar, name: str) -> str:
         first, *rest = item.indexes

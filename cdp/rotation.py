@@ -17,8 +17,8 @@ from rich.progress import Progress, TaskID
 
 from cdp.errors import RequestInvalid
 from cdp.house import open_databases, unlock_store
-from cdp.identity.retagging import TAGGED, count_old_tags, move_tags, newer_tags, old_tags
-from cdp.identity.tables import identifier_index, known_number
+from cdp.identity.retagging import TAGGED, count_old_tags, move_documents, move_tags, newer_tags, old_tags
+from cdp.identity.tables import identification, identifier_index, known_number
 from cdp.ingest import EVENTS
 from cdp.key_store import HOLD_ALONE, add_store_key, keep_up, key_rows, store_keys
 from cdp.resealing import (
@@ -244,7 +244,10 @@ async def rotate_index(rotation: Rotation) -> Report:
             await rotation.step(move_tags, before)
             after, moved = found[-1][1], moved + len(before)
             rotation.advance(len(before))
-    if await rotation.step(count_old_tags, epoch, TAGGED):
+    pair = (NOBODY, NOBODY)
+    while done := await rotation.step(move_documents, rotation.ring, epoch, pair, BATCH):
+        pair, moved = done[-1], moved + len(done)
+    if await rotation.step(count_old_tags, epoch, (*TAGGED, identification)):
         raise RequestInvalid("ROTATION_HINDERED", "tags of an earlier root are left: run the command again", 503)
     await rotation.key_value(SETTLE, epoch)
     return {"epoch": epoch, "tags": moved}

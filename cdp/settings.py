@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     token_keys: str | None = Field(
         default=None, description="JWKS file or https URL; unset: tokens/jwks.json under home, made by `cdp token`"
     )
+    gateway_url: str | None = Field(
+        default=None, description="where messages to customers are POSTed; unset: files under home, for a laptop"
+    )
+    gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
@@ -89,6 +93,20 @@ class Settings(BaseSettings):
             if not STORE_NAME.fullmatch(store):
                 raise ValueError(f"region {region} needs the name of a store")
         return regions
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _gateway_is_on_the_web(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ValueError("a URL that begins with https://")
+        return url
+
+    @field_validator("gateway_token")
+    @classmethod
+    def _token_fits_a_header(cls, token: str | None) -> str | None:
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
+            raise ValueError("printable ASCII without spaces")
+        return token
 
     @model_validator(mode="after")
     def _stores_and_regions_agree(self) -> Self:
@@ -124,9 +142,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _production_is_explicit(self) -> Self:
-        missing = [name for name in ("stores", "token_keys") if getattr(self, name) is None]
-        if self.environment == "production" and missing:
+        missing = [name for name in ("stores", "token_keys", "gateway_url") if getattr(self, name) is None]
+        if self.environment != "production":
+            return self
+        if missing:
             raise ValueError(f"{PREFIX}{missing[0].upper()}: must be set when CDP_ENVIRONMENT is production")
+        if self.gateway_url is not None and not self.gateway_url.startswith("https://"):
+            raise ValueError(f"{PREFIX}GATEWAY_URL: must begin with https:// when CDP_ENVIRONMENT is production")
         return self
 
     @property

@@ -15,6 +15,7 @@ from cdp.global_ids import GlobalId, link_id, row_id
 from privacy.keys import TokenSeal
 from privacy.masks import HIDDEN, masked
 from privacy.seal import SealedColumn
+from privacy.vocabulary import Withheld
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Reading:
     client: str
     audience: str
     findings: Findings
+    partner: bool
 
 
 class Item(Protocol):
@@ -76,11 +78,25 @@ class Scalar:
     inner: bool
     text: bool
     kind: type = object
+    ended: int = -1
+    """The index of the instant from which on it is for the service and the law alone; -1 for never."""
+    offers: bool = False  # whether it is asked for anything else
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> Any:
-        part = parts[0]
-        if not self.inner and not part.sees(self.spot, reading.findings):
+        if not self.inner and not parts[0].sees(self.spot, reading.findings):
             return None
+        if self.ended >= 0 and (self.offers or reading.partner) and row[self.ended] is not None:
+            reading.findings.withhold(self.spot.path, Withheld.HOLDING_ENDED)
+            return None
+        value = self.of(row, parts[0], reading)
+        for part in parts[1:] if value is None else ():
+            # What one record of a person does not say, another may.
+            if part.store == parts[0].store and (value := self.of(part.head, part, reading)) is not None:
+                break
+        return value
+
+    def of(self, row: Row, part: Part, reading: Reading) -> Any:
+        """The value in one row."""
         first, *rest = [row[index] for index in self.indexes]
         if first is not None and self.sealed is not None:
             first = part.open(first, self.sealed, row[self.row_id], self.spot, reading.findings)
@@ -98,17 +114,23 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The sealed global id of a row: of the link where a customer is linked, of the row otherwise."""
+    """The sealed global id of a row: of the link where a customer is linked, of the row otherwise.
+
+    To a partner who came by a number it is good for as long as that number is the customer's.
+    """
 
     key: str
     type_name: str
     row_id: int
 
     def value(self, row: Row, parts: Sequence[Part], reading: Reading) -> str:
-        part = parts[0]
-        if self.type_name == "Customer" and part.link is not None:
-            return link_id(reading.tokens, reading.audience, part.link)
-        named = GlobalId(self.type_name, part.store, part.customer_id, row[self.row_id])
+        part, whose, key = parts[0], parts[0].customer_id, row[self.row_id]
+        holding = part.holding if reading.partner else None
+        if self.type_name == "Customer":
+            if holding is None and part.link is not None:
+                return link_id(reading.tokens, reading.audience, part.link)
+            whose = key = part.leader if holding is None else part.holder
+        named = GlobalId(self.type_name, part.store, whose, key, holding=holding)
         return row_id(reading.tokens, reading.audience, named)
 
 
@@ -160,16 +182,13 @@ class Many:
 
     def rows(self, row: Row, parts: Sequence[Part], reading: Reading) -> list[tuple[Row, Part]] | None:
         """The rows of all parts that may be seen, in order; None where none may."""
-        found: list[tuple[Row, Part]] = []
-        seen = 0
+        found, seen = list[tuple[Row, Part]](), 0
         for part in parts:
             if part.sees(self.spot, reading.findings):
                 seen += 1
                 parent = None if self.parent is None else row[self.parent]
                 found += [(child, part) for child in part.rows(self.array, parent)]
-        if seen == 0:
-            return None
-        return self.sorted(found) if seen > 1 else found
+        return None if seen == 0 else self.sorted(found) if seen > 1 else found
 
     def sorted(self, found: list[tuple[Row, Part]]) -> list[tuple[Row, Part]]:
         # As PostgreSQL does it: nulls are the largest, so last when rising and first when falling.

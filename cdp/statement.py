@@ -14,10 +14,11 @@ class KeyKind(Enum):
     """How a root finds its customers."""
 
     NUMBER = "number"  # a number's tag, as of an instant, in a role
+    HOLDER = "holder"  # the same, of whom nothing is asked but about that number
     IDENTIFIER = "identifier"  # any other identifier's tag
-    CUSTOMER = "customer"  # the customer's id in this store
+    CUSTOMER = "customer"  # the customer's id in this store, while the holding lasts that it was given out by
     LINK = "link"  # the token two stores share for one customer
-    ROW = "row"  # a row of a customer: customer id and row id
+    ROW = "row"  # a row of a customer: customer id and row id; likewise
     REGION = "region"  # a page of a region's customers
 
 
@@ -38,8 +39,10 @@ class Way(NamedTuple):
 # then the lists of the plan.
 HEAD_ROW, DATA_KEYS, LINKS = 2, 5, 6
 
-# The head tuple begins with these; what the operation asked for follows.
-CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HEAD = 0, 1, 2, 3, 4
+# The head tuple begins with these; what the operation asked for follows. HELD is the holding by whose number the
+# customer was found, NULL where by anything else. From LEADER on they are NULL but where the customer was merged with
+# others: the id that stands for all; since when; what is known of the others (`other_rows`).
+CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HELD, LEADER, MERGED_SINCE, OTHERS, HEAD = range(9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ error.
 import json
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -52,6 +53,18 @@ def check_known(option: str, given: Iterable[str], known: Collection[str]) -> No
     """Raises typer.BadParameter for a value of an option that is none of those known."""
     if unknown := [name for name in given if name not in known]:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(known)}", param_hint=f"--{option}")
+
+
+def instant_of(option: str, given: str | None) -> datetime:
+    """The instant of an option, by default now. Raises typer.BadParameter for one without its offset."""
+    try:
+        at = datetime.now(UTC) if given is None else datetime.fromisoformat(given)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        expected = "expected an instant with its offset, such as 2026-01-31T08:00:00Z"
+        raise typer.BadParameter(expected, param_hint=f"--{option}")
+    return at
 
 
 def output() -> Console:

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Final, NamedTuple
 
 from privacy.facts import ConsentFact, Facts, ObjectionFact, Request
-from privacy.rulebook import Border, Cell, Demand, Policy, Verdict
+from privacy.rulebook import SEVERITY, Border, Cell, Demand, Policy, Verdict
 from privacy.vocabulary import (
     ANY,
     LEGAL,
@@ -43,7 +43,6 @@ _STRICTNESS: Final = {
     Withheld.CONSENT_REQUIRED: 3,
     Withheld.CONSENT_WITHDRAWN: 4,
 }
-_SEVERITY: Final = {Effect.ALLOW: 0, Effect.MASK: 1, Effect.DENY: 2}
 _OBJECTED: Final = {
     kind: Verdict(Effect.DENY, f"objection.{kind}".lower(), Withheld.OBJECTION) for kind in ObjectionKind
 }
@@ -79,7 +78,7 @@ class Hearing:
         for demand in cell.demands:
             code = self._answer(demand, category)
             verdict = demand.met if code is None else demand.refusals[code]
-            strictest = max(strictest, verdict, key=lambda answer: _SEVERITY[answer.effect])
+            strictest = max(strictest, verdict, key=lambda answer: SEVERITY[answer.effect])
         return strictest
 
     def _border(self, border: Border, category: str) -> Verdict | None:

@@ -12,7 +12,7 @@ HIDDEN: Final = "***"
 
 def _bucket(value: Any) -> Any:
     """Numbers: the first digit, the rest zeros. Dates: the first day of the decade. Anything else is hidden."""
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
         digits = len(str(abs(int(value))))
         step = 10 ** (digits - 1)
         return type(value)(int(value / step) * step)

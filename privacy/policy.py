@@ -5,7 +5,7 @@ Steps, the first decisive one wins: 0 the request, 1 the customer, 2 the field d
 while planning), 3 the border, 4 objections, 5 a basis other than consent, 6 consent, 7 a guardian's, 8 mask.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from privacy.errors import PermitMissing
 from privacy.facts import ConsentFact, Facts, ObjectionFact, Request
 from privacy.hearing import Hearing
-from privacy.rulebook import UNRULED, Cells, Outcome, Policy, Route, Verdict
+from privacy.rulebook import SEVERITY, UNRULED, Cells, Outcome, Policy, Route, Verdict
 from privacy.vocabulary import LEGAL, SELF, CustomerState, Effect, RecipientClass, Withheld
 
 __all__ = [
@@ -99,6 +99,15 @@ class Decider:
             known = cell.settled and hearing.objection is None
             verdicts[category] = cell.verdict if known else hearing.judge(cell, category)
         return _decision(facts, verdicts)
+
+    def together(self, members: Sequence[Facts]) -> Decision:
+        """The decision for the first of several records of one person: for each category the strictest of all."""
+        each = [self.decide(facts).verdicts for facts in members]
+        strictest = {
+            category: max((verdicts[category] for verdicts in each), key=lambda verdict: SEVERITY[verdict.effect])
+            for category in self._categories
+        }
+        return _decision(members[0], strictest)
 
     def _closed(self, state: CustomerState) -> Verdict | None:
         """Step 1: what closes the whole record, or None."""

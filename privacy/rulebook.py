@@ -42,6 +42,7 @@ class Verdict:
     style: str | None = None
 
 
+SEVERITY: Final = {Effect.ALLOW: 0, Effect.MASK: 1, Effect.DENY: 2}
 UNRULED: Final = Verdict(Effect.DENY, DEFAULT_RULE, Withheld.UNAVAILABLE)
 
 

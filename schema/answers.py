@@ -14,6 +14,7 @@ from cdp.documents import find_document, registered_sources
 from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
+from cdp.gateway import Outgoing
 from cdp.ingest import Writer
 from cdp.query import Query
 from cdp.rendering import to_json
@@ -42,6 +43,7 @@ class FrontDoor:
     writer: Writer
     tokens: TokenSeal
     documents: Documents
+    outgoing: Outgoing
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
@@ -60,8 +62,9 @@ class FrontDoor:
         at = datetime.now(UTC)
         asked = Asked(caller, plan, at)
         reach = Reach(self.settings, self.query.stores, self.tokens, caller, at)
-        reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings())
-        data = await Run(document, plan, variables, reach, reading, asked, self.query, self.writer).data()
+        reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
+        run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
+        data = await run.data()
         entry_id = await self.query.write_down(asked)
         if not plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())

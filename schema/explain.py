@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from cdp.statement import KeyKind, Way
 from schema.plan.document import Documents
 from schema.plan.lists import cost
+from schema.plan.numbers import NUMBER_ROOTS
 from schema.plan.operation import MOST_PER_PAGE, Operation, OperationRoot, ReadRoot
 from schema.plan.run import MOST_COST
 
 KINDS: dict[str, tuple[KeyKind, ...]] = {
     "customers": (KeyKind.REGION,),
     "customer": (KeyKind.NUMBER, KeyKind.LINK),
+    "sameHolderSince": (KeyKind.HOLDER,),
     "node": (KeyKind.ROW,),
 }
 """The kinds of key shown for a root; an order reads its customer by id."""
@@ -33,7 +35,9 @@ def _operation(plan: Operation, name: str) -> Iterator[str]:
     for root in plan.roots:
         for read in root.reads.values():
             yield from _read(plan, root, read)
-        if not root.reads:
+        if root.name in NUMBER_ROOTS:
+            yield f"  {root.key}: about one number, of which a store is asked"
+        elif not root.reads:
             yield f"  {root.key}: at hand, no store is asked"
     yield "  governed places (* is each row of a list):"
     for spot in plan.spots:

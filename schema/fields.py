@@ -22,6 +22,8 @@ from privacy.vocabulary import CATEGORIES, RetentionClass
 Key: TypeAlias = ColumnElement[Any]
 Expression: TypeAlias = Callable[[FromClause], ColumnElement[Any]]
 Source: TypeAlias = Column[Any] | Expression
+Render: TypeAlias = Callable[..., Any] | None
+Ends: TypeAlias = Column[Any] | None
 Join: TypeAlias = Callable[[FromClause, FromClause, Key], ColumnElement[bool]]
 """(child, parent, customer key) -> the condition that joins them; the customer key is added by the planner."""
 
@@ -81,12 +83,13 @@ def plain(reason: str) -> Governance:
 @dataclass(frozen=True, slots=True)
 class ColumnField:
     """A scalar made of columns of the row. `render` turns their values into the JSON value; None keeps a single value
-    as it is.
+    as it is. Once a row has a value in `ends`, it is for SERVICE alone, and no partner's.
     """
 
     governance: Governance
     sources: tuple[Source, ...]
-    render: Callable[..., Any] | None = None
+    render: Render = None
+    ends: Ends = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,15 @@ class ListingField:
     column: Column[Any]
 
 
-Declaration: TypeAlias = ColumnField | TokenField | EmbeddedField | OneField | ManyField | ListingField
+@dataclass(frozen=True, slots=True)
+class AnswerField:
+    """One value about the customer whom the arguments of a root name; the planner knows it by its name."""
+
+    governance: Governance
+
+
+Filled: TypeAlias = ColumnField | TokenField | EmbeddedField | OneField | ManyField | ListingField
+Declaration: TypeAlias = Filled | AnswerField
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +226,9 @@ def word(description: str) -> Any:
     )
 
 
-def column(source: Source, governance: Governance, description: str, render: Callable[..., Any] | None = None) -> Any:
+def column(source: Source, governance: Governance, description: str, render: Render = None, ends: Ends = None) -> Any:
     """A scalar of one column (or one expression over the row)."""
-    return _declared(ColumnField(governance, (source,), render), description)
+    return _declared(ColumnField(governance, (source,), render, ends), description)
 
 
 def token(description: str) -> Any:
@@ -260,6 +271,13 @@ def connection(order: tuple[Order, ...], governance: Governance, description: st
     field = _declared(ManyField(governance, order, None, 20, max_first, connection=True), description)
     after = argument("after", str | None, "The cursor of the last row already seen.", None)
     field.arguments = [_first(20, max_first), after]
+    return field
+
+
+def answer(governance: Governance, description: str, *arguments: StrawberryArgument) -> Any:
+    """A root that is one value."""
+    field = _declared(AnswerField(governance), description)
+    field.arguments = list(arguments)
     return field
 
 

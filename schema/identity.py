@@ -8,7 +8,7 @@ from cdp.billing.tables import account, bill, payment, product, top_up
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.interaction.tables import case, interaction
-from cdp.usage.tables import usage_month, usage_record
+from cdp.usage.tables import bucket, usage_month, usage_record
 from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
 from schema.consent import Consent, Objection
 from schema.fields import (
@@ -29,7 +29,7 @@ from schema.fields import (
     word,
 )
 from schema.interaction import Case, PartyInteraction
-from schema.usage import UsageConnection, UsageMonth
+from schema.usage import BUCKET, Bucket, UsageConnection, UsageMonth
 from schema.words import Day, Instant, Node, PageInfo, Region, TimePeriod, period
 
 HOLDING = personal("number.holding", purposes=CONTACT)
@@ -94,7 +94,10 @@ class NumberHolding:
     """A number while it was this customer's."""
 
     number: str | None = column(
-        number_holding.c.number, personal("contact.number", purposes=CONTACT, search="EXACT"), "The number in E.164."
+        number_holding.c.number,
+        personal("contact.number", purposes=CONTACT, search="EXACT"),
+        "The number in E.164. Once it is theirs no more, nobody is reached by it: it is for service and law alone.",
+        ends=number_holding.c.valid_to,
     )
     region: Region | None = column(number_holding.c.region, HOLDING, "Where its account lives.")
     issuer: str | None = column(number_holding.c.issuer, HOLDING, "Who holds the block it is from.")
@@ -108,13 +111,22 @@ class NumberHolding:
         number_holding.c.recorded_from, number_holding.c.recorded_to, HOLDING, "While we believed so."
     )
     sim: Sim | None = one(same("sim_id"), personal("number.sim"), "The card it is on.")
+    buckets: list[Bucket] | None = many(
+        (rising(bucket.c.bucket_ref),),
+        BUCKET,
+        "What is left to use on it, for whom they pay too.",
+        on=same("holding_id"),
+    )
 
 
 @record(customer, customer.c.customer_id)
 class Customer(Node):
     """A person or organization, joined over all regions they agreed to be joined in."""
 
-    id: strawberry.ID = token("An opaque id, the same from whichever of the customer's numbers one comes.")
+    id: strawberry.ID = token(
+        "An opaque id, the same from whichever of the customer's numbers one comes; to a partner, one for each number, "
+        "which ends with it."
+    )
     kind: CustomerKind | None = column(customer.c.kind, STATUS, "A person or an organization.")
     formatted_name: str | None = column(
         customer.c.formatted_name, personal("identity.name", purposes=CONTACT), "The full name."
@@ -162,6 +174,9 @@ class Customer(Node):
         (newest(usage_record.c.at), newest(usage_record.c.record_id)),
         personal("usage.record"),
         "Each use, newest first.",
+    )
+    buckets: list[Bucket] | None = many(
+        (rising(bucket.c.bucket_ref),), BUCKET, "What they have left to use, alone or with others they pay for."
     )
     bills: list[CustomerBill] | None = many(
         (newest(bill.c.bill_on),), personal("billing.amount", purposes=PROFILE), "Their bills, newest first."

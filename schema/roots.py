@@ -1,24 +1,18 @@
 """Where an operation begins: the fields of Query and Mutation, with their arguments and payloads."""
 
-from enum import StrEnum
 from typing import Any
 
 import strawberry
 from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
+from cdp.accountability import Reason
+from cdp.numbers import NumberKind
 from cdp.outcome import Status
-from privacy.vocabulary import ConsentKind
-from schema.fields import REQUIRED, Plain, argument, word
-from schema.identity import Customer, CustomerConnection, CustomerKind, HoldingRole
-from schema.interaction import Direction, TicketType
-from schema.words import EventDocument, Instant, Node, Region
-
-
-def given(description: str, default: object = REQUIRED) -> Any:
-    """A field of an input; without a default it must be given."""
-    options: dict[str, Any] = {} if default is REQUIRED else {"default": default}
-    return strawberry.field(description=description, **options)
+from schema.fields import SERVICE, Plain, answer, argument, personal, word
+from schema.identity import Customer, CustomerConnection, HoldingRole
+from schema.inputs import CaseInput, ConsentInput, CustomerFilter, IdentifierInput, InteractionInput, MergeInput
+from schema.words import Day, EventDocument, Instant, Node, Region
 
 
 def root(description: str, *arguments: StrawberryArgument) -> Any:
@@ -30,75 +24,6 @@ def root(description: str, *arguments: StrawberryArgument) -> Any:
     )
     field.arguments = list(arguments)
     return field
-
-
-@strawberry.enum(description="What identifies a customer, besides a number.")
-class IdentifierKind(StrEnum):
-    CUSTOMER_KEY = "customerKey"
-    ACCOUNT_NO = "accountNo"
-    EMAIL = "email"
-    DOCUMENT = "document"
-
-
-@strawberry.input(description="An identifier other than a number.")
-class IdentifierInput:
-    kind: IdentifierKind = given("What kind of identifier it is.")
-    value: str = given("The identifier as it is written.")
-
-
-@strawberry.input(description="Which customers a page is of. Filtering by a field is a read of it.")
-class CustomerFilter:
-    region: Region = given("The region their account lives in.")
-    kind: CustomerKind | None = given("Persons or organizations only.", None)
-    status: str | None = given("Those with this status only.", None)
-    tier: str | None = given("Those of this tier only.", None)
-
-
-@strawberry.input(one_of=True, description="The customer something is about: exactly one of these.")
-class SubjectInput:
-    id: strawberry.ID | None = given("The opaque id.", strawberry.UNSET)
-    number: str | None = given("A number they hold.", strawberry.UNSET)
-    customer_key: str | None = given("The operator's own key.", strawberry.UNSET)
-
-
-@strawberry.input(description="What a customer says about the use of their data.")
-class ConsentInput:
-    subject: SubjectInput = given("Whose data it is.")
-    region: Region | None = given("The region whose records it is about; by default the number's own.", None)
-    purpose: str = given("What the data may be used for, such as `marketing.sms`.")
-    category: str = given("Which data; `*` for all.", "*")
-    channel: str = given("Through which channel; `*` for all.", "*")
-    recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
-    destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
-    kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
-    notice: str | None = given("The text the customer was shown.", None)
-    expires_at: Instant | None = given("Until when it holds.", None)
-    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
-
-
-@strawberry.input(description="A contact with a customer.")
-class InteractionInput:
-    subject: SubjectInput = given("Who was spoken with.")
-    region: Region | None = given("The region that answered; by default the number's own.", None)
-    channel: str = given("Where: SHOP, APP, HOTLINE, WECHAT ...")
-    direction: Direction = given("Who spoke first.")
-    reason: str = given("What it was about.")
-    note: str | None = given("What was said.", None)
-    at: Instant | None = given("When; by default now.", None)
-    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
-
-
-@strawberry.input(description="Something the customer must have an answer for.")
-class CaseInput:
-    subject: SubjectInput = given("Who must have an answer.")
-    region: Region | None = given("The region it is opened in; by default the number's own.", None)
-    ticket_type: TicketType = given("What it is about.")
-    severity: str = given("How much it hurts: low, medium, high, critical.", "medium")
-    channel: str = given("Where it is opened.")
-    description: str | None = given("What the customer said.", None)
-    product_ref: str | None = given("The product it is about.", None)
-    owner: str | None = given("The desk that answers for it.", None)
-    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 
 strawberry.enum(Status, name="OutcomeStatus", description="What became of an event.")
@@ -119,12 +44,72 @@ class OrderPayload:
     customer: Customer | None = word("The customer as they are now.")
 
 
+strawberry.enum(NumberKind, description="What a number is for, as far as its digits tell.")
+strawberry.enum(
+    Reason,
+    name="AccountabilityReason",
+    description="Why a region answers for a number, the first that fits: all accounts of its holder are there and none"
+    " where it is held; they have no account, and all their lines are there; it is held there; nobody holds it, and it"
+    " is kept back, or was held there last; or nobody held it yet.",
+)
+
+
+@strawberry.type(description="Who answers for a number, so that nobody has to argue.")
+class Accountability:
+    region: Region = word("The region that answers.")
+    desk: str = word("The desk of the region that must answer.")
+    reason: Reason = word("Why this region.")
+
+
+@strawberry.type(description="What one of two records allows and both together would not.")
+class ConsentEffect:
+    purpose: str = word("For what.")
+    recipient: str = word("To whom: `SELF`, or a legal entity.")
+    categories: list[str] = word("Which data.")
+
+
+@strawberry.type(description="What joining two records would mean; nothing is written.")
+class MergeProposal:
+    customer: Customer | None = word("The one.")
+    other: Customer | None = word("The other.")
+    already_merged: bool = word("Whether they are joined as it is.")
+    evidence: list[str] = word("What both tell, and tell alike.")
+    conflicts: list[str] = word("What both tell, and tell differently; the earlier registered one's is shown.")
+    consent_effect: list[ConsentEffect] = word("What would not be allowed any more: the stricter of the two holds.")
+    too_many: str | None = word("Of which identifiers one person would have too many; such a merge is refused.")
+
+
+@strawberry.type(description="What became of a proposal; it says nothing of who holds the other number, if anybody.")
+class LinkProposal:
+    outcome: Outcome = word("What became of it.")
+    token: strawberry.ID | None = word("Confirms the link once, together with the code.")
+    expires_at: Instant | None = word("Until when it can be confirmed.")
+
+
+@strawberry.type(description="What one field adds to the likelihood that two records are one person's.")
+class MatchComponent:
+    field: str = word("What both tell.")
+    weight: float = word("How much it speaks for it, or against it where it is negative, in bits.")
+
+
+@strawberry.type(description="Two records that may be one person's: look at them with `proposeMerge`.")
+class MatchProposal:
+    customer: strawberry.ID = word("The one.")
+    other: strawberry.ID = word("The other.")
+    rule: str | None = word("The rule they were found by; null where it was their likelihood alone.")
+    score: float | None = word("How likely they are one person's, from 0 to 1; null where nobody worked it out.")
+    components: list[MatchComponent] = word("What the score is made of.")
+
+
 @strawberry.type(description="What a number is, whoever holds it.")
 class NumberFacts:
-    number: str = word("The number in E.164.")
-    region: str = word("The jurisdiction it belongs to.")
-    kind: str = word("Mobile, fixed, IoT ...")
+    number: str | None = word("The number in E.164; null for a short code, by which nobody is known.")
+    region: Region = word("Where it was given out: the province of a mainland mobile, where known; else its country.")
+    city: str | None = word("The city a mainland mobile was given out in, where that is known.")
+    kind: NumberKind = word("Mobile, fixed, IoT ...")
     issuer: str | None = word("Who holds the block it is from, where that is known.")
+    serving_operator: str | None = word("Who serves it now, where it was ported; not for partners.")
+    accountability: Accountability | None = word("Who answers for it, where it was ever held here; not for partners.")
 
 
 @strawberry.type(description="Who is asking.")
@@ -147,8 +132,15 @@ class Query:
         argument("number", str | None, "A number in any written form.", None),
         argument("identifier", IdentifierInput | None, "Another identifier.", None),
         argument("region", Region | None, "Where the record lives: needed for a number without its country.", None),
-        argument("role", HoldingRole, "What the customer is to the number.", HoldingRole.USER),
-        argument("asOf", Instant | None, "Whose number it was at this instant; by default now.", None),
+        argument(
+            "role",
+            HoldingRole | None,
+            "What the customer is to the number; by default its user, or its registered holder where it has none.",
+            None,
+        ),
+        argument(
+            "asOf", Instant | None, "Whose number it was at this instant; by default now. Not for partners.", None
+        ),
     )
     customers: CustomerConnection | None = root(
         "The customers of one region, page by page.",
@@ -156,15 +148,37 @@ class Query:
         argument("first", int, "How many at most, from 0 to 100.", 20),
         argument("after", str | None, "The cursor of the last customer already seen.", None),
     )
+    propose_merge: MergeProposal | None = root(
+        "What joining two records would mean. For stewards.", argument("input", MergeInput, "Which two.")
+    )
+    same_holder_since: bool | None = answer(
+        personal("number.holding", purposes=(*SERVICE, "partner")),
+        "Whether whoever holds a number has held it since the beginning of a day. A partner gets null, listed as "
+        "WITHHELD, where nobody holds it as where the holder did not agree.",
+        argument("number", str, "A number in any written form."),
+        argument("date", Day, "The day, which must have begun."),
+        argument("region", Region | None, "Where the number was written down.", None),
+    )
+    merge_proposals: list[MatchProposal] = root(
+        "Records that the last `cdp match --keep` found and no steward has decided on. For stewards.",
+        argument("region", Region, "Whose records."),
+        argument("first", int, "How many at most, from 0 to 100: those by a rule, then the likeliest.", 20),
+    )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
         argument("region", Region | None, "Where it was written down.", None),
     )
+    accountability: Accountability | None = root(
+        "Who answers for a number, as of an instant; null only for one that was never held here. Not for partners.",
+        argument("number", str, "A number in any written form."),
+        argument("region", Region | None, "Where it was written down.", None),
+        argument("at", Instant | None, "As of when; by default now.", None),
+    )
     me: Me = root("Who is asking.")
 
 
-@strawberry.type(description="Orders. Each makes one event and hands it to the write journey.")
+@strawberry.type(description="Orders. Each makes events and hands them to the write journey.")
 class Mutation:
     ingest: list[Outcome] = root(
         "Take in events; each has its own outcome, in order.",
@@ -175,7 +189,33 @@ class Mutation:
         "A customer takes back what they agreed to.", argument("input", ConsentInput, "What.")
     )
     log_interaction: OrderPayload = root("Something was said.", argument("input", InteractionInput, "What."))
+    merge: OrderPayload = root(
+        "Two records are one person's: they are read as one from now on. For stewards.",
+        argument("input", MergeInput, "Which two."),
+    )
+    unmerge: OrderPayload = root(
+        "Two records are not one person's after all: each is as it would be without the merge. For stewards.",
+        argument("input", MergeInput, "Which two."),
+    )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
+    propose_link: LinkProposal = root(
+        "Two numbers that two stores keep are to be one customer's. If anybody holds the other one, it is sent a code.",
+        argument("number", str, "A number the customer holds; its side leads."),
+        argument("otherNumber", str, "The number they hold elsewhere."),
+        argument("region", Region | None, "Where the first number's record lives; by default the number's own.", None),
+        argument("otherRegion", Region | None, "The same of the other number.", None),
+    )
+    confirm_link: OrderPayload = root(
+        "The customer has the code, and so the other number: they are one customer from now on.",
+        argument("token", strawberry.ID, "The proposal's token."),
+        argument("code", str, "The six digits that were sent to the other number."),
+    )
+    unlink: OrderPayload = root(
+        "The two sides forget each other; one that does not answer now is told when it does.",
+        argument("number", str, "A number the customer holds, on either side."),
+        argument("region", Region | None, "Where its record lives; by default the number's own.", None),
+        argument("otherRegion", Region | None, "Whose store is to be forgotten; by default every other one.", None),
+    )
 
 
 @strawberry.directive(

@@ -5,12 +5,13 @@ from enum import StrEnum
 import strawberry
 
 from cdp.usage.reads import data_megabytes, roaming_megabytes, voice_minutes
-from cdp.usage.tables import usage_month, usage_record
+from cdp.usage.tables import bucket, usage_month, usage_record
 from schema.fields import PROFILE, column, part, personal, plain, record, word
-from schema.words import Instant, Month, PageInfo, Region, month_text
+from schema.words import Instant, Month, PageInfo, Quantity, Region, TimePeriod, month_text, period, quantity
 
 SUMMARY = personal("usage.summary", purposes=PROFILE)
 RECORD = personal("usage.record")
+BUCKET = personal("usage.summary")
 WHEN = plain("one of twelve months a year, the same for everyone")
 
 
@@ -58,6 +59,23 @@ class Usage:
     counterparty: str | None = column(
         usage_record.c.counterparty, personal("usage.counterparty"), "The other number of a call or message."
     )
+
+
+@record(bucket, bucket.c.bucket_id)
+class Bucket:
+    """What is left of an allowance. A shared one is a thing of whoever pays for it, not of those who use it up."""
+
+    bucket_ref: str | None = column(bucket.c.bucket_ref, BUCKET, "Its reference.")
+    usage_type: UsageType | None = column(bucket.c.usage_type, BUCKET, "What it can be used for.")
+    remaining_value: Quantity | None = quantity(
+        bucket.c.remaining, bucket.c.units, BUCKET, "What is left, as it was last reported."
+    )
+    remaining_at: Instant | None = column(bucket.c.remaining_at, BUCKET, "When that was reported.")
+    valid_for: TimePeriod | None = period(
+        bucket.c.valid_from, bucket.c.valid_to, BUCKET, "While it can be used; null where that is not known."
+    )
+    is_shared: bool | None = column(bucket.c.is_shared, BUCKET, "Whether several numbers use it up.")
+    region: Region | None = column(bucket.c.region, BUCKET, "Where it was reported.")
 
 
 @part

@@ -1,7 +1,7 @@
 """Scalars, enums and small objects that several types share."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NewType
 
 import strawberry
@@ -34,6 +34,13 @@ def _instant(text: object) -> datetime:
     return at
 
 
+def _day(text: object) -> date:
+    try:
+        return date.fromisoformat(text if isinstance(text, str) else "")
+    except ValueError:
+        raise RequestInvalid("DAY_INVALID", "expected a day such as 2026-01-31") from None
+
+
 def _document(value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise RequestInvalid("EVENT_INVALID", "expected an event as a JSON object")
@@ -59,7 +66,9 @@ SCALARS: dict[object, Any] = {
         specified_by_url=RFC_3339,
         parse_value=_instant,
     ),
-    Day: strawberry.scalar(name="Date", description="A day, such as `2026-01-31`.", specified_by_url=RFC_3339),
+    Day: strawberry.scalar(
+        name="Date", description="A day, such as `2026-01-31`.", specified_by_url=RFC_3339, parse_value=_day
+    ),
     Month: strawberry.scalar(
         name="Month", description="A calendar month, such as `2026-01`.", specified_by_url=RFC_3339
     ),
@@ -86,6 +95,14 @@ class Money:
 
 
 @part
+class Quantity:
+    """An amount of something that is counted or measured."""
+
+    value: str = word("A decimal number as text, exact.")
+    unit: str = word("What it counts: seconds, messages, bytes.")
+
+
+@part
 class TimePeriod:
     """A span of time; open where there is no end."""
 
@@ -105,6 +122,12 @@ def money(minor: Source, currency: Column[Any], governance: Governance, descript
     """An amount in minor units, shown as Money."""
     fields = {"value": ColumnField(PART, (minor, currency), money_text), "unit": ColumnField(PART, (currency,))}
     return embedded(minor, fields, governance, description)
+
+
+def quantity(count: Column[Any], unit: Column[Any], governance: Governance, description: str) -> Any:
+    """A count in its units, shown as Quantity."""
+    fields = {"value": ColumnField(PART, (count,), str), "unit": ColumnField(PART, (unit,))}
+    return embedded(count, fields, governance, description)
 
 
 def period(start: Column[Any], end: Column[Any], governance: Governance, description: str) -> Any:

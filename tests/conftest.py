@@ -54,7 +54,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def administrator() -> Iterator[str]:
     """The URL of a superuser, whom every worker shares."""
     embedded = Embedded(Path(os.environ[HOME]))
-    yield os.environ.get(SERVER) or embedded.start(["tests"])["tests"]
+    if (url := os.environ.get(SERVER)) is None:
+        url = embedded.start(["tests"])["tests"]
+        asyncio.run(Server(url, "").wait_for_no_disk())
+    yield url
     embedded.stop()
 
 

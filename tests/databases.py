@@ -30,6 +30,12 @@ class Server:
         finally:
             await connection.close()
 
+    async def wait_for_no_disk(self) -> None:
+        """Nothing here has to outlive the machine: a database is made and dropped without a sync."""
+        for setting in ("fsync", "full_page_writes"):
+            await self.execute(f"ALTER SYSTEM SET {setting} = off")
+        await self.execute("SELECT pg_reload_conf()")
+
     async def prepare_template(self) -> None:
         """Migrates the template once; callers hold the lock of the run."""
         if (await self.execute(f"SELECT FROM pg_database WHERE datname = '{self.template}'")) == "SELECT 0":
@@ -46,3 +52,16 @@ class Server:
             yield self.url(name)
         finally:
             await self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @asynccontextmanager
+    async def away(self, url: str) -> AsyncIterator[None]:
+        """While the block runs nobody can connect to the database at `url`, and those who were are not."""
+        name = urlsplit(url).path[1:]
+        await self.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        await self.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
+        await self.execute(f'ALTER DATABASE "{name}_away" ALLOW_CONNECTIONS true')
+        try:
+            yield
+        finally:
+            await self.execute(f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')

@@ -6,9 +6,11 @@ import os
 import random
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pytest
 from rich.progress import Progress
 
 from cdp import resealing, rotation
@@ -172,6 +174,21 @@ async def finish(settings: Settings, kind: str) -> Mapping[str, int]:
         return (await rotation.rotate(settings, ["cn"], kind, bars))["cn"]
 
 
+class Stopped(Exception):
+    """A rotation went no further."""
+
+
+async def begin_index(settings: Settings, name: str = "cn") -> None:
+    """A new index root, and no row is moved to its tags yet."""
+
+    async def stop(*_: object) -> None:
+        raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch, Progress(disable=True) as bars, suppress(Stopped):
+        patch.setattr(rotation, "old_tags", stop)
+        await rotation.rotate(settings, [name], "index", bars)
+
+
 async def drill(settings: Settings, store: Store, kind: str, die_at: float) -> tuple[State, State, State, bool]:
     """Before, after the kill, after the end; and whether it was killed."""
     before = await state_of(settings, store)
@@ -187,4 +204,4 @@ def points(count: int, most: int, seed: int) -> list[tuple[str, float]]:
     return [(KINDS[n % len(KINDS)], drawn.randrange(2 * most) / 2) for n in range(count)]
 
 
-__all__ = ["KINDS", "State", "drill", "finish", "killed", "people", "points", "populate", "state_of"]
+__all__ = ["KINDS", "State", "begin_index", "drill", "finish", "killed", "people", "points", "populate", "state_of"]

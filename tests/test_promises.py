@@ -25,7 +25,7 @@ from sqlalchemy import Column, Index, Table, UniqueConstraint
 from cdp.__main__ import cdp as command_line
 from cdp.dead_letters import LETTER_INDEX
 from cdp.event import Event
-from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
+from cdp.identity.tables import CODE_INDEX, IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.ingest import EVENTS
 from cdp.load import ROW_INDEX
 from cdp.seen import BODY_INDEX
@@ -68,6 +68,7 @@ TAGGED: Final = {
     100: "customerKey",
     101: "event",
     102: "row",
+    103: "linkCode",
 }
 RETIRED: Final = frozenset[int]()
 
@@ -247,7 +248,7 @@ def test_sealed_columns_keep_their_uids() -> None:
 
 
 def test_tags_keep_their_uids() -> None:
-    indexes = [NUMBER_INDEX, *IDENTIFIER_INDEXES.values(), LETTER_INDEX, BODY_INDEX, ROW_INDEX]
+    indexes = [NUMBER_INDEX, *IDENTIFIER_INDEXES.values(), LETTER_INDEX, BODY_INDEX, ROW_INDEX, CODE_INDEX]
     assert len(indexes) == len({index.uid for index in indexes})
     assert {index.uid: index.name for index in indexes} == TAGGED
     assert {index.version for index in indexes} == {1}

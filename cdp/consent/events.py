@@ -3,7 +3,9 @@
 Nothing is overwritten: each event is a row of its own, and the latest in a covering scope decides.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -11,7 +13,8 @@ from cdp.changes import NEW, Put
 from cdp.consent.tables import consent_event, objection
 from cdp.context import Context
 from cdp.errors import EventInvalid
-from cdp.event import Event, Hex256, Instant, Ref
+from cdp.event import Event, Hex256, Instant, Kind, Ref, Text
+from cdp.numbers import PhoneNumber
 from privacy.vocabulary import ANY, CATEGORIES, NOWHERE, PURPOSES, SELF, ConsentType, covers
 
 
@@ -48,12 +51,23 @@ class _Consent(Event):
     evidence_hash: Hex256 | None = None
     number_only: bool = False
     """Whether it is about the subject's number alone, and ends with its holding."""
+    number: Text | None = None
+    """The number of the customer's that it is about alone, where the subject is not that number."""
 
     says: ClassVar[ConsentType]
 
-    def apply(self, context: Context) -> list[Put]:
+    def names(self) -> Sequence[tuple[Kind, str]]:
+        return () if self.number is None else (("number", self.number),)
+
+    def _holding(self, context: Context) -> UUID | None:
+        """The holding of the number it is about alone; raises EventInvalid where there is none."""
+        if self.number is not None:
+            return context.held(PhoneNumber.parse(self.number, self.region).e164, self.at)
         if self.number_only and context.holding_id is None:
             raise EventInvalid("numberOnly", "a subject by number")
+        return context.holding_id if self.number_only else None
+
+    def apply(self, context: Context) -> list[Put]:
         row = {
             "customer_id": context.customer_id,
             "consent_event_id": context.row_id("consent", self.event_id),
@@ -69,7 +83,7 @@ class _Consent(Event):
             "collection_point": self.collection_point,
             "evidence_hash": None if self.evidence_hash is None else bytes.fromhex(self.evidence_hash),
             "expires_at": self.expires_at,
-            "holding_id": context.holding_id if self.number_only else None,
+            "holding_id": self._holding(context),
             "happened_at": self.at,
             "recorded_at": context.recorded_at,
         }

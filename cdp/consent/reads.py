@@ -1,34 +1,75 @@
 """The consent facts that travel with every read, in the same snapshot as the data."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, any_, case, func, or_, select
 
 from cdp.consent.tables import consent_event, objection, policy_version
+from cdp.statement import MERGED_SINCE, OTHERS
 from privacy.policy import ConsentFact, Facts, ObjectionFact
 from privacy.vocabulary import Actor, ConsentKind, ConsentType, CustomerState, ObjectionKind
 
 CONSENT_COLUMNS = tuple(consent_event.c[name] for name in ConsentFact._fields)
+AGREED = [word.value for word in (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)]
 STATES = {state.value: state for state in CustomerState}
 OBJECTION_COLUMNS = tuple(objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised"))
 
 
-def consent_rows(key: ColumnElement[Any], purposes: Sequence[str]) -> Select[Any]:
-    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`)."""
-    return select(func.row(*CONSENT_COLUMNS)).where(
+class Alone(NamedTuple):
+    """The holding (`held`, a row with its `valid_to`) by whose number a customer was found, and which of the words
+    about a number alone are about it.
+    """
+
+    held: FromClause
+    about: ColumnElement[bool]
+
+
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone | None) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`).
+
+    What was agreed to for one number alone is heard of whoever was found by that number, and has run out when the
+    holding has an end; it allows nothing about the customer as a whole. A refusal is heard whatever it is about.
+    """
+    bound, columns = consent_event.c.holding_id, list[ColumnElement[Any]](CONSENT_COLUMNS)
+    heard = or_(bound.is_(None), consent_event.c.type.not_in(AGREED))
+    if alone is not None:
+        heard = or_(heard, alone.about)
+        lasts = or_(bound.is_(None), alone.held.c.valid_to.is_(None))
+        expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
+        columns[ConsentFact._fields.index("expires_at")] = expiry
+    rows = select(func.row(*columns)).where(
         consent_event.c.customer_id == key,
         or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
-        # What was agreed to for one number alone allows nothing about the customer as a whole; a refusal is heard.
-        or_(consent_event.c.holding_id.is_(None), consent_event.c.type != ConsentType.GIVEN.value),
+        heard,
     )
+    return rows if alone is None else rows.correlate(alone.held)
 
 
 def objection_rows(key: ColumnElement[Any]) -> Select[Any]:
     """The objections of a customer, raised and lifted."""
     return select(func.row(*OBJECTION_COLUMNS)).where(objection.c.customer_id == key)
+
+
+def other_rows(
+    owner: FromClause, other: FromClause, purposes: Sequence[str], alone: Alone | None
+) -> ColumnElement[Any]:
+    """What is known of those a customer was merged with, as (id, state, is minor, consents, objections); NULL where
+    nobody was.
+    """
+    key = other.c.customer_id
+    known = select(
+        func.row(
+            key,
+            other.c.state,
+            other.c.is_minor,
+            func.array(consent_rows(key, purposes, alone).correlate(other).scalar_subquery()),
+            func.array(objection_rows(key).correlate(other).scalar_subquery()),
+        )
+    ).where(key == any_(owner.c.cluster), key != owner.c.customer_id, other.c.state != CustomerState.ERASED.value)
+    return case((owner.c.cluster.is_not(None), func.array(known.correlate(owner).scalar_subquery())))
 
 
 def policy_version_now() -> ColumnElement[Any]:
@@ -41,6 +82,28 @@ def facts_of(
 ) -> Facts:
     """The facts of one customer from the rows of the statements above, but for the birth date."""
     return Facts(customer_id, STATES[state], None, ConsentFacts(consents), objection_facts(objections))
+
+
+def together(facts: Facts, consents: Sequence[Any], head: Sequence[Any], youngest: date) -> list[Facts]:
+    """The facts of a customer and of all they were merged with, each record as it stood before.
+
+    What the person said since the merge is heard for every record: that is how a conflict between them ends. Of another
+    record's minor nothing is known but that, so they are taken to have been born on `youngest`.
+    """
+    since, others = head[MERGED_SINCE], head[OTHERS]
+    said = {facts.customer_id: consents} | {other[0]: other[3] for other in others}
+    later = {owner: [row for row in rows if row[3] >= since] for owner, rows in said.items()}
+
+    def heard(owner: UUID) -> ConsentFacts:
+        return ConsentFacts([*said[owner], *(row for other, rows in later.items() if other != owner for row in rows)])
+
+    return [
+        facts._replace(consents=heard(facts.customer_id)),
+        *(
+            Facts(owner, STATES[state], youngest if is_minor else None, heard(owner), objection_facts(objections))
+            for owner, state, is_minor, _, objections in others
+        ),
+    ]
 
 
 class ConsentFacts(Collection[ConsentFact]):

@@ -11,8 +11,10 @@ from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
 from cdp.event import Event
+from cdp.identity.clusters import write_clusters
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import write_lives
+from cdp.identity.merges import CustomersMerged, MergeEvent
 from cdp.identity.resolve import Graph, Mentioned, Tags, claim, registers
 from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
@@ -84,8 +86,9 @@ def _tagged(batch: Batch, event: Event) -> Tagged:
     kind, subject = event.subject.only()
     found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
     mentions = [(kind, found)] if isinstance(found, bytes) else []
+    under = "other." if isinstance(event, MergeEvent) else ""
     for other, value in (*event.names(), *event.gives()):
-        mentions.append((other, tags.of(other, value, region)))
+        mentions.append((other, tags.of(other, value, region, under)))
     new = registers(event)
     by = None if new is None else (tags.of(*new, region), new[0])
     return kind, found, mentions, by
@@ -115,12 +118,14 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
             (mentioned.numbers if kind == "number" else mentioned.others).add(tag)
         if isinstance(record.subject, UUID):
             mentioned.ids.add(record.subject)
+        if isinstance(record.event, MergeEvent) and isinstance(other := record.event.other.only()[1], UUID):
+            mentioned.ids.add(other)
         if isinstance(record.event, NumberEvent):
             mentioned.changing.setdefault(_number_of(batch.tags, record.event), record.event.region)
     graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
-        if record.new is not None and _found(graph, record) is None:
+        if record.new is not None and _found(graph, record) is None and _blocked(graph, record) is None:
             event = record.event
             new_id = customer_id_of(batch.ring.tenant, batch.store.name, event.event_id, event.at)
             claims.append((*record.new, new_id))
@@ -142,6 +147,23 @@ async def live(connection: Connection, batch: Batch, graph: Graph, records: Sequ
     await write_lives(connection, said, graph.facts, batch.now)
 
 
+async def merge(connection: Connection, batch: Batch, records: Sequence[Record]) -> list[tuple[Record, Outcome]]:
+    """Writes the clusters as they are after these records; the merges that made one too large, with their refusals."""
+    merges = [(record, {put.row["customer_id"] for put in record.puts}) for record in records if _joins(record)]
+    if not merges:
+        return []
+    too_many = await write_clusters(connection, batch.ring, [one for _, pair in merges for one in pair])
+    return [
+        (record, batch.refused("CLUSTER_TOO_LARGE", "other", f"a merge within the limit of its kind: {too_many[one]}"))
+        for record, pair in merges
+        if isinstance(record.event, CustomersMerged) and (one := next(iter(pair))) in too_many
+    ]
+
+
+def _joins(record: Record) -> bool:
+    return isinstance(record.event, MergeEvent)
+
+
 def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
     """The customer a record is about, and the holding of the number by which they were found."""
     subject, customer_id = record.subject, None
@@ -158,13 +180,28 @@ def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
     return None if customer_id is None else (customer_id, None)
 
 
+def _blocked(graph: Graph, record: Record) -> str | None:
+    """The field with an identifier that is blocked; None where all of them tell who somebody is."""
+    for kind, tag in record.mentions:
+        if tag in graph.blocked:
+            if tag == record.subject:
+                return f"subject.{kind}"
+            if isinstance(record.event, MergeEvent):
+                return f"other.{kind}"
+            return "documentNumber" if kind == "document" else kind
+    return None
+
+
 def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     """What becomes of a record if it was not seen before; its changes are kept on it."""
     found = _found(graph, record)
+    if found is not None:
+        record.customer_id, holding_id = found
+    if field := _blocked(graph, record):
+        return batch.refused("IDENTIFIER_BLOCKED", field, "an identifier of one person alone; this one is blocked")
     if found is None:
         return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
     event = record.event
-    record.customer_id, holding_id = found
     context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
     try:
         puts = event.apply(context)

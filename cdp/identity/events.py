@@ -10,7 +10,8 @@ from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Day, Event, Kind, Ref, Text
 from cdp.identity.holdings import HOLDINGS
-from cdp.identity.tables import customer, identification, link, link_index
+from cdp.identity.merges import MERGES
+from cdp.identity.tables import IDENTIFIER_INDEXES, customer, identification, link, link_index
 from cdp.values import age_on, compact
 from privacy.vocabulary import CustomerState
 
@@ -101,6 +102,7 @@ class CustomerRegistered(Event):
                 "document_type": self.document_type,
                 "document_number": context.seal(identification.c.document_number, number, row),
                 "issuing_region": self.region,
+                "document_tag": context.tag(IDENTIFIER_INDEXES["document"], compact(number)),
             },
             KEEP,
         )
@@ -167,6 +169,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     CustomerStatusChanged,
     CustomerTierChanged,
     *HOLDINGS,
+    *MERGES,
     CustomerLinked,
     CustomerUnlinked,
 )

@@ -15,7 +15,8 @@ from cdp.errors import EventInvalid
 from cdp.event import Event, Instant, Kind, Ref, Text
 from cdp.identity.tables import NUMBER_INDEX, known_number, number_holding, sim
 from cdp.identity.timeline import Fact, FactKind
-from cdp.numbers import PhoneNumber, facts
+from cdp.number_facts import facts
+from cdp.numbers import PhoneNumber
 from cdp.values import row_id
 
 Role = Literal["REGISTERED_HOLDER", "USER", "PAYER", "GUARDIAN", "ORG_ADMIN"]

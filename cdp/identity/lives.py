@@ -53,6 +53,13 @@ SET valid_to = new.valid_to, state = new.state, state_at = new.state_at, sim_id 
 FROM changed JOIN new USING (customer_id, holding_id)
 WHERE h.customer_id = changed.customer_id AND h.holding_id = changed.holding_id
 """
+SERVED = """
+UPDATE number_holding AS h SET serving_operator = k.serving_operator
+FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS s (number_tag, customer_id, holding_id)
+JOIN known_number AS k USING (number_tag)
+WHERE h.customer_id = s.customer_id AND h.holding_id = s.holding_id
+  AND h.serving_operator IS DISTINCT FROM k.serving_operator
+"""
 FREE = """
 UPDATE known_number AS k SET free_since = new.free_since
 FROM unnest($1::bytea[], $2::timestamptz[]) AS new (number_tag, free_since)
@@ -97,4 +104,6 @@ async def _write_spans(connection: Connection, lives: Mapping[bytes, Life], now:
         by_customer = sorted((s for _, s in spans), key=lambda s: (s.customer_id.int, s.holding_id.int))
         holdings = [(s.customer_id, s.holding_id, s.valid_to, s.state, s.state_at, s.sim_id) for s in by_customer]
         await connection.execute(HOLDINGS, *map(list, zip(*holdings, strict=True)), now)
+        named = [(tag, s.customer_id, s.holding_id) for tag, s in spans]
+        await connection.execute(SERVED, *map(list, zip(*named, strict=True)))
     await connection.execute(FREE, [*lives], [life.free_since for life in lives.values()])

@@ -35,6 +35,7 @@ WHERE number_tag = ANY($1::bytea[])
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
 PRESENT = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])"
 ERASED = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
+BLOCKED = "SELECT tag FROM blocked_identifier WHERE tag = ANY($1::bytea[])"
 GONE: Final = [CustomerState.ERASING.value, CustomerState.ERASED.value]
 
 # Waits for another writer who registers the same identifier; whoever came first has it, and OWNERS tells who that was.
@@ -105,7 +106,7 @@ class Tags:
                 if self._ring.moves_tags:
                     self.before[tag] = self._ring.sought_tag(index, normalised)
             except InvalidNumber as invalid:
-                raise InvalidNumber(invalid.reason, under + invalid.field) from None
+                raise InvalidNumber(invalid.reason, under + invalid.field, invalid.expected) from None
         return tag
 
 
@@ -121,6 +122,7 @@ class Graph:
         self.tags = tags
         self.owners: dict[bytes, UUID] = {}
         self.present: set[UUID] = set()
+        self.blocked: set[bytes] = set()
         self.facts: dict[bytes, set[Fact]] = {}
         """All that was said of the numbers whose lives may change."""
         self._spans: dict[bytes, Sequence[Span]] = {}
@@ -129,6 +131,7 @@ class Graph:
     async def load(cls, connection: Connection, tags: Tags, mentioned: Mentioned) -> Self:
         """What is known of what a batch mentions; the numbers whose lives may change are taken until the commit."""
         graph = cls(tags)
+        graph.blocked = {row[0] for row in await connection.fetch(BLOCKED, [*mentioned.numbers, *mentioned.others])}
         if mentioned.others:
             graph.owners = dict(await connection.fetch(OWNERS, list(mentioned.others)))
         if mentioned.changing:
@@ -165,6 +168,14 @@ class Graph:
     def owner_of(self, kind: str, value: str) -> UUID | None:
         """The customer an identifier other than a number belongs to, as it is written."""
         return self.owner(self.tags.of(kind, value, None))
+
+    def customer(self, kind: str, value: str | UUID, region: str, at: datetime) -> UUID | None:
+        """The customer an identifier of any kind belongs to as of an instant, as it is written in a region."""
+        if isinstance(value, UUID):
+            return value if value in self.present else None
+        tag = self.tags.of(kind, value, region)
+        span = self.holder(tag, at) if kind == "number" else None
+        return span.customer_id if span is not None else self.owner(tag)
 
     def learn(self, event: Event, customer_id: UUID) -> None:
         """Takes in an event that was applied: the rest of the batch sees what it gave and took away."""

@@ -1,10 +1,10 @@
 """Who a customer is, which numbers they hold when, and where else they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Index, LargeBinary, Uuid
+from sqlalchemy import ARRAY, Boolean, Column, Double, ForeignKeyConstraint, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import text as literal
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 
-from cdp.tables import by_customer, by_identifier, instant, of_customer, row_key, sealed, text, texts
+from cdp.tables import by_customer, by_identifier, instant, of_customer, queue, reference, row_key, sealed, text, texts
 from privacy.blind import Index as BlindIndex
 from privacy.seal import CellType
 from privacy.vocabulary import RetentionClass
@@ -26,10 +26,24 @@ customer = by_customer(
     instant("status_at", nullable=False),
     text("tier"),
     instant("tier_at", nullable=False),
+    Column("cluster", ARRAY(Uuid)),
+    instant("cluster_since"),
     Index(None, "region", "customer_id", info={"serves": "customers(where: {region}) page by page"}),
 )
 
+# `cluster` holds the ids of all who were merged into one person, this row's own among them, the leader first; it is
+# NULL where nobody was. `cluster_since` is when the last of them came.
+
 customer_region = by_customer("customer_region", text("region", primary_key=True))
+
+merge_edge = by_customer(
+    "merge_edge",
+    row_key("other_id"),
+    text("state"),
+    instant("state_at", nullable=False),
+    of_customer(),
+)
+"""Who was merged with whom, kept on both sides; `clusters` makes clusters of it."""
 
 identification = by_customer(
     "identification",
@@ -39,8 +53,35 @@ identification = by_customer(
     text("issuing_region"),
     instant("valid_from"),
     instant("valid_to"),
+    Column("document_tag", LargeBinary),
     of_customer(),
 )
+
+identifier_limit = reference(
+    "identifier_limit", text("kind", primary_key=True), Column("most", Integer, nullable=False)
+)
+"""How many identifiers of a kind the customers that are merged into one may have together; more, and a person looks."""
+
+blocked_identifier = reference(
+    "blocked_identifier",
+    Column("tag", LargeBinary, primary_key=True),
+    text("kind"),
+    instant("blocked_at", nullable=False),
+)
+"""Identifiers that many people were written down with, and so tell nobody from anybody; only their tags are kept."""
+
+match_proposal = by_customer(
+    "match_proposal",
+    row_key("other_id"),
+    text("region"),
+    text("rule", nullable=True),
+    Column("score", Double),
+    Column("components", JSONB, nullable=False),
+    instant("found_at", nullable=False),
+    of_customer(),
+    Index(None, "region", info={"serves": "mergeProposals(region) and its replacement by the next run"}),
+)
+"""Records that may be one person's, for a steward to look at: by which rule, and how likely by what they say."""
 
 sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 
@@ -117,6 +158,14 @@ number_index = by_identifier(
     ),
 )
 
+number_segment = reference(
+    "number_segment",
+    Column("first_prefix", Integer, primary_key=True, autoincrement=False),
+    Column("last_prefix", Integer, nullable=False),
+    *texts("region", "city", "issuer"),
+)
+"""Where mainland mobiles are from: each row is a run of prefixes of seven digits that have all else alike."""
+
 identifier_index = by_identifier(
     "identifier_index",
     "identifier_tag",
@@ -132,9 +181,44 @@ link = by_customer(
     text("state"),
     instant("state_at", nullable=False),
     of_customer(),
+    Index(
+        "ix_link_one_stands",
+        "customer_id",
+        "other_store",
+        unique=True,
+        postgresql_where=literal("state = 'ACTIVE'"),
+        info={"serves": "the link of a customer to another store, of which one stands at a time"},
+    ),
 )
 
 link_index = by_identifier("link_index", "token", Column("customer_id", Uuid, nullable=False))
+
+link_proposal = by_identifier(
+    "link_proposal",
+    "token",
+    Column("customer_id", Uuid),
+    text("other_store"),
+    instant("proposed_at", nullable=False),
+    Column("code_hash", LargeBinary),
+    Column("tries", Integer, nullable=False),
+    Index(None, "customer_id", "proposed_at", info={"serves": "what was proposed lately to, or for, a customer"}),
+    Index(None, "proposed_at", info={"serves": "what is too old to be kept"}),
+)
+"""One side of a link that was proposed: no customer where nobody is asked, a code until it is used, on the side that
+proposed.
+"""
+
+link_intent = queue(
+    "link_intent",
+    Column("token", LargeBinary, primary_key=True),
+    text("other_store"),
+    text("state"),
+    instant("at", nullable=False),
+    Column("attempts", Integer, nullable=False),
+    instant("due_at", nullable=False),
+    Index(None, "bucket", "due_at", info={"serves": "the links that are to be carried to both sides next"}),
+)
+"""What both sides of a link are to become, in the store where that was decided, until both are."""
 
 NUMBER_INDEX = BlindIndex(uid=7, name="number", version=1)
 IDENTIFIER_INDEXES = {
@@ -144,3 +228,5 @@ IDENTIFIER_INDEXES = {
     "document": BlindIndex(uid=5, name="document", version=1),
 }
 """By the kind of identifier in `identifier_index`; a customer key has no column, but a uid of its own."""
+CODE_INDEX = BlindIndex(uid=103, name="linkCode", version=1)
+"""The keyed hash of a one-time code, together with the token it is for."""

@@ -1,15 +1,17 @@
 """How usage changes: single records come in, and whole months where the source has added them up already."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
-from cdp.changes import NEW, Add, Put
+from cdp.changes import NEW, Add, Newest, Put
 from cdp.context import Context
 from cdp.errors import EventInvalid
-from cdp.event import Event, Ref
-from cdp.usage.tables import usage_month, usage_record
+from cdp.event import Event, Instant, Kind, Ref, Text
+from cdp.numbers import PhoneNumber
+from cdp.usage.tables import bucket, usage_month, usage_record
 from cdp.values import USAGE_UNITS, to_usage_count
 
 UsageType: TypeAlias = Literal["VOICE", "SMS", "DATA", "ROAMING"]
@@ -20,6 +22,9 @@ TOTALS: Final = {"VOICE": "voice_seconds", "SMS": "sms_count", "DATA": "data_byt
 NOTHING: Final = dict.fromkeys(TOTALS.values(), 0)
 BASE_UNITS: Final = {"VOICE": "seconds", "SMS": "messages", "DATA": "bytes", "ROAMING": "bytes"}
 ADD_UP = Add(tuple(TOTALS.values()))
+LEFT = Newest(
+    ("holding_id", "region", "usage_type", "units", "remaining", "is_shared", "valid_from", "valid_to"), "remaining_at"
+)
 
 
 class UsageRecorded(Event):
@@ -31,11 +36,7 @@ class UsageRecorded(Event):
     counterparty: Ref | None = None
 
     def apply(self, context: Context) -> list[Put]:
-        try:
-            count = to_usage_count(self.usage_type, self.quantity, self.units)
-        except ValueError as refused:
-            field = "quantity" if self.units in USAGE_UNITS[self.usage_type] else "units"
-            raise EventInvalid(field, str(refused)) from None
+        count = _count(self.usage_type, self.quantity, self.units, "quantity")
         record = context.row_id("usage", self.event_id)
         row = {
             "customer_id": context.customer_id,
@@ -53,6 +54,52 @@ class UsageRecorded(Event):
         month = {"customer_id": context.customer_id, "month_on": self.at.date().replace(day=1), "region": self.region}
         total = month | NOTHING | {TOTALS[self.usage_type]: count}
         return [Put(usage_record, row, NEW), Put(usage_month, total, ADD_UP)]
+
+
+def _count(usage_type: UsageType, quantity: str, units: str, field: str) -> int:
+    """A quantity in base units; raises EventInvalid for `field`, or for the units."""
+    try:
+        return to_usage_count(usage_type, quantity, units)
+    except ValueError as refused:
+        wrong = field if units in USAGE_UNITS[usage_type] else "units"
+        raise EventInvalid(wrong, str(refused)) from None
+
+
+class BucketReported(Event):
+    """What is left of an allowance: of the subject, who pays for it, though others (`isShared`) may use it up."""
+
+    bucket_ref: Ref
+    usage_type: UsageType
+    remaining: Ref
+    units: Ref
+    number: Text | None = None
+    """The number of the subject's that it is for, in whatever role they hold it."""
+    is_shared: bool = False
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+    def names(self) -> Sequence[tuple[Kind, str]]:
+        return () if self.number is None else (("number", self.number),)
+
+    def apply(self, context: Context) -> list[Put]:
+        if self.valid_to is not None and (self.valid_from is None or self.valid_from >= self.valid_to):
+            raise EventInvalid("validTo", "an instant after validFrom")
+        e164 = None if self.number is None else PhoneNumber.parse(self.number, self.region).e164
+        row = {
+            "customer_id": context.customer_id,
+            "bucket_id": context.row_id("bucket", self.bucket_ref),
+            "bucket_ref": self.bucket_ref,
+            "holding_id": None if e164 is None else context.held(e164, self.at),
+            "region": self.region,
+            "usage_type": self.usage_type,
+            "units": BASE_UNITS[self.usage_type],
+            "remaining": _count(self.usage_type, self.remaining, self.units, "remaining"),
+            "is_shared": self.is_shared,
+            "valid_from": self.valid_from,
+            "valid_to": self.valid_to,
+            "remaining_at": self.at,
+        }
+        return [Put(bucket, row, LEFT)]
 
 
 class UsageSummarized(Event):
@@ -77,4 +124,4 @@ class UsageSummarized(Event):
         return [Put(usage_month, row, ADD_UP)]
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (UsageRecorded, UsageSummarized)
+EVENTS: Final[tuple[type[Event], ...]] = (UsageRecorded, UsageSummarized, BucketReported)

@@ -1,8 +1,8 @@
-"""What a customer used: records as they came, and their months."""
+"""What a customer used: records as they came, and their months; what they have left to use."""
 
-from sqlalchemy import BigInteger, Column, Date, Numeric, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Numeric, Uuid
 
-from cdp.tables import by_customer, instant, sealed, text, texts
+from cdp.tables import by_customer, instant, of_customer, row_key, sealed, text, texts
 from privacy.vocabulary import RetentionClass
 
 usage_record = by_customer(
@@ -16,6 +16,20 @@ usage_record = by_customer(
     Column("holding_id", Uuid),
     sealed("counterparty", 20, "usage.counterparty", RetentionClass.USAGE),
     postgresql_partition_by="RANGE (at)",
+)
+
+bucket = by_customer(
+    "bucket",
+    row_key("bucket_id"),
+    text("bucket_ref"),
+    Column("holding_id", Uuid),
+    *texts("region", "usage_type", "units"),
+    Column("remaining", Numeric, nullable=False),
+    Column("is_shared", Boolean, nullable=False),
+    instant("valid_from"),
+    instant("valid_to"),
+    instant("remaining_at", nullable=False),
+    of_customer(),
 )
 
 usage_month = by_customer(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0013_keys_settled"
-down_revision: str | None = "0007_identity_lives"
+down_revision: str | None = "0012_usage_buckets"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

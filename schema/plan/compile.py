@@ -13,6 +13,7 @@ from cdp.shape import Connection, Embedded, Item, Listing, Many, Node, One, Page
 from privacy.seal import CellType
 from privacy.vocabulary import Withheld
 from schema.fields import (
+    SERVICE,
     ColumnField,
     EmbeddedField,
     Governance,
@@ -60,8 +61,7 @@ class Compiler:
 
     def root(self, of: GraphQLObjectType, sets: Sets, path: tuple[str, ...], inside: str | None = None) -> Node:
         """The object at the root's own row."""
-        here = Here(self.sql.head, Level(self.sql.main), path, inside, self.sql.row_key)
-        return self.node(of, sets, here)
+        return self.node(of, sets, Here(self.sql.head, Level(self.sql.main), path, inside, self.sql.row_key))
 
     def node(self, of: GraphQLObjectType, sets: Sets, at: Here) -> Node:
         """The object of a type at a place; its columns are added to the row there."""
@@ -110,7 +110,8 @@ class Compiler:
         columns = [expression(source, at.scope.alias) for source in declaration.sources]
         indexes = tuple(at.scope.add(column) for column in columns)
         kind = python_type(columns[0].type) if sealed is None else OPENED.get(sealed.cell_type, object)
-        return Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text=True, kind=kind)
+        scalar = Scalar(key, spot, indexes, declaration.render, sealed, row_id, inner, text=True, kind=kind)
+        return ending(scalar, declaration, at, offers=not self.declares(SERVICE))
 
     def listing(self, key: str, declaration: ListingField, at: Here) -> Listing:
         column = declaration.column
@@ -197,6 +198,13 @@ class Compiler:
                 items.append((child, field_name, node))
             made.append(PageItem(key, name, tuple(items)))
         return tuple(made)
+
+
+def ending(scalar: Scalar, declaration: ColumnField, at: Here, *, offers: bool) -> Scalar:
+    """The scalar, which ends where that is declared; `offers` says whether it is asked for more than the service."""
+    if declaration.ends is None:
+        return scalar
+    return replace(scalar, ended=at.scope.add(expression(declaration.ends, at.scope.alias)), offers=offers)
 
 
 def joined(record: Record, child: FromClause, on: Any, parent: FromClause, key: Key) -> list[ColumnElement[bool]]:

@@ -6,7 +6,7 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, get_n
 from sqlalchemy import Column, ColumnElement, FromClause
 from sqlalchemy.types import TypeEngine
 
-from schema.fields import RECORD, Declaration, Order, Record, Source, rising
+from schema.fields import RECORD, Filled, Order, Record, Source, rising
 
 
 def declaration_of(of: GraphQLObjectType | GraphQLInterfaceType, name: str) -> Any:
@@ -14,8 +14,9 @@ def declaration_of(of: GraphQLObjectType | GraphQLInterfaceType, name: str) -> A
     return of.fields[name].extensions["strawberry-definition"].metadata.get("cdp")
 
 
-def field_declaration(of: GraphQLObjectType, name: str) -> Declaration:
-    return cast("Declaration", declaration_of(of, name))
+def field_declaration(of: GraphQLObjectType, name: str) -> Filled:
+    """The declaration of a field of an object that is filled from rows."""
+    return cast("Filled", declaration_of(of, name))
 
 
 def record_of(of: GraphQLObjectType) -> Record:

@@ -11,27 +11,33 @@ from graphql import (
     GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
+    get_named_type,
+    parse,
 )
 from graphql.execution.values import VariableValues
+from sqlalchemy import DateTime, bindparam
 
 from cdp.asked import masks_of
 from cdp.gate import Spot
-from cdp.query import Root
-from cdp.rendering import Writer
-from cdp.shape import Connection, Listing, Many, Node
+from cdp.identity.reads import same_holder
+from cdp.rendering import Bare, Writer
+from cdp.shape import Connection, Listing, Many, Node, Scalar
 from cdp.statement import CUSTOMER_ID, Statement, Way
+from cdp.wanted import Root
 from privacy.keys import TokenSeal
 from privacy.log import Form
 from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
-from schema.plan.declared import child_type, node_type, record_of
+from schema.plan.declared import child_type, declaration_of, node_type, record_of
 from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
 INTROSPECTION = ("__schema", "__type")
+WITHOUT_CUSTOMER = ("ingest", "proposeLink")
+"""Orders whose answer is at hand: no customer is read after them."""
 PAGE_CATEGORIES = {
     "region": "identity.region",
     "kind": "identity.status",
@@ -40,6 +46,15 @@ PAGE_CATEGORIES = {
 }
 """What a page's filters read."""
 MOST_PER_PAGE = 100
+HELD = ("servingOperator", "accountability")
+"""What of a number's facts only the stores know."""
+HIDDEN = {"~customer": "customer", "~other": "other"}
+"""The reads of a proposal that nobody asked for, by the field they are about: what is compared of the two records."""
+COMPARED = """{ customer {
+    id formattedName birthDate gender email address
+    identifications(first: 50) { documentType documentNumber }
+    holdings(first: 50) { number sim { iccid } }
+} }"""
 
 
 @dataclass(slots=True)
@@ -106,7 +121,8 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads)
+        held = any(root.name == "mergeProposals" or held_places(root) for root in self.roots)
+        self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or held
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}
         if any(root.name == "customers" for root in self.roots):
@@ -123,6 +139,15 @@ class Operation:
             by_number = {read.root.number: read.sql for read in self.reads}
             found = self.statements[ways] = statement_of([(by_number[way.number], way) for way in ways])
         return found
+
+
+def held_places(root: OperationRoot) -> tuple[tuple[str, ...], ...]:
+    """The places of a root about a number that only the stores can fill."""
+    if root.name == "accountability":
+        return ((root.key,),)
+    if root.name != "numberFacts" or root.picks is None:
+        return ()
+    return tuple((root.key, key) for key, name, _ in root.picks.items if name in HELD)
 
 
 def lineage(purpose: str) -> tuple[str, ...]:
@@ -147,6 +172,9 @@ class _Builder:
         self.operation, self.selecting = operation, selecting
         self.purposes = lineage(operation.purpose) if operation.purpose in PURPOSES else ()
         self.numbers = 0
+        customer = selecting.schema.type_map["Customer"]
+        assert isinstance(customer, GraphQLObjectType)
+        self.customer = customer
 
     def build(self) -> None:
         written = self.operation.definition
@@ -169,27 +197,37 @@ class _Builder:
             root.reads["Customer"] = self.object(child_type(definition), root, (root.key,))
         elif root.name == "customers":
             root.reads["Customer"] = self.page(child_type(definition), root, definition)
+        elif root.name == "sameHolderSince":
+            root.reads["Customer"] = self.holder(root)
         elif root.name == "node":
             node = self.selecting.schema.type_map["Node"]
             assert isinstance(node, GraphQLInterfaceType)
             for of in self.selecting.schema.get_implementations(node).objects:
                 root.reads[of.name] = self.object(of, root, (root.key,))
-        elif self.operation.kind is OperationType.MUTATION and root.name != "ingest":
+        elif root.name == "proposeMerge":
+            [compared] = parse(COMPARED).definitions
+            assert isinstance(compared, OperationDefinitionNode)
+            nodes = [node for node in compared.selection_set.selections if isinstance(node, FieldNode)]
+            for side, name in HIDDEN.items():
+                inner = OperationRoot(side, name, None, nodes)
+                root.reads[side] = self.object(self.customer, inner, (root.key, name))
+            self.payload(root, child_type(definition))
+        elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:
             root.picks = compile_picks(self.selecting, child_type(definition), sets)
 
     def payload(self, root: OperationRoot, of: GraphQLObjectType) -> None:
-        """An order's payload: the outcome is at hand, the customer is read."""
+        """What is made of customers, who are read, and of what is at hand."""
         items: list[tuple[str, str, Picks | None]] = []
         for key, nodes in self.selecting.fields(of, selections(root.nodes)).items():
             name = nodes[0].name.value
-            below = None
-            if name == "outcome":
-                below = compile_picks(self.selecting, child_type(of.fields[name]), selections(nodes))
-            elif name == "customer":
+            below, found = None, get_named_type(of.fields[name].type) if name in of.fields else None
+            if found is self.customer:
                 inner = OperationRoot(key, name, of.fields[name], nodes)
-                root.reads[key] = self.object(child_type(of.fields[name]), inner, (root.key, key))
+                root.reads[key] = self.object(self.customer, inner, (root.key, key))
+            elif isinstance(found, GraphQLObjectType):
+                below = compile_picks(self.selecting, found, selections(nodes))
             items.append((key, name, below))
         root.picks = Picks(of.name, tuple(items))
 
@@ -207,6 +245,19 @@ class _Builder:
         joined = tuple(_spot(item) for item in node.items if isinstance(item, Many | Connection | Listing))
         made = Root(compiler.sql.number, path, node, joined if of.name == "Customer" else (), Writer.of(node), asked)
         return ReadRoot(made, compiler.sql, compiler.lists, compiler.values)
+
+    def holder(self, root: OperationRoot) -> ReadRoot:
+        """A question about whoever holds a number: one value, and nothing else of them."""
+        query, customer = self.selecting.schema.query_type, self.selecting.schema.type_map["Customer"]
+        assert query is not None
+        assert isinstance(customer, GraphQLObjectType)
+        compiler = self.compiler(customer)
+        sql, spot = compiler.sql, compiler.spot((root.key,), declaration_of(query, root.name).governance)
+        since = bindparam(f"r{sql.number}_since", type_=DateTime(timezone=True))
+        index = sql.head.add(same_holder(sql.tag, sql.key, since, sql.as_of))
+        node = Node((Scalar(root.key, spot, (index,), None, None, -1, inner=False, text=False, kind=bool),))
+        asked = frozenset() if spot.refused else frozenset({spot.category or ""})
+        return ReadRoot(Root(sql.number, (root.key,), node, (), Bare(node, {}), asked), sql, [], {None: 1})
 
     def page(self, of: GraphQLObjectType, root: OperationRoot, definition: GraphQLField) -> ReadRoot:
         compiler = self.compiler(node_type(of))

@@ -10,7 +10,7 @@ from cdp.errors import AuthError, RequestInvalid
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.numbers import PhoneNumber
-from schema.plan.targets import Reach
+from schema.plan.targets import Reach, only_stewards
 
 MOST_EVENTS = 500
 Arguments = Mapping[str, Any]
@@ -24,9 +24,11 @@ class Order:
     fields: tuple[str, ...]
     reference: str | None = None
     """The field that names the new row, filled with the event's id."""
+    stewards: bool = False
+    """Whether it joins or parts two records, and only those who look after these may give it."""
 
 
-CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt")
+CONSENT = ("purpose", "category", "channel", "recipient", "destination", "kind", "notice", "expiresAt", "numberOnly")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),
@@ -34,13 +36,18 @@ ORDERS: dict[str, Order] = {
     "openCase": Order(
         "CaseOpened", ("ticketType", "severity", "channel", "description", "productRef", "owner"), "caseRef"
     ),
+    "merge": Order("CustomersMerged", ("reason",), stewards=True),
+    "unmerge": Order("CustomersParted", ("reason",), stewards=True),
 }
+STEWARDS_EVENTS = {order.event for order in ORDERS.values() if order.stewards}
 
 
 async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str, Outcome]:
     """Make the event of an order and hand it in: its id and what became of it."""
     _allowed(reach)
     order, given = ORDERS[name], arguments["input"]
+    if order.stewards:
+        only_stewards(reach.caller)
     event_id = str(given.get("eventId") or uuid4())
     subject, region = await _subject(given, reach)
     event = {
@@ -53,6 +60,8 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     }
     if order.reference is not None:
         event[order.reference] = event_id
+    if order.stewards:
+        event["other"], _ = await _subject({"subject": given["other"], "region": region}, reach)
     store = reach.store_of(region)
     if store is not None and not reach.open_to(store):
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
@@ -67,6 +76,8 @@ async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[di
     if len(events) > MOST_EVENTS:
         raise RequestInvalid("TOO_MANY_EVENTS", f"events: expected at most {MOST_EVENTS}")
     for event in events:
+        if event.get("type") in STEWARDS_EVENTS:
+            only_stewards(reach.caller)
         store = reach.store_of(str(event.get("region")))
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)

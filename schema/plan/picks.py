@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any
 
 from graphql import GraphQLObjectType, SelectionSetNode, get_named_type, is_leaf_type
 
+from cdp.rendering import to_json
 from schema.plan.declared import child_type
 from schema.plan.selection import Selecting
 
@@ -23,9 +25,10 @@ class Picks:
             return None
         if isinstance(value, Sequence):
             return [self.of(each) for each in value]
-        return {key: self._one(name, below, value) for key, name, below in self.items}
+        return {key: self.one(name, below, value) for key, name, below in self.items}
 
-    def _one(self, name: str, below: "Picks | None", value: Mapping[str, Any]) -> Any:
+    def one(self, name: str, below: "Picks | None", value: Mapping[str, Any]) -> Any:
+        """The asked part of one field of an object."""
         if name == "__typename":
             return self.type_name
         return value[name] if below is None else below.of(value[name])
@@ -41,3 +44,18 @@ def compile_picks(selecting: Selecting, of: GraphQLObjectType, sets: Sequence[Se
             below = compile_picks(selecting, child_type(of.fields[name]), [node.selection_set for node in nodes])
         items.append((key, name, below))
     return Picks(of.name, tuple(items))
+
+
+def payload(picks: Picks, at_hand: Mapping[str, Any], read: Mapping[str, str]) -> str:
+    """An object as JSON text: some fields are at hand, by name, others were read, by response key."""
+    return json_object(
+        {
+            key: read[key] if key in read else to_json(picks.one(name, below, at_hand))
+            for key, name, below in picks.items
+        }
+    )
+
+
+def json_object(fields: Mapping[str, str]) -> str:
+    """A JSON object of values that are JSON text already."""
+    return f"{{{','.join([f'{encode_basestring(key)}:{value}' for key, value in fields.items()])}}}"

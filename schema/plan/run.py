@@ -1,7 +1,6 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
 from dataclasses import dataclass
-from json.encoder import encode_basestring
 from typing import Any
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
@@ -9,14 +8,20 @@ from graphql.execution.values import VariableValues
 
 from cdp.asked import Asked
 from cdp.errors import RequestInvalid
+from cdp.gateway import Outgoing
 from cdp.ingest import Outcome, Writer
-from cdp.numbers import PhoneNumber, facts
+from cdp.linking import Linking
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from schema.plan.document import Document
+from schema.plan.linking import change_link, crossing, propose_link
+from schema.plan.matches import merge_proposals
+from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.operation import INTROSPECTION, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
+from schema.plan.picks import json_object, payload
+from schema.plan.proposals import proposal
 from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
@@ -35,6 +40,7 @@ class Run:
     asked: Asked
     query: Query
     writer: Writer
+    outgoing: Outgoing
 
     async def data(self) -> str:
         """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
@@ -51,35 +57,45 @@ class Run:
                 "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
             )
         if self.plan.kind is OperationType.MUTATION:
-            return _object({root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots})
-        return _object(await self._read(arguments))
+            return json_object(
+                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
+            )
+        return json_object(await self._read(arguments))
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
+        about = [root for root in self.plan.roots if root.name in NUMBER_ROOTS]
+        numbers = {root.key: bind_number(root, arguments[root.key], self.reach) for root in about}
         wanted = [want for reads in bound.values() for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
         introspected = self._introspected() if self.plan.introspects else {}
         for root in self.plan.roots:
-            if root.reads:
+            if root.name == "proposeMerge":
+                seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
+                data[root.key] = await proposal(root, seen, self.reach)
+            elif root.name == "mergeProposals":
+                assert root.picks is not None
+                store, kept = await merge_proposals(arguments[root.key], self.reach)
+                self.asked.stores.add(store)
+                data[root.key] = to_json(root.picks.of(kept))
+            elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
+            elif root.key in numbers:
+                assert root.picks is not None
+                told = await tell_number(numbers[root.key], self.reach, self.reading.findings, self.asked)
+                data[root.key] = to_json(root.picks.of(told))
             else:
-                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root, arguments)
+                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root)
                 data[root.key] = to_json(value)
         return data
 
-    def _at_hand(self, root: OperationRoot, arguments: dict[str, dict[str, Any]]) -> Any:
+    def _at_hand(self, root: OperationRoot) -> Any:
         """The roots that need no store."""
         assert root.picks is not None
         if root.name == "__typename":
             return root.picks.type_name
-        if root.name == "numberFacts":
-            given = arguments[root.key]
-            number = PhoneNumber.parse(given["number"], given.get("region"))
-            known = facts(number)
-            value = {"number": number.e164, "region": known.region, "kind": known.kind.value, "issuer": known.issuer}
-            return root.picks.of(value)
         caller = self.reach.caller
         return root.picks.of(
             {
@@ -99,15 +115,18 @@ class Run:
             return to_json(root.picks.type_name)
         if root.name == "ingest":
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
-        event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+        if root.name == "proposeLink":
+            return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+        event_id: str | None = None
+        if root.name in ("confirmLink", "unlink"):
+            outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
+        else:
+            event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
         customers = await self._customers(root, outcome)
-        payload: dict[str, str] = {}
-        for key, name, below in root.picks.items:
-            if name == "customer":
-                payload[key] = customers[key]
-            else:
-                payload[key] = to_json(below.of(shown(event_id, outcome)) if below else root.picks.type_name)
-        return _object(payload)
+        return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
+
+    def _linking(self) -> Linking:
+        return Linking(self.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""
@@ -138,8 +157,3 @@ class Run:
         )
         assert result.data is not None, "introspection of a validated document does not fail"
         return result.data
-
-
-def _object(fields: dict[str, str]) -> str:
-    """A JSON object of values that are JSON text already."""
-    return f"{{{','.join([f'{encode_basestring(key)}:{value}' for key, value in fields.items()])}}}"

@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    DateTime,
     FromClause,
     Integer,
+    LargeBinary,
     Select,
     Uuid,
     case,
@@ -28,8 +30,9 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import BindParameter
 
-from cdp.consent.reads import consent_rows, objection_rows, policy_version_now
-from cdp.identity.reads import link_rows
+from cdp.consent.reads import Alone, consent_rows, objection_rows, other_rows, policy_version_now
+from cdp.consent.tables import consent_event
+from cdp.identity.reads import link_rows, said_for
 from cdp.identity.tables import customer
 from cdp.statement import HEAD, Statement, Way, data_key_rows
 from privacy.vocabulary import CustomerState, RetentionClass
@@ -119,6 +122,16 @@ class RootSql:
         """
         return literal_column(f"c{self.number}.customer_id", Uuid())
 
+    @property
+    def tag(self) -> ColumnElement[Any]:
+        """The tag of the number by which a customer is found."""
+        return literal_column(f"k{self.number}.key", LargeBinary())
+
+    @property
+    def as_of(self) -> ColumnElement[Any]:
+        """The instant as of which a number's holder is found."""
+        return literal_column(f"k{self.number}.as_of", DateTime(timezone=True))
+
     def name(self, prefix: str) -> str:
         """A name that no other alias or parameter of the operation has."""
         self.names += 1
@@ -132,18 +145,24 @@ class RootSql:
     def select(self, way: Way, width: int) -> Select[Any]:
         """This root's rows, found in one way, with `width` lists."""
         found = find(self, way)
+        alone = None if found.held is None else Alone(found.held, said_for(found.held, consent_event))
         facts = (
             self.owner.c.customer_id,
             self.owner.c.state,
             # Only a minor's age decides anything; everyone else's birth date stays where it is.
             case((self.owner.c.is_minor, self.owner.c.birth_date)),
             policy_version_now(),
+            found.came_by,
+            # The leader alone: of an array inside a row the driver would not know the type.
+            self.owner.c.cluster[1],
+            self.owner.c.cluster_since,
+            other_rows(self.owner, customer.alias(f"o{self.number}"), self.purposes, alone),
         )
         rows = select(
             literal_column(str(self.number), Integer()).label("root"),
             found.key_no.label("key_no"),
             func.row(*facts, *self.head.columns).label("head"),
-            func.array(consent_rows(self.key, self.purposes).scalar_subquery()).label("consents"),
+            func.array(consent_rows(self.key, self.purposes, alone).scalar_subquery()).label("consents"),
             func.array(objection_rows(self.key).scalar_subquery()).label("objections"),
             func.array(data_key_rows(self.key, sorted(self.retentions)).scalar_subquery()).label("data_keys"),
             func.array(link_rows(self.key).scalar_subquery()).label("links"),

@@ -1,24 +1,28 @@
 """From the arguments of a root to what is to be read: which stores, by which keys."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, time, timedelta, timezone
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.admission import OpenStore
-from cdp.auth import Caller
+from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId, read_id
 from cdp.identity.resolve import normalise
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.numbers import PhoneNumber
-from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
+from cdp.wanted import Wanted
 from privacy.keys import TokenSeal
-from schema.plan.operation import PAGE_CATEGORIES, OperationRoot, ReadRoot
+from schema.plan.operation import HIDDEN, PAGE_CATEGORIES, OperationRoot, ReadRoot
 
 Arguments = Mapping[str, Any]
+STANDS_FOR: Final = ("USER", "REGISTERED_HOLDER")
+"""Whom a number stands for where no role is asked for: its user, else its registered holder."""
+FIRST_TO_SEE_A_DAY: Final = timezone(timedelta(hours=14))
+"""Where a day begins first: what holds since its beginning there holds since its beginning anywhere."""
 
 
 class Reach(NamedTuple):
@@ -53,9 +57,13 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
     """What a root reads, by the name of its read. Raises RequestInvalid for arguments that ask for nothing."""
     if root.name == "node":
         return _node(root, arguments["id"], reach)
+    if root.name == "proposeMerge":
+        return _pair(root, arguments["input"], reach)
     read = root.reads["Customer"]
     if root.name == "customers":
         return {"Customer": _page(read, arguments["where"], reach)}
+    if root.name == "sameHolderSince":
+        return {"Customer": _holder(read, arguments, reach)}
     given = [name for name in ("id", "number", "identifier") if arguments.get(name) is not None]
     if len(given) != 1:
         raise RequestInvalid("ARGUMENTS_INVALID", "customer: expected exactly one of id, number, identifier")
@@ -65,22 +73,38 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
 
 
 def _by_number(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
+    if reach.caller.partner and arguments.get("asOf") is not None:
+        # Whose number it was is nobody's business once it is theirs no more.
+        raise AuthError("FORBIDDEN", "customer(asOf): not open to partners", 403)
+    roles = STANDS_FOR if arguments.get("role") is None else (arguments["role"].value,) * 2
+    return _of_number(read, KeyKind.NUMBER, arguments, roles, reach)
+
+
+def _holder(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
+    since = datetime.combine(arguments["date"], time(), FIRST_TO_SEE_A_DAY)
+    if since > reach.at:
+        raise RequestInvalid("DAY_INVALID", "sameHolderSince(date): expected a day that has come")
+    wanted = _of_number(read, KeyKind.HOLDER, arguments, STANDS_FOR, reach)
+    return wanted._replace(parameters={**wanted.parameters, f"r{read.root.number}_since": since})
+
+
+def _of_number(read: ReadRoot, kind: KeyKind, arguments: Arguments, roles: tuple[str, str], reach: Reach) -> Wanted:
     number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
     at, r = arguments.get("asOf") or reach.at, f"r{read.root.number}"
-    parameters = {f"{r}_role": arguments["role"].value}
+    parameters = dict(zip((f"{r}_role", f"{r}_stand_in"), roles, strict=True))
     own = reach.store_of(number.region)
     if own is not None and not reach.open_to(own):
-        return Wanted(read.root, KeyKind.NUMBER, {}, parameters, unserved=True)
+        return Wanted(read.root, kind, {}, parameters, unserved=True)
     asked = reach.all_open if own is None else [own]
     keys = {
         store: {f"{r}_key": reach.stores[store].ring.sought_tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
         for store in asked
     }
-    return Wanted(read.root, KeyKind.NUMBER, keys, parameters, found_by=NUMBER_INDEX)
+    return Wanted(read.root, kind, keys, parameters, found_by=NUMBER_INDEX)
 
 
 def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
-    kind, region = arguments["identifier"]["kind"].value, arguments.get("region")
+    kind, region = _word(arguments["identifier"]["kind"]), arguments.get("region")
     value = normalise(kind, arguments["identifier"]["value"], region)
     own = None if region is None else reach.store_of(region)
     if own is not None and not reach.open_to(own):
@@ -118,14 +142,50 @@ def wanted_id(read: ReadRoot, found: GlobalId, reach: Reach) -> Wanted:
     if not reach.open_to(found.store):
         return Wanted(read.root, KeyKind.CUSTOMER, {}, {}, unserved=True)
     if found.type_name == "Customer":
-        return wanted_customer(read, found.store, found.customer_id)
+        return wanted_customer(read, found.store, found.customer_id, found.holding)
     r = f"r{read.root.number}"
-    return Wanted(read.root, KeyKind.ROW, {found.store: {f"{r}_key": found.customer_id, f"{r}_row": found.row_id}}, {})
+    row: dict[str, Any] = {f"{r}_key": found.customer_id, f"{r}_row": found.row_id, f"{r}_held": found.holding}
+    return Wanted(read.root, KeyKind.ROW, {found.store: row}, {})
 
 
-def wanted_customer(read: ReadRoot, store: str, customer_id: UUID) -> Wanted:
-    """A customer by their id in a store."""
-    return Wanted(read.root, KeyKind.CUSTOMER, {store: {f"r{read.root.number}_key": customer_id}}, {})
+def wanted_customer(read: ReadRoot, store: str, customer_id: UUID, holding: UUID | None = None) -> Wanted:
+    """A customer by their id in a store, while a holding lasts where one is named."""
+    r = f"r{read.root.number}"
+    return Wanted(read.root, KeyKind.CUSTOMER, {store: {f"{r}_key": customer_id, f"{r}_held": holding}}, {})
+
+
+def _pair(root: OperationRoot, given: Arguments, reach: Reach) -> dict[str, Wanted]:
+    """The reads of the two records of a proposal."""
+    only_stewards(reach.caller)
+    assert root.picks is not None
+    about = {key: name for key, name, _ in root.picks.items} | HIDDEN
+    subjects = {"customer": given["subject"], "other": given["other"]}
+    return {
+        key: _by_subject(read, subjects[about[key]], given.get("region"), reach) for key, read in root.reads.items()
+    }
+
+
+def only_stewards(caller: Caller) -> None:
+    """Raises AuthError for all but those who look after the records."""
+    if caller.partner or caller.role != Role.STEWARD:
+        raise AuthError("FORBIDDEN", "merging records is open to stewards alone", 403)
+
+
+def _by_subject(read: ReadRoot, subject: Arguments, region: str | None, reach: Reach) -> Wanted:
+    [(kind, value)] = subject.items()
+    if kind == "number":
+        return _by_number(read, {"number": value, "region": region}, reach)
+    if kind == "customerKey":
+        return _by_identifier(read, {"identifier": {"kind": kind, "value": value}, "region": region}, reach)
+    found = reach.global_id(value)
+    if found is None or found.type_name != "Customer":
+        return Wanted(read.root, KeyKind.CUSTOMER, {}, {})
+    return wanted_id(read, found, reach)
+
+
+def _word(value: Any) -> str:
+    """The value of an argument that is an enum in the schema."""
+    return str(getattr(value, "value", value))
 
 
 def _page(read: ReadRoot, where: Arguments, reach: Reach) -> Wanted:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -11,7 +12,7 @@ import pytest_asyncio
 from bench.__main__ import wish_of
 from bench.clones import Cloner, number_of
 from bench.operations import Operation, document_text
-from bench.scale import Crowd, Growth, Scale, told
+from bench.scale import Crowd, Growth, Scale, tables_of, told
 from tests.databases import Server
 from tests.schema.world import CARE, World, open_world
 
@@ -62,8 +63,21 @@ def test_the_command_line_asks_for_it() -> None:
 
 
 def test_what_was_measured_is_told_in_json() -> None:
-    growth = Growth(10, 1, 5, 0.5, 1.0, 0.25, 100.0, 200.0, 50.0, 7)
+    growth = Growth(10, 1, 5, 0.5, 1.0, 0.4, 0.25, 100.0, 200.0, 50.0, 7)
     kept = json.loads(json.dumps(told([growth], Crowd(5, 0.5, 0.6, 7, 8))))
 
     assert kept["growth"][0]["customers"] == 10
+    assert kept["growth"][0]["lookup_p50_ms"] == 0.4
     assert kept["crowd"]["documents"] == 5
+
+
+def test_each_size_is_told_beside_the_first() -> None:
+    small = Growth(10_000, 1, 5, 0.5, 1.0, 0.4, 0.25, 100.0, 200.0, 50.0, 7)
+    large = replace(small, customers=1_000_000, p50_ms=0.75, lookup_p50_ms=0.48)
+    table, _ = tables_of([small, large], Crowd(5, 0.5, 0.6, 7, 8))
+    shown = {str(column.header): [*column.cells] for column in table.columns if column.header != "x first"}
+    assert shown["lookup p50"] == ["0.40", "0.48"]
+    assert [[*column.cells] for column in table.columns if column.header == "x first"] == [
+        ["1.00", "1.50"],
+        ["1.00", "1.20"],
+    ]

@@ -45,6 +45,8 @@ _EVENTS: Final = (
     event("NumberPaired", 5, number="13900139000", simRef="S-2"),
     event("NumberPortedOut", 6, number="13900139000", toOperator="China Telecom"),
     event("NumberReassigned", 6, number="13700137001", role="PAYER"),
+    event("CustomersMerged", 6, other={"customerKey": "C-2002"}, reason="same document"),
+    event("CustomersParted", 7, other={"customerKey": "C-2002"}),
     event("CustomerLinked", 5, token="0123456789abcdef0123456789abcdef", otherStore="hk", leads=True),
     event("CustomerUnlinked", 6, token="0123456789abcdef0123456789abcdef"),
     event("ConsentRequested", 7, purpose="marketing.sms", channel="sms"),
@@ -64,6 +66,18 @@ _EVENTS: Final = (
         quantity="2.5",
         units="minutes",
         counterparty="+85291234567",
+    ),
+    event(
+        "BucketReported",
+        15,
+        bucketRef="B-1",
+        usageType="DATA",
+        remaining="512",
+        units="megabytes",
+        number="13700137001",
+        isShared=True,
+        validFrom="2026-03-01T00:00:00Z",
+        validTo="2026-04-01T00:00:00Z",
     ),
     event("UsageSummarized", 31, month="2026-02", voiceSeconds=7200, smsCount=12, dataBytes=3 << 30),
     event("AccountOpened", 15, accountNo="A-77", ratingType="PREPAID", currency="CNY", creditLimit=_money("100")),
@@ -108,6 +122,11 @@ _EVENTS: Final = (
     event("NumberReleased", 28, number="13800138000"),
     event("NumberQuarantined", 29, number="13800138000"),
 )
+
+OTHER: Final = event(
+    "CustomerRegistered", 5, {"customerKey": "C-2002"}, name="陈 美玲", kind="INDIVIDUAL", eventId="sample-other"
+)
+"""Another customer, whom one of the examples mentions: to be there before."""
 
 SAMPLES: Final[dict[str, dict[str, Any]]] = {sample["type"]: sample for sample in _EVENTS}
 """Event type -> an example, in an order in which all are accepted."""

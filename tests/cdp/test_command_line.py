@@ -20,19 +20,22 @@ from typer.main import get_command
 from cdp import __main__ as command_line
 from cdp import terminal
 from cdp.__main__ import cdp, main
+from cdp.app import writer_of
 from cdp.audit import AuditTrail
 from cdp.audited import tail
 from cdp.auth import Caller, Verifier
 from cdp.house import House, open_house
+from cdp.ingest import Status, ingest
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
 from privacy.vocabulary import RecipientClass
+from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy"),
-    *("bench", "explain"),
+    *("numbers", "bench", "explain", "match", "identifiers"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -98,12 +101,17 @@ def test_the_commands_are_those_of_the_manual() -> None:
     assert sorted(path[0] for path in command_paths() if len(path) == 1) == sorted(COMMANDS)
     assert [path for path in command_paths() if len(path) == 2] == [
         ("keys", "status"),
+        *(("keys", f"rotate-{kind}") for kind in ("root", "kek", "dek", "index")),
         ("audit", "tail"),
         ("audit", "verify"),
         ("documents", "register"),
         ("documents", "list"),
         ("policy", "check"),
         ("policy", "load"),
+        ("numbers", "explain"),
+        ("numbers", "load-segments"),
+        ("identifiers", "block"),
+        ("identifiers", "lift"),
     ]
 
 
@@ -375,6 +383,93 @@ def test_a_policy_that_is_not_newer_is_not_loaded(
     assert line == "POLICY_NOT_NEWER: store cn: expected version 2 or later, found 1"
 
 
+SEGMENTS = "prefix,region,city,issuer\n1380013,CN-BJ,北京,China Mobile\n1380014,CN-BJ,北京,China Mobile\n"
+
+
+def test_segments_are_loaded_into_every_store_and_told(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "segments.csv"
+    file.write_text(SEGMENTS, "utf-8")
+    printed = output_of(capsys, "numbers", "load-segments", str(file))
+    assert re.search(r"prefixes\s*│\s*2 │", printed)
+    assert re.search(r"rows\s*│\s*1 │", printed)
+    told = output_of(capsys, "numbers", "explain", "138-0013-8000", "--region", "CN")
+    assert "+8613800138000" in told
+    assert "CN-BJ, 北京" in told
+    assert "China Mobile" in told
+    assert "nobody here: it was never held" in told
+
+
+def test_segments_with_a_bad_line_change_nothing(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "segments.csv"
+    file.write_text(SEGMENTS, "utf-8")
+    output_of(capsys, "numbers", "load-segments", str(file))
+    file.write_text(SEGMENTS.replace("北京", "上海") + "1380015,Beijing,北京,China Mobile\n", "utf-8")
+    assert exit_of("numbers", "load-segments", str(file)) == 1
+    assert capsys.readouterr().err == (
+        "SEGMENTS_INVALID: segments.csv: line 4: region: expected a province of ISO 3166-2 such as CN-GD\n"
+    )
+    assert "CN-BJ, 北京" in output_of(capsys, "numbers", "explain", "+8613800138000")
+
+
+async def take_in(settings: Settings, *events: dict[str, object]) -> None:
+    async with open_house(settings) as house:
+        outcomes = await ingest(writer_of(house), events, "test")
+        assert {one.status for one in outcomes} == {Status.ACCEPTED}
+
+
+def test_a_number_is_explained_with_its_holders_and_without_their_names(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = ("CustomerRegistered", "NumberActivated", "NumberSuspended", "NumberResumed", "SimSwapped")
+    run(take_in(migrated, *(SAMPLES[name] for name in kept)))
+    told = output_of(capsys, "numbers", "explain", "138 0013 8000", "--region", "CN-GD", "--at", "2026-03-03T00:00:00Z")
+    assert "desk-CN-GD (HOLDING)" in told
+    assert re.search(r"2026-03-02 01:30 │\s+│ USER │ ACTIVE │ CN-GD\s+│ [0-9a-f-]{36} │ yes", told)
+    assert "美玲" not in told
+    [entry] = [json.loads(line) for line in output_of(capsys, "audit", "tail").splitlines()]
+    assert (entry["client"], entry["operation"], len(entry["customers"])) == ("command line", "numbers explain", 1)
+    assert "13800138000" not in json.dumps(entry)
+    before = output_of(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01T00:00:00Z")
+    assert "desk-CN-GD (NUMBER)" in before
+
+
+def test_a_short_code_is_explained_and_held_by_nobody(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    told = output_of(capsys, "numbers", "explain", "10086", "--region", "CN")
+    assert "SHORT_CODE" in told
+    assert "a short code is held by no customer" in told
+    assert output_of(capsys, "audit", "tail") == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ("9123 4567",),
+            "NUMBER_INVALID: number: not a usable phone number (REGION_MISSING): expected an international",
+        ),
+        (("1380013800", "--region", "CN"), "(TOO_SHORT): expected more digits"),
+        (("null",), "(BLOCKED): expected a number that belongs to someone"),
+    ],
+)
+def test_a_bad_number_is_refused_in_one_line_that_helps(
+    migrated: Settings, arguments: Sequence[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    [line] = error_lines(capsys, "numbers", "explain", *arguments, code=1)
+    assert told in line
+    assert arguments[0] not in line.replace("null", "") or arguments[0] == "null"
+
+
+def test_an_instant_without_its_offset_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01", code=2)
+    assert any("expected an instant with its offset" in line for line in lines)
+
+
 def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert output_of(capsys, "worker", "--once") == ""
 
@@ -385,6 +480,7 @@ def test_no_made_up_customers_in_production(
     capsys.readouterr()
     monkeypatch.setenv("CDP_ENVIRONMENT", "production")
     monkeypatch.setenv("CDP_TOKEN_KEYS", "https://issuer.example/keys")
+    monkeypatch.setenv("CDP_GATEWAY_URL", "https://gateway.example/send")
     [line] = error_lines(capsys, "demo", "--reset", code=1)
     assert line.startswith("DEMO_REFUSED: ")
     monkeypatch.setenv("CDP_ENVIRONMENT", "test")

@@ -7,9 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from cdp.accountability import find_number
 from cdp.app import writer_of
 from cdp.errors import RequestInvalid
 from cdp.house import migrate_stores, open_house
+from cdp.identity.blocked import block, blocklist, lift, read_blocked
 from cdp.ingest import Writer, ingest
 from cdp.key_store import HOLD_ALONE, data_keys, hold_keys, unlock
 from cdp.root_keys import root_kms
@@ -20,7 +22,10 @@ from privacy.keys import StoreKeyKind
 from privacy.seal import Suite
 from privacy.vocabulary import RetentionClass
 from tests.cdp.doors import accept, rows
-from tests.rotating import KINDS, drill, finish, people, points, populate, state_of
+from tests.cdp.house import prepared_house
+from tests.rotating import KINDS, begin_index, drill, finish, people, points, populate, state_of
+
+NOW = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -102,6 +107,67 @@ async def test_a_rotation_of_the_index_moves_every_tag(rotating: Settings, write
     await accept(writer, *again)
     assert len(await rows(store, "customer")) == customers
     assert not [row for row in await rows(store, "identifier_index") if len(row["identifier_tag"]) != 17]
+
+
+HALF = pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
+"""A rotation of the index that is through, and one that has moved nothing yet."""
+
+
+@HALF
+async def test_what_is_blocked_stays_blocked_and_can_be_lifted(settings: Settings, half: bool) -> None:
+    lines = ["kind,value,region", "email,shop@example.cn,CN", "number,13800000000,CN"]
+    async with prepared_house(settings) as house:
+        store, ring = house.stores["cn"], house.rings["cn"]
+        await block(house, read_blocked(house, lines), NOW)
+        sought = read_blocked(house, lines)
+        await (begin_index(settings) if half else finish(settings, "index"))
+        async with store.read() as connection:
+            blocked = await blocklist(connection, ring)
+        assert blocked.holds("email", "Shop@example.cn")
+        assert blocked.holds("number", "+8613800000000")
+        assert not blocked.holds("email", "other@example.cn")
+        await block(house, sought, NOW)
+        assert len(await rows(store, "blocked_identifier")) == 2
+        shop = people(1)[0] | {"email": "shop@example.cn"}
+        [refused] = await ingest(writer_of(house), [shop], "test")
+        assert (refused.code, refused.field) == ("IDENTIFIER_BLOCKED", "email")
+        await finish(settings, "index")
+        assert {row["tag"][0] for row in await rows(store, "blocked_identifier")} == {2 if half else 3}
+        await begin_index(settings)
+        await lift(house, sought)
+        assert await rows(store, "blocked_identifier") == []
+        await accept(writer_of(house), shop)
+
+
+@HALF
+async def test_one_document_is_one_whatever_its_tag(
+    rotating: Settings, writer: Writer, store: Store, half: bool
+) -> None:
+    card = {"documentType": "NATIONAL_ID", "documentNumber": "440106198805170029"}
+    ann, ben = (people(n)[0] | card for n in (100, 101))
+    await accept(writer, ann)
+    await (begin_index(rotating) if half else finish(rotating, "index"))
+    await accept(writer, ben)
+    both = {"type": "CustomersMerged", "eventId": "m", "at": "2026-03-05T00:00:00Z", "region": "CN-GD"}
+    await accept(writer, both | {"subject": ann["subject"], "other": ben["subject"]})
+    await finish(rotating, "index")
+    [tag] = {row["document_tag"] for row in await rows(store, "identification")}
+    assert tag[0] == (2 if half else 3)
+
+
+@HALF
+async def test_somebody_answers_for_a_number_that_is_moved(rotating: Settings, writer: Writer, half: bool) -> None:
+    await populate(writer)
+    ring, found = writer.rings["cn"], []
+    for again in (False, True, True):
+        if again:
+            await (begin_index(rotating) if half else finish(rotating, "index"))
+        async with writer.stores["cn"].read() as connection:
+            found.append(await find_number(connection, ring, "+8613800000001", NOW))
+            assert await find_number(connection, ring, "+8613712340000", NOW) is None
+    assert found[0] is not None
+    assert found[0].holdings
+    assert found == [found[0]] * 3
 
 
 async def test_events_are_still_known_after_rotations(rotating: Settings, writer: Writer, store: Store) -> None:

@@ -56,6 +56,8 @@ def test_stores_and_regions_are_read_from_json(monkeypatch: pytest.MonkeyPatch) 
         ("SUITES", '{"mo": "SM4-GCM"}', "CDP_SUITES: no store is called mo"),
         ("KEY_STORE", '{"mo": "postgresql:///keys"}', "CDP_KEY_STORE: no store is called mo"),
         ("KEY_STORE", '{"cn": "hunter2"}', "CDP_KEY_STORE: store cn needs a URL that begins with postgresql"),
+        ("GATEWAY_URL", "ftp://hunter2@gateway/sms", "CDP_GATEWAY_URL: a URL that begins with https://"),
+        ("GATEWAY_TOKEN", "hunter2 and a space", "CDP_GATEWAY_TOKEN: printable ASCII without spaces"),
         ("POOL_SIZE", "0", "CDP_POOL_SIZE: Input should be greater than or equal to 1"),
         ("BODY_BYTES", "a lot", "CDP_BODY_BYTES: Input should be a valid integer"),
     ],
@@ -77,6 +79,31 @@ def test_keys_have_a_database_of_their_own_or_none(monkeypatch: pytest.MonkeyPat
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        (None, "CDP_GATEWAY_URL: must be set when CDP_ENVIRONMENT is production"),
+        ("http://hunter2@gateway", "CDP_GATEWAY_URL: must begin with https:// when CDP_ENVIRONMENT is production"),
+    ],
+)
+def test_production_needs_a_gateway_that_is_reached_safely(
+    monkeypatch: pytest.MonkeyPatch, url: str | None, line: str
+) -> None:
+    for name, value in (
+        ("STORES", f'{{"cn": "{SECRET}"}}'),
+        ("TOKEN_KEYS", "https://issuer/jwks"),
+        ("GATEWAY_URL", url),
+    ):
+        if value is not None:
+            monkeypatch.setenv(f"CDP_{name}", value)
+    monkeypatch.setenv("CDP_ENVIRONMENT", "production")
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings()
+    assert refused.value.problems == (line,)
+    monkeypatch.setenv("CDP_GATEWAY_URL", "https://gateway/messages")
+    assert read_settings().gateway_url == "https://gateway/messages"
+
+
 def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDP_POOL_SIZE", "none")
     monkeypatch.setenv("CDP_LOG_LEVEL", "LOUD")
@@ -86,7 +113,7 @@ def test_every_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_settings_do_not_change_and_do_not_show_passwords() -> None:
-    settings = Settings(stores={"cn": SECRET})
+    settings = Settings(stores={"cn": SECRET}, gateway_token="hunter2")
     with pytest.raises(ValidationError):
         settings.tenant = "other"
     assert "hunter2" not in repr(settings)

@@ -1,9 +1,5 @@
 """What an operator's machines ask: does it live, is it ready, how is it doing. No token, no personal value."""
 
-from urllib.parse import urlsplit
-
-import asyncpg
-
 from tests.databases import Server
 from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, NOBODYS, PROFILE, World
 
@@ -19,15 +15,11 @@ async def test_it_lives_and_is_ready(world: World) -> None:
 
 async def test_a_store_that_is_down_is_named_and_the_others_go_on(world: World, database_server: Server) -> None:
     assert world.house.settings.stores is not None
-    name = urlsplit(world.house.settings.stores["hk"]).path[1:]
     audited = len(await world.entries())
-    await take_away(database_server, name)
-    try:
+    async with database_server.away(world.house.settings.stores["hk"]):
         ready = await world.http.get("/readyz")
         there = await world.ask(NAME, number=NOBODYS[0])
         gone = await world.post({"query": NAME, "variables": {"number": HONG_KONG_NUMBER}})
-    finally:
-        await database_server.execute(f'ALTER DATABASE "{name}_away" RENAME TO "{name}"')
 
     assert (ready.status_code, ready.json()) == (503, {"stores": {"cn": "ready", "hk": "unavailable"}})
     assert there["data"] == {"customer": None}
@@ -39,18 +31,17 @@ async def test_a_store_that_is_down_is_named_and_the_others_go_on(world: World, 
     assert (await world.ask(PROFILE, number=HONG_KONG_NUMBER))["data"]["customer"]["formattedName"]
 
 
-async def take_away(server: Server, name: str) -> None:
-    """Nobody can connect to the database any more, and those who were are not."""
-    connection = await asyncpg.connect(server.administrator)
-    try:
-        await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name
-        )
-        await connection.execute(f'ALTER DATABASE "{name}" RENAME TO "{name}_away"')
-        await connection.execute(f'ALTER DATABASE "{name}_away" ALLOW_CONNECTIONS true')
-    finally:
-        await connection.close()
+async def test_a_linked_store_that_is_down_takes_nothing_from_the_other(world: World, database_server: Server) -> None:
+    assert world.house.settings.stores is not None
+    before = (await world.ask(PROFILE, number=MAINLAND_NUMBER))["data"]["customer"]
+    async with database_server.away(world.house.settings.stores["hk"]):
+        told = await world.ask(PROFILE, number=MAINLAND_NUMBER)
+
+    customer = told["data"]["customer"]
+    assert customer["regions"] == ["CN-GD"]
+    assert customer["accounts"] == [one for one in before["accounts"] if one["region"] == "CN-GD"]
+    assert {one["code"] for one in told["extensions"]["privacy"]["withheld"]} == {"REGION_UNAVAILABLE"}
+    assert (await world.ask(PROFILE, number=MAINLAND_NUMBER))["data"]["customer"] == before
 
 
 async def test_metrics_count_what_was_answered_and_name_nobody(world: World) -> None:

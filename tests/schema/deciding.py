@@ -1,6 +1,7 @@
 """Consent in the reference executor: one customer, one category at a time, on facts fetched for themselves."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
@@ -18,7 +19,7 @@ from graphql import (
 from sqlalchemy import Select, select
 
 from cdp.consent.tables import consent_event, objection
-from cdp.identity.tables import customer
+from cdp.identity.tables import customer, merge_edge, number_index
 from cdp.tables import data_key
 from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.facts import Request as Asking
@@ -41,7 +42,9 @@ from tests.privacy.starter import starter_policy
 from tests.schema.reading import Memory, Request, Side
 
 NOT_DECLARED = Verdict(Effect.DENY, "field", Withheld.PURPOSE_NOT_DECLARED)
+STRICTER = (Effect.ALLOW, Effect.MASK, Effect.DENY)
 REGISTRAR = "legal.realname"
+INDEX = tuple(column.name for column in number_index.c)
 
 
 class Decider:
@@ -75,7 +78,48 @@ class Decider:
             side.destination,
             request.at,
         )
-        return decide(self.policy, asking, await self.facts(side, request), [category])
+        everyone = await self.joined_facts(side, request)
+        own, *others = [decide(self.policy, asking, facts, [category]) for facts in everyone]
+        strictest = own.verdicts[category]
+        for other in others:
+            if STRICTER.index(other.verdicts[category].effect) > STRICTER.index(strictest.effect):
+                strictest = other.verdicts[category]
+        return Decision(own.permit, {category: strictest}, own.clear)
+
+    async def records(self, side: Side) -> list[Side]:
+        """The customer with all they were merged with, found by walking the edges; the first registered one leads."""
+        edges = await self._edges(side)
+        found = {side.customer_id}
+        while more := {other for one, other, _ in edges if one in found} - found:
+            found |= more
+        sides = [replace(side, customer_id=each) for each in sorted(found, key=lambda one: one.int)]
+        return [each for each in sides if await self.state(each) is not CustomerState.ERASED]
+
+    async def joined_facts(self, side: Side, request: Request) -> list[Facts]:
+        """The facts of a customer, then of each they were merged with; what was said since then is said for all."""
+        others = [other for other in await self.records(side) if other != side]
+        own = await self.facts(side, request)
+        if not others:
+            return [own]
+        members = {other.customer_id for other in (side, *others)}
+        since = max(at for one, _, at in await self._edges(side) if one in members)
+        facts = [own]
+        for other in others:
+            known = await self.facts(other, request)
+            minor = [list(row[:1]) for row in await self._minority(other)] == [[True]]
+            facts.append(known._replace(birth_on=request.at.date() if minor else None))
+        said = [[fact for fact in known.consents if fact.happened_at >= since] for known in facts]
+        return [
+            known._replace(
+                consents=(*known.consents, *(fact for m, later in enumerate(said) if m != n for fact in later))
+            )
+            for n, known in enumerate(facts)
+        ]
+
+    async def _edges(self, side: Side) -> list[tuple[Any, ...]]:
+        columns = (merge_edge.c.customer_id, merge_edge.c.other_id, merge_edge.c.state_at)
+        make = select(*columns).where(merge_edge.c.state == "MERGED")
+        return await self.memory.rows(side.store, ("edges",), lambda: make)
 
     async def keys(self, side: Side) -> list[KeyRow]:
         """All wrapped keys of the customer."""
@@ -98,14 +142,36 @@ class Decider:
             said = await self._mine(
                 side, "said", lambda: select(*columns).where(consent_event.c.customer_id == side.customer_id)
             )
-            # What was agreed to for one number alone allows nothing about the customer.
-            heard = [row for row in said if row[-1] is None or row[0] != "GIVEN"]
-            consents = tuple(_consent(dict(zip(WORDS, row, strict=False))) for row in heard)
+            words = [dict(zip((*WORDS, "holding_id"), row, strict=True)) for row in said]
+            heard = [word for row in words if (word := await self._heard(side, row))]
+            consents = tuple(_consent({name: row[name] for name in WORDS}) for row in heard)
             known = Facts(side.customer_id, await self.state(side), None, consents, await self._objections(side))
             self._facts[side] = Facts(
                 known.customer_id, known.state, await self._born(side, known, request), consents, known.objections
             )
         return self._facts[side]
+
+    async def _heard(self, side: Side, word: dict[str, Any]) -> dict[str, Any] | None:
+        """A word as it bears on this read: one that agrees for a number alone, only where that number was asked for."""
+        if word["holding_id"] is None or word["type"] in {"REFUSED", "WITHDRAWN", "INVALIDATED", "EXPIRED"}:
+            return word
+        if side.held is None:
+            return None
+        held = dict(zip(INDEX, side.held, strict=True))
+        tag, at = held["number_tag"], word["happened_at"]
+        lives = await self.memory.rows(
+            side.store, ("number", tag), lambda: select(*number_index.c).where(number_index.c.number_tag == tag)
+        )
+        mine = [
+            row for life in lives if (row := dict(zip(INDEX, life, strict=True)))["customer_id"] == side.customer_id
+        ]
+        if word["holding_id"] not in {row["holding_id"] for row in mine} or at < held["valid_from"]:
+            return None
+        for row in mine:
+            covers = row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"])
+            if row["role"] == "USER" and covers and row["holding_id"] != held["holding_id"]:
+                return None
+        return word if held["valid_to"] is None else word | {"expires_at": at}
 
     async def _objections(self, side: Side) -> tuple[ObjectionFact, ...]:
         columns = [objection.c[name] for name in ("kind", "scope", "happened_at", "recorded_at", "raised")]
@@ -121,10 +187,7 @@ class Decider:
 
     async def _born(self, side: Side, known: Facts, request: Request) -> Any:
         """The birth date of a minor, opened as the law on real names allows."""
-        columns = (customer.c.is_minor, customer.c.birth_date)
-        [[minor, cell]] = await self._mine(
-            side, "born", lambda: select(*columns).where(customer.c.customer_id == side.customer_id)
-        )
+        [[minor, cell]] = await self._minority(side)
         if not minor or cell is None or known.state not in {CustomerState.ACTIVE, CustomerState.RESTRICTED}:
             return None
         house = self.memory.house
@@ -133,6 +196,11 @@ class Decider:
         permit = decide(self.policy, duty, known, [sealed.category]).permit
         opener = Opener(permit, house.rings[side.store], side.customer_id, await self.keys(side))
         return opener.open(Sealed(cell), Place(house.settings.tenant, side.store, sealed), side.customer_id)
+
+    async def _minority(self, side: Side) -> list[tuple[Any, ...]]:
+        columns = (customer.c.is_minor, customer.c.birth_date)
+        make = select(*columns).where(customer.c.customer_id == side.customer_id)
+        return await self._mine(side, "born", lambda: make)
 
     async def _mine(self, side: Side, what: str, make: Callable[[], Select[Any]]) -> list[tuple[Any, ...]]:
         return await self.memory.rows(side.store, (what, side.customer_id), make)

@@ -36,7 +36,9 @@ PURPOSES = (
 )
 PEOPLE = (*NUMBERS, *("many", "b-cn", "b-hk") * 5)
 """Whom questions are about: mostly those of whom there is much to tell."""
-ROOTS = ("customer", "customers", "node", "numberFacts", "me")
+ROOTS = ("customer", "customers", "node", "numberFacts", "accountability", "me", "sameHolderSince")
+OURS = {"customers", "accountability", "servingOperator"}
+"""What partners may not ask."""
 WAYS = (
     lambda number: number,
     lambda number: number.replace("+", "00"),
@@ -59,7 +61,8 @@ def documents(schema: str) -> st.SearchStrategy[tuple[DocumentNode, int]]:
     """Documents as they are drawn, each with a seed for its dress."""
     any_region = st.sampled_from(REGIONS).map(nodes.String)
     never = st.just(nodes.String("2025-06-01T00:00:00Z"))
-    scalars = {"Region": any_region, "DateTime": never, "Event": st.just(nodes.Null)}
+    day = st.just(nodes.String("2025-06-01"))
+    scalars = {"Region": any_region, "DateTime": never, "Event": st.just(nodes.Null), "Date": day}
     drawn = queries(schema, fields=ROOTS, custom_scalars=scalars, print_ast=lambda document: document, allow_null=False)
     return st.tuples(drawn, st.integers(0, 2**64 - 1))
 
@@ -104,7 +107,7 @@ class Dresser:
                 inner = self.schema.type_map[node.type_condition.name.value]
                 below = self.selections(inner, node.selection_set.selections, depth)
                 pieces.append(f"... on {inner.name} {self.switch()} {below}")
-            elif not (self.partner and node.name.value == "customers"):
+            elif not (self.partner and node.name.value in OURS):
                 pieces += self.field(of, node, depth)
         if self.chance(0.2):
             pieces.append("__typename")
@@ -167,8 +170,10 @@ class Dresser:
                 given = self.customer()
             case "node":
                 given = {"id": ("ID!", self.id_for(node))}
-            case "numberFacts":
+            case "numberFacts" | "accountability" if definition.args:
                 given = {"number": ("String!", self.number())}
+            case "sameHolderSince":
+                given = {"number": ("String!", self.number()), "date": ("Date!", self.day())}
             case _:
                 given = self.paging(node.name.value, definition, depth)
         if node.name.value == "customers":
@@ -195,14 +200,23 @@ class Dresser:
         number = "+8613999999999" if self.chance(0.03) else NUMBERS[self.random.choice(PEOPLE)]
         return str(self.random.choice(WAYS)(number))
 
+    def day(self) -> str:
+        if self.chance(0.03):
+            self.spoilt = self.spoilt or "DAY_INVALID"
+            return "9999-01-01"
+        return f"2025-0{self.random.randint(1, 3)}-{self.random.randint(10, 28)}"
+
     def customer(self) -> dict[str, tuple[str, Any]]:
         way = self.random.random()
         if way < 0.7:
             given: dict[str, tuple[str, Any]] = {"number": ("String", self.number())}
-            if self.chance(0.1):
+            if self.chance(0.1) and not self.partner:
                 given["asOf"] = ("DateTime", f"2025-0{self.random.randint(1, 9)}-15T00:00:00Z")
             if self.chance(0.1):
-                given["role"] = ("HoldingRole!", Word(self.random.choice(("USER", "PAYER", "ORG_ADMIN"))))
+                given["role"] = (
+                    "HoldingRole",
+                    Word(self.random.choice(("USER", "REGISTERED_HOLDER", "PAYER", "ORG_ADMIN"))),
+                )
             if self.chance(0.1):
                 given["id"] = ("ID", None)
             return given

@@ -1,6 +1,8 @@
 """Whom an operation of the reference executor is about: the roots, their arguments, and the stores a customer is in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -19,17 +21,20 @@ from cdp.identity.tables import (
     identifier_index,
     link,
     link_index,
+    number_holding,
     number_index,
 )
-from cdp.numbers import PhoneNumber, facts
+from cdp.numbers import PhoneNumber
 from privacy.policy import Verdict
 from privacy.vocabulary import CustomerState, Effect, Withheld
 from schema.fields import Record
-from tests.schema.deciding import Decider, categories_asked
+from tests.schema.deciding import INDEX, Decider, categories_asked
+from tests.schema.numbering import NumberFinder
 from tests.schema.reading import Info, Memory, Page, Refused, Request, Side, Thing, path_of, record_of
 
 FILTERS = {"region": "identity.region", "kind": "identity.status", "status": "identity.status", "tier": "identity.tier"}
 """What a page of customers is filtered by -> the category that is read by doing so."""
+STANDING = ("USER", "REGISTERED_HOLDER")
 AWAY = Verdict(Effect.DENY, "store", Withheld.REGION_UNAVAILABLE)
 NOBODY = Verdict(Effect.DENY, "customer", Withheld.UNAVAILABLE)
 
@@ -39,19 +44,21 @@ class Finder:
 
     def __init__(self, memory: Memory, decider: Decider, schema: GraphQLSchema) -> None:
         self.memory, self.decider, self.schema, self.house = memory, decider, schema, memory.house
+        self.numbers = NumberFinder(memory)
 
     async def root(self, info: Info, arguments: Mapping[str, Any]) -> Any:
         request: Request = info.context
         match info.field_name:
             case "numberFacts":
+                return await self.numbers.facts(arguments, request)
+            case "accountability":
                 number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
-                known = facts(number)
-                issued = {"kind": known.kind.value, "issuer": known.issuer}
-                return {"number": number.e164, "region": known.region} | issued
+                return await self.numbers.answers(number, request, path_of(info.path))
             case "me":
                 return _me(request.caller)
-            case "customers":
-                return await self._page(info, arguments)
+            case "customers" | "sameHolderSince":
+                answer = self._page if info.field_name == "customers" else self._same_holder
+                return await answer(info, arguments)
             case "node":
                 found = read_id(self.house.tokens, request.caller.legal_entity, arguments["id"])
                 return await self._shown(await self._by_id(found, info), info)
@@ -61,10 +68,17 @@ class Finder:
     async def id_of(self, thing: Thing, key: UUID, request: Request) -> str:
         """The id of a row; a customer in two stores has one id."""
         side, audience = thing.sides[0], request.caller.legal_entity
-        links = await self._links(side.store, side.customer_id)
-        if thing.of == "Customer" and links:
-            return link_id(self.house.tokens, audience, links[0][0])
-        return row_id(self.house.tokens, audience, GlobalId(thing.of, side.store, side.customer_id, key))
+        holding = side.came_by if request.caller.partner else None
+        if thing.of == "Customer":
+            records = await self.decider.records(side)
+            if holding is None and (links := await self._all_links(records)):
+                return link_id(self.house.tokens, audience, links[0][0])
+            whose = side.holder if holding is not None and side.holder is not None else records[0].customer_id
+            named = GlobalId(thing.of, side.store, whose, whose, holding=holding)
+        else:
+            own = holding if side.customer_id == side.holder else None
+            named = GlobalId(thing.of, side.store, side.customer_id, key, holding=own)
+        return row_id(self.house.tokens, audience, named)
 
     async def _shown(self, thing: Thing | None, info: Info) -> Thing | None:
         """What was found. To a partner, nobody and somebody who agreed to nothing are the same."""
@@ -96,28 +110,71 @@ class Finder:
             stores = self._stores_of(arguments.get("region"), request.caller)
         if stores is None:
             request.withhold(path_of(info.path), AWAY)
+        if given == ["number"] and request.caller.partner and arguments.get("asOf") is not None:
+            raise Refused("FORBIDDEN")
         for store in stores or []:
-            find = self._holder if given == ["number"] else self._identified
-            found_id = await find(store, arguments, request)
-            if found_id is not None and (thing := await self._joined(store, found_id, request)):
+            held = None
+            if given == ["number"]:
+                held = await self._holding(store, arguments, request)
+                found_id = held["customer_id"] if held else None
+            else:
+                found_id = await self._identified(store, arguments, request)
+            if found_id is not None and (thing := await self._joined(store, found_id, request, held)):
                 return thing
         return None
 
-    async def _holder(self, store: str, arguments: Mapping[str, Any], request: Request) -> UUID | None:
+    async def _same_holder(self, info: Info, arguments: Mapping[str, Any]) -> bool | None:
+        """Instant by instant: every change of the number's life since the day began."""
+        request: Request = info.context
+        since = datetime.combine(arguments["date"], time(), timezone(timedelta(hours=14)))
+        number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
+        if since > request.at:
+            raise Refused("DAY_INVALID")
+        stores = self._stores_of(number.region, request.caller)
+        if stores is None:
+            request.withhold(path_of(info.path), AWAY)
+        answer = None
+        for store in stores or []:
+            held = await self._holding(store, {**arguments, "role": None}, request)
+            if held is None or await self._gone(side := self._side(store, held["customer_id"], held)):
+                continue
+            governance = info.parent_type.fields[info.field_name].extensions["strawberry-definition"].metadata["cdp"]
+            verdict = await self.decider.verdict(side, governance.governance, request)
+            assert verdict is not None
+            if verdict.effect is Effect.DENY:
+                request.withhold(path_of(info.path), verdict)
+                break
+            rows = await self._life(store, arguments)
+            moments = {
+                at for row in rows for at in (row["valid_from"], row["valid_to"]) if at and since < at < request.at
+            }
+            holders = [self._standing(rows, STANDING, at) for at in (since, *moments)]
+            answer = {one and one["customer_id"] for one in holders} == {side.customer_id}
+            break
+        if request.caller.partner and answer is None:
+            path = path_of(info.path)
+            request.withheld = type(request.withheld)({k: n for k, n in request.withheld.items() if k[0] != path})
+            request.withhold(path, NOBODY)
+        return answer
+
+    async def _life(self, store: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of the index for a number."""
         number = PhoneNumber.parse(arguments["number"], arguments.get("region"))
         tag = self.house.rings[store].tag(NUMBER_INDEX, number.e164)
         rows = await self.memory.rows(
             store, ("number", tag), lambda: select(*number_index.c).where(number_index.c.number_tag == tag)
         )
-        at = arguments.get("asOf") or request.at
-        names = [column.name for column in number_index.c]
-        held = [
-            row for values in rows if (row := dict(zip(names, values, strict=True)))["role"] == arguments["role"].value
-        ]
-        held = [row for row in held if row["valid_from"] <= at and (row["valid_to"] is None or row["valid_to"] > at)]
-        held.sort(key=lambda row: row["holding_id"])
-        held.sort(key=lambda row: row["valid_from"], reverse=True)
-        return held[0]["customer_id"] if held else None
+        return [dict(zip(INDEX, values, strict=True)) for values in rows]
+
+    async def _holding(self, store: str, arguments: Mapping[str, Any], request: Request) -> dict[str, Any] | None:
+        role = arguments["role"]
+        roles = STANDING if role is None else (role.value,)
+        return self._standing(await self._life(store, arguments), roles, arguments.get("asOf") or request.at)
+
+    def _standing(self, rows: list[dict[str, Any]], roles: Sequence[str], at: datetime) -> dict[str, Any] | None:
+        """The row of the first of these roles that somebody had at an instant."""
+        held = [row for row in rows if row["valid_from"] <= at and (row["valid_to"] is None or row["valid_to"] > at)]
+        return next((row for role in roles for row in held if row["role"] == role), None)
 
     async def _identified(self, store: str, arguments: Mapping[str, Any], _: Request) -> UUID | None:
         kind = arguments["identifier"]["kind"].value
@@ -136,20 +193,31 @@ class Finder:
         readable = self._readable(request.caller)
         if found.link is not None:
             return await self._by_link(found.link, readable, request)
-        if found.store not in readable:
-            request.withhold(path_of(info.path), AWAY)
+        if found.store not in readable or not await self._lasts(found):
+            if found.store not in readable:
+                request.withhold(path_of(info.path), AWAY)
             return None
         if found.type_name == "Customer":
-            return await self._joined(found.store, found.customer_id, request)
+            return await self._joined(found.store, found.customer_id, request, came_by=found.holding)
         record = self._record(found.type_name)
         table = record.table
         mine = (table.c.customer_id == found.customer_id, record.key == found.row_id)
         key = ("row", table.name, found.customer_id, found.row_id)
         rows = await self.memory.rows(found.store, key, lambda: select(*table.primary_key).where(*mine))
         side = self._side(found.store, found.customer_id)
+        side = replace(side, came_by=found.holding, holder=found.customer_id)
         if not rows or await self.decider.state(side) is CustomerState.ERASED:
             return None
         return Thing(found.type_name, (side,), record, rows[0])
+
+    async def _lasts(self, found: GlobalId) -> bool:
+        """Whether the holding by which an id was given out has no end."""
+        if found.holding is None:
+            return True
+        mine = (number_holding.c.customer_id == found.customer_id, number_holding.c.holding_id == found.holding)
+        key = ("lasts", found.customer_id, found.holding)
+        rows = await self.memory.rows(found.store, key, lambda: select(number_holding.c.valid_to).where(*mine))
+        return rows == [(None,)]
 
     async def _by_link(self, token: bytes, readable: list[str], request: Request) -> Thing | None:
         """Home is the side that leads, of those that can be asked."""
@@ -163,20 +231,32 @@ class Finder:
                 return thing
         return None
 
-    async def _joined(self, store: str, customer_id: UUID, request: Request) -> Thing | None:
+    async def _joined(
+        self,
+        store: str,
+        customer_id: UUID,
+        request: Request,
+        held: dict[str, Any] | None = None,
+        came_by: UUID | None = None,
+    ) -> Thing | None:
         """A customer with their sides in other stores; None for one that was erased, or never was."""
-        home = self._side(store, customer_id)
+        home = self._side(store, customer_id, held)
+        home = home if came_by is None else replace(home, came_by=came_by, holder=customer_id)
         if await self._gone(home):
             return None
-        sides, unreached = [home], 0
-        for token, other, _ in await self._links(store, customer_id):
+        sides, followed, unreached = await self.decider.records(home), set[str](), 0
+        key = (sides[0].customer_id,)
+        for token, other, _ in await self._all_links(sides):
+            if other in followed:
+                continue
+            followed.add(other)
             if other not in self._readable(request.caller):
                 unreached += 1
                 continue
             for linked_id, _ in await self._linked(other, token):
                 side = Side(other, linked_id, home.destination)
-                sides += [] if await self._gone(side) else [side]
-        return Thing("Customer", tuple(sides), self._record("Customer"), (customer_id,), unreached)
+                sides += [] if await self._gone(side) else await self.decider.records(side)
+        return Thing("Customer", tuple(sides), self._record("Customer"), key, unreached)
 
     async def _page(self, info: Info, arguments: Mapping[str, Any]) -> Page | None:
         request, where = info.context, arguments["where"]
@@ -202,13 +282,19 @@ class Finder:
             for row in rows
             if given.items() <= dict(zip(("region", "kind", "status", "tier"), row[1:], strict=False)).items()
         ]
-        page = rows[: arguments["first"]]
-        things = [
-            (Thing("Customer", (self._side(store, row[0]),), self._record("Customer"), (row[0],)), [row[0]])
-            for row in page
-            if await self._may_be_listed(self._side(store, row[0]), given, info)
-        ]
-        return Page(things, [[row[0]] for row in page], len(rows) > len(page), seen is not None, "Query.customers")
+        things, firsts = [], []
+        for row in rows:
+            # A person is listed once, by the first of their records that is of the region.
+            side = self._side(store, row[0])
+            others = [other for other in await self.decider.records(side) if other != side]
+            regions = {other.customer_id: await self._region(other) for other in others}
+            if not any(known.int < row[0].int and regions[known] == row[1] for known in regions):
+                firsts.append((row, (side, *others)))
+        page = [row for row, _ in firsts[: arguments["first"]]]
+        for row, sides in firsts[: arguments["first"]]:
+            if await self._may_be_listed(sides[0], given, info):
+                things.append((Thing("Customer", sides, self._record("Customer"), (row[0],)), [row[0]]))
+        return Page(things, [[row[0]] for row in page], len(firsts) > len(page), seen is not None, "Query.customers")
 
     async def _may_be_listed(self, side: Side, given: Mapping[str, Any], info: Info) -> bool:
         """Whether what the page was filtered by may be read of this customer."""
@@ -235,8 +321,9 @@ class Finder:
     def _readable(self, caller: Caller) -> list[str]:
         return [store for store in caller.stores if store in self.house.stores]
 
-    def _side(self, store: str, customer_id: UUID) -> Side:
-        return Side(store, customer_id, self.house.stores[store].jurisdiction)
+    def _side(self, store: str, customer_id: UUID, held: dict[str, Any] | None = None) -> Side:
+        found = (None, None, None) if held is None else (tuple(held.values()), held["holding_id"], customer_id)
+        return Side(store, customer_id, self.house.stores[store].jurisdiction, *found)
 
     def _record(self, of: str) -> Record:
         found = self.schema.type_map[of]
@@ -245,6 +332,15 @@ class Finder:
 
     async def _gone(self, side: Side) -> bool:
         return await self.decider.state(side) is CustomerState.ERASED
+
+    async def _all_links(self, sides: Sequence[Side]) -> list[tuple[Any, ...]]:
+        """The links of all records of a person, by their tokens."""
+        return sorted({link for side in sides for link in await self._links(side.store, side.customer_id)})
+
+    async def _region(self, side: Side) -> str:
+        make = select(customer.c.region).where(customer.c.customer_id == side.customer_id)
+        [[region]] = await self.memory.rows(side.store, ("region", side.customer_id), lambda: make)
+        return str(region)
 
     async def _links(self, store: str, customer_id: UUID) -> list[tuple[Any, ...]]:
         """(token, other store, whether this side leads) of the links that stand."""

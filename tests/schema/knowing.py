@@ -22,7 +22,9 @@ class Known:
 
 
 async def known(world: World, schema: GraphQLSchema, caller: Caller) -> Known:
-    """Ids of all rows of every type in both stores, of links standing or not, and some that are none."""
+    """Ids of all rows of every type in both stores, of links that stand or not, by holdings that last or not, and some
+    that are none.
+    """
     tokens, audience = world.house.tokens, caller.legal_entity
     node = schema.type_map["Node"]
     assert isinstance(node, GraphQLInterfaceType)
@@ -36,6 +38,11 @@ async def known(world: World, schema: GraphQLSchema, caller: Caller) -> Known:
             made = [row_id(tokens, audience, GlobalId(of.name, name, *row)) for row in rows]
             ids[of.name] = ids.get(of.name, []) + made
     ids["Customer"] += [link_id(tokens, audience, bytes.fromhex(link)) for link in (LINK, BROKEN_LINK, SILENT_LINK)]
+    async with world.house.stores["hk"].read() as connection:
+        held = await connection.fetch("SELECT customer_id, holding_id FROM number_holding ORDER BY valid_to, 1, 2")
+    bound = [GlobalId("Customer", "hk", customer, customer, holding=holding) for customer, holding in held[:2]]
+    strange = bound[0]._replace(holding=bound[1].holding)
+    ids["Customer"] += [row_id(tokens, audience, one) for one in (*bound, strange)]
     nobody, other = GlobalId("Case", "cn", UUID(int=1), UUID(int=2)), ids["Case"][0]
     ids["Case"] += [row_id(tokens, audience, nobody), row_id(tokens, "STRANGER", nobody), other[:-2] + "AA", "nonsense"]
     return Known(ids, await cursors(world, caller))

@@ -12,6 +12,7 @@ NUMBERS = {
     "b-hk": "+85291234567",
     "many": "+8613912345678",
     "many-2": "+8613912345679",
+    "many-3": "+8613912345670",
     "denied": "+8613700000001",
     "objector": "+8613700000002",
     "restricted": "+8613700000003",
@@ -25,8 +26,14 @@ NUMBERS = {
     "silent-hk": "+85291230009",
     "solo": "+85291230010",
     "bare": "+8613700000010",
+    "twice-1": "+8613700000011",
+    "twice-2": "+8613700000012",
+    "twice-3": "+8613700000013",
+    "abroad-1": "+8613700000014",
+    "abroad-2": "+8613700000015",
+    "abroad-hk": "+85291230014",
 }
-"""Customer -> a number they hold (`many-2` is on the same SIM as `many`)."""
+"""Customer -> a number they hold (`many-2` is on the same SIM as `many`; `many-3` has no user)."""
 
 
 class Diary:
@@ -57,7 +64,7 @@ def money(value: str, unit: str = "CNY") -> dict[str, str]:
 
 def events() -> list[dict[str, Any]]:
     """All events of the world, in the order in which they are taken in."""
-    people = [*_story_b(), _many(), *_denied(), *_small(), *_once_linked()]
+    people = [*_story_b(), _many(), *_denied(), *_small(), *_once_linked(), *_merged()]
     return [event for diary in people for event in diary.events]
 
 
@@ -128,6 +135,16 @@ def _many() -> Diary:
     diary.told("ConsentGiven", 8, purpose="marketing.sms", channel="sms", kind="GENERAL", notice="no such notice")
     diary.told("ConsentGiven", 8, purpose="partner.share", recipient="ACME", kind="SEPARATE", category="billing")
     diary.told("ConsentGiven", 9, subject={"number": NUMBERS["many"]}, purpose="marketing.email")
+    alone = {"purpose": "partner.share", "recipient": "ACME", "kind": "SEPARATE", "number": NUMBERS["many-2"]}
+    diary.number(number=NUMBERS["many-3"], role="REGISTERED_HOLDER")
+    diary.told("ConsentGiven", 10, **alone)
+    diary.told("ConsentGiven", 10, purpose="insight", kind="SEPARATE", number=NUMBERS["many-3"])
+    diary.told("ConsentWithdrawn", 11, purpose="partner.share", recipient="ACME", category="contact.email")
+    left = {"usageType": "DATA", "units": "megabytes", "number": NUMBERS["many-2"], "isShared": True}
+    month = {"validFrom": "2025-01-01T00:00:00Z", "validTo": "2025-02-01T00:00:00Z"}
+    diary.told("BucketReported", 12, bucketRef="family", remaining="500", **left)
+    diary.told("BucketReported", 13, bucketRef="family", remaining="300", **left, **month)
+    diary.told("BucketReported", 13, bucketRef="mine", usageType="SMS", units="messages", remaining="7")
     return diary
 
 
@@ -221,6 +238,7 @@ def _small() -> Iterator[Diary]:
     solo.number()
     solo.told("ConsentGiven", 5, purpose="marketing", kind="NO_OBJECTION")
     solo.told("ConsentGiven", 5, purpose="partner.share", recipient="ACME", kind="WRITTEN")
+    solo.told("ConsentGiven", 5, purpose="insight", kind="SEPARATE", number=NUMBERS["solo"])
     solo.told("NumberSuspended", 6, number=NUMBERS["solo"])
     solo.told("NumberReleased", 50, number=NUMBERS["solo"])
     yield solo
@@ -237,3 +255,40 @@ def _once_linked() -> Iterator[Diary]:
             if name == "left":
                 diary.told("CustomerUnlinked", 4, token=token)
             yield diary
+
+
+def _merged() -> Iterator[Diary]:
+    """A chain of three records of one person, of which two said different things; two more, one of them linked."""
+    regions = {"twice-1": "CN-GD", "twice-2": "CN-BJ", "twice-3": "CN-GD"}
+    for n, (key, region) in enumerate(regions.items()):
+        diary = Diary(key, region)
+        more = ({}, {"email": f"{key}@example.cn", "gender": "FEMALE"}, {"birthDate": "1990-09-09", "tier": "HIGH"})[n]
+        diary.registered("王小明", **more)
+        diary.number()
+        diary.told("AccountOpened", 3 + n, accountNo=f"A-{key}", ratingType="PREPAID", currency="CNY")
+        diary.told("BalanceReported", 4, accountNo=f"A-{key}", balance=money(f"{n}.50"))
+        diary.told("UsageSummarized", 40, month="2025-01", voiceSeconds=60 * (n + 1), smsCount=n, dataBytes=1 << 20)
+        diary.told("ConsentGiven", 5, purpose="marketing", kind="SEPARATE")
+        diary.told("ConsentGiven", 5, purpose="insight", kind="SEPARATE")
+        diary.told("ConsentGiven", 5, purpose="partner.share", recipient="ACME", kind="SEPARATE", category="billing")
+        if key == "twice-2":
+            diary.told("ConsentWithdrawn", 6, purpose="marketing")
+            diary.told("ObjectionRaised", 6, kind="AUTOMATED_DECISION")
+            diary.told("CustomersMerged", 10, other={"customerKey": "twice-1"})
+        if key == "twice-3":
+            diary.told("CustomersMerged", 11, other={"customerKey": "twice-2"})
+            diary.told("ConsentWithdrawn", 12, purpose="insight.churn")
+            diary.told("ConsentGiven", 13, purpose="marketing.sms", kind="SEPARATE")
+        yield diary
+    for key, region in (("abroad-1", "CN-GD"), ("abroad-2", "CN-GD"), ("abroad-hk", "HK")):
+        diary = Diary(key, region)
+        diary.registered("赵六", **({"birthDate": "2012-05-05"} if key == "abroad-1" else {}))
+        diary.number()
+        diary.told("AccountOpened", 3, accountNo=f"A-{key}", ratingType="PREPAID", currency="CNY")
+        for away in ("NONE", "HK"):
+            diary.told("ConsentGiven", 5, purpose="service", kind="SEPARATE", destination=away)
+        if key != "abroad-1":
+            diary.told("CustomerLinked", 6, token="ab" * 16, otherStore="cn" if key[-2:] == "hk" else "hk", leads=False)
+        if key == "abroad-2":
+            diary.told("CustomersMerged", 10, other={"customerKey": "abroad-1"})
+        yield diary

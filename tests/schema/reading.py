@@ -34,11 +34,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A customer in one store, read in a jurisdiction."""
+    """A customer in one store, read in a jurisdiction.
+
+    `held` is the row of the index by which they, or one they were merged with, were found; `came_by` the holding by
+    which they, or an id, were, and `holder` whose that is.
+    """
 
     store: str
     customer_id: UUID
     destination: str
+    held: tuple[Any, ...] | None = None
+    came_by: UUID | None = None
+    holder: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

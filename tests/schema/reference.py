@@ -86,7 +86,8 @@ class Reference:
             case None:
                 return await self.finder.root(info, arguments)
             case dict():
-                return source[info.field_name]
+                value = source[info.field_name]
+                return await value(info) if callable(value) else value
             case Slice():
                 return await self.inner(source, source.declaration.fields[info.field_name])
             case Page():
@@ -127,6 +128,19 @@ class Reference:
         return verdict
 
     async def scalar(self, thing: Thing, declaration: ColumnField, style: str | None, at: Field) -> Any:
+        """Its value; what one record of a customer does not say, another of the same store may."""
+        if await self.over(thing, declaration, at):
+            at.request.withheld[at.path, "HOLDING_ENDED", None, None] += 1
+            return None
+        home, *others = thing.sides
+        value = await self.scalar_of(thing, declaration, style, at)
+        for side in others if value is None else ():
+            if value is None and side.store == home.store:
+                one = Thing(thing.of, (side,), thing.record, (side.customer_id,))
+                value = await self.scalar_of(one, declaration, style, at)
+        return value
+
+    async def scalar_of(self, thing: Thing, declaration: ColumnField, style: str | None, at: Field) -> Any:
         first, *rest = [await self.memory.value(thing, source) for source in declaration.sources]
         column = declaration.sources[0]
         if first is not None and isinstance(column, Column) and "sealed" in column.info:
@@ -143,6 +157,12 @@ class Reference:
             if first == HIDDEN and get_named_type(at.info.return_type).name != "String":
                 return None
         return as_text(first if declaration.render is None else declaration.render(first, *rest))
+
+    async def over(self, thing: Thing, declaration: ColumnField, at: Field) -> bool:
+        """Whether what the value is of has an end, and the reader is a partner or asks for anything but the service."""
+        if declaration.ends is None or await self.memory.value(thing, declaration.ends) is None:
+            return False
+        return at.request.caller.partner or at.request.purpose.partition(".")[0] not in {"service", "legal"}
 
     async def opened(self, thing: Thing, column: Column[Any], cell: bytes, request: Request) -> Any:
         side, sealed = thing.sides[0], column.info["sealed"]

@@ -37,6 +37,14 @@ READS: Mapping[str, Sequence[dict[str, Any]]] = {
     "two_customers": [{"one": NUMBERS["b-hk"], "other": NUMBERS["minor"]}],
     "by_identifier": [{"document": "440106198802290029"}],
     "restricted": [{"number": NUMBERS["restricted"]}],
+    "holders": [
+        MANY | {"date": "2025-02-01"},
+        MANY | {"date": "2025-01-01"},
+        {"number": NUMBERS["many-3"], "date": "2025-02-01"},
+        {"number": NUMBERS["solo"], "date": "2025-01-03"},
+    ],
+    "payer": [{"number": NUMBERS["many-2"]}],
+    "marketing": [{"number": NUMBERS["solo"], "at": "2025-01-20T00:00:00Z"}, MANY],
 }
 SUBJECT = {"subject": {"number": NUMBERS["b-hk"]}}
 ORDERS: Mapping[str, Sequence[dict[str, Any]]] = {

@@ -97,7 +97,7 @@ async def test_a_profile_is_one_statement_for_each_store(overheard: tuple[World,
 async def test_a_page_of_customers_is_one_statement(overheard: tuple[World, Log]) -> None:
     world, log = overheard
     page = json.loads(await world.ask(PAGE, CARE, {"region": "CN-GD"}))
-    assert len(page["data"]["customers"]["edges"]) == 7
+    assert len(page["data"]["customers"]["edges"]) == 9
     assert (log.reads, log.audits, log.others) == ([databases(world)["cn"]], [databases(world)["cn"]], [])
 
 

@@ -163,6 +163,13 @@ async def test_a_number_nobody_was_accepted_with_is_not_known(writer: Writer) ->
     assert await rows(writer.stores["cn"], "number_fact") == []
 
 
+async def test_a_holding_tells_who_serves_its_number_now(writer: Writer) -> None:
+    await accept(writer, *LOG)
+    (clo,) = (row["customer_id"] for row in await rows(writer.stores["cn"], "number_index", "role <> 'USER'"))
+    served = await rows(writer.stores["cn"], "number_holding", f"customer_id = '{clo}'")
+    assert {row["serving_operator"] for row in served} == {"China Mobile"}
+
+
 async def test_one_card_may_have_several_numbers(writer: Writer) -> None:
     await accept(
         writer,

@@ -1,8 +1,10 @@
 """Usage: units are exact, and a month is the sum of what came in, each counted once."""
 
 from datetime import date
+from itertools import permutations
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -66,3 +68,35 @@ async def test_an_unknown_unit_or_quantity_is_refused_not_ignored(writer: Writer
     assert [(o.code, o.field) for o in outcomes] == [("EVENT_INVALID", field) for field, _ in changes]
     assert await rows(writer.stores["cn"], "usage_record") == []
     assert await rows(writer.stores["cn"], "usage_month") == []
+
+
+def left(day: int, remaining: str, **fields: Any) -> dict[str, Any]:
+    said = {"bucketRef": "B-1", "usageType": "DATA", "units": "megabytes", "remaining": remaining}
+    return event("BucketReported", day, eventId=f"b-{day}", **said | fields)
+
+
+@pytest.mark.parametrize("days", [*permutations((7, 8, 9))])
+async def test_the_latest_report_of_a_bucket_stands_in_any_order(writer: Writer, days: tuple[int, ...]) -> None:
+    await accept(writer, S["CustomerRegistered"], S["NumberActivated"])
+    await accept(
+        writer, *(left(day, str(100 - day), isShared=day == 9, number=S["NumberActivated"]["number"]) for day in days)
+    )
+    bucket = await one(writer.stores["cn"], "bucket")
+    assert (bucket["remaining"], bucket["units"], bucket["is_shared"]) == (91 << 20, "bytes", True)
+    assert bucket["holding_id"] == (await one(writer.stores["cn"], "number_holding"))["holding_id"]
+
+
+async def test_a_bucket_is_of_a_number_its_holder_has_and_ends_after_it_begins(writer: Writer) -> None:
+    await accept(writer, S["CustomerRegistered"], S["NumberActivated"], S["NumberReleased"])
+    number = S["NumberActivated"]["number"]
+    wrong = [
+        left(29, "1", number=number),
+        left(7, "1", number="13900139000"),
+        left(7, "1.5", units="bytes"),
+        left(7, "1", units="seconds"),
+        left(7, "1", validFrom="2026-03-02T00:00:00Z", validTo="2026-03-02T00:00:00Z"),
+        left(7, "1", validTo="2026-03-02T00:00:00Z"),
+    ]
+    outcomes = await ingest(writer, wrong, "test")
+    assert [one.field for one in outcomes] == ["number", "number", "remaining", "units", "validTo", "validTo"]
+    assert await rows(writer.stores["cn"], "bucket") == []

@@ -1,36 +1,50 @@
 -- by customer
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
+FROM policy_version), CASE WHEN (c1.customer_id = k1.key) THEN k1.held END, c1.cluster[1], c1.cluster_since, CASE WHEN (c1.cluster IS NOT NULL) THEN array((SELECT row(o1.customer_id, o1.state, o1.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = o1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_3 
 FROM objection 
-WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
+WHERE objection.customer_id = o1.customer_id))) AS row_1 
+FROM customer AS o1 
+WHERE o1.customer_id = ANY (c1.cluster) AND o1.customer_id != c1.customer_id AND o1.state != 'ERASED')) END, c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
+FROM consent_event 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_5 
+FROM objection 
+WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_6 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(t1_3.at, t1_3.interaction_id, t1_3.channel, t1_3.reason, t1_3.note) AS made 
 FROM interaction AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.at DESC, t1_3.interaction_id ASC 
  LIMIT $1::INTEGER)) AS list0 
-FROM unnest($2::UUID[]) WITH ORDINALITY AS k1(key, key_no) JOIN customer AS c1 ON c1.customer_id = k1.key 
+FROM unnest($2::UUID[], $3::UUID[]) WITH ORDINALITY AS k1(key, held, key_no) JOIN customer AS h1 ON h1.customer_id = k1.key AND h1.state != 'ERASED' AND (k1.held IS NULL OR (SELECT number_holding.valid_to IS NULL AS anon_1 
+FROM number_holding 
+WHERE number_holding.customer_id = k1.key AND number_holding.holding_id = k1.held)) JOIN customer AS c1 ON c1.customer_id = ANY (coalesce(h1.cluster, ARRAY[h1.customer_id])) 
 WHERE c1.state != 'ERASED'
 
 -- by link
 SELECT 1 AS root, k1.key_no AS key_no, row(c1.customer_id, c1.state, CASE WHEN c1.is_minor THEN c1.birth_date END, (SELECT max(policy_version.version) AS max_1 
-FROM policy_version), c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_1 
+FROM policy_version), CAST(NULL AS UUID), c1.cluster[1], c1.cluster_since, CASE WHEN (c1.cluster IS NOT NULL) THEN array((SELECT row(o1.customer_id, o1.state, o1.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_2 
 FROM consent_event 
-WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR consent_event.type != 'GIVEN'))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_2 
+WHERE consent_event.customer_id = o1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_3 
 FROM objection 
-WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_3 
+WHERE objection.customer_id = o1.customer_id))) AS row_1 
+FROM customer AS o1 
+WHERE o1.customer_id = ANY (c1.cluster) AND o1.customer_id != c1.customer_id AND o1.state != 'ERASED')) END, c1.customer_id, c1.formatted_name) AS head, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_4 
+FROM consent_event 
+WHERE consent_event.customer_id = c1.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))) AS consents, array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_5 
+FROM objection 
+WHERE objection.customer_id = c1.customer_id)) AS objections, array((SELECT row(data_key.retention, data_key.generation, data_key.epoch, data_key.wrapped) AS row_6 
 FROM data_key 
-WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_4 
+WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(t1_3.at, t1_3.interaction_id, t1_3.channel, t1_3.reason, t1_3.note) AS made 
 FROM interaction AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.at DESC, t1_3.interaction_id ASC 
  LIMIT $1::INTEGER)) AS list0 
-FROM unnest($2::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key JOIN customer AS c1 ON c1.customer_id = n1.customer_id AND (EXISTS (SELECT link.token 
+FROM unnest($2::BYTEA[]) WITH ORDINALITY AS k1(key, key_no) JOIN link_index AS n1 ON n1.token = k1.key AND (EXISTS (SELECT link.token 
 FROM link 
-WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = 'ACTIVE')) 
+WHERE link.customer_id = n1.customer_id AND link.token = n1.token AND link.state = 'ACTIVE')) JOIN customer AS h1 ON h1.customer_id = n1.customer_id AND h1.state != 'ERASED' JOIN customer AS c1 ON c1.customer_id = ANY (coalesce(h1.cluster, ARRAY[h1.customer_id])) 
 WHERE c1.state != 'ERASED'
 
