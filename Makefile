@@ -5,7 +5,7 @@ WORKERS ?= 2
 # What is installed. With `match` (270 MB more) what goes by likelihood is tested too: make clean test EXTRAS=test,bench,match
 EXTRAS ?= test,bench
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench drill clean
 
 help:  ## what can be asked for
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,10 @@ check: .venv/installed  ## lint, formatting, types
 
 bench: .venv/installed  ## measure the floor, the peers and us in one run
 	$(BIN)/cdp bench $(ARGS)
+
+drill: .venv/installed  ## kill rotations of keys at 200 points, and time them on 300,000 cells
+	$(BIN)/python -m tests.drill kill 200
+	$(BIN)/python -m tests.drill rekey 50000
 
 clean:  ## remove what was installed (the data under .cdp stays)
 	rm -rf .venv

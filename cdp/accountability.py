@@ -17,20 +17,25 @@ of the region; money that is elsewhere is its billing desk's, a line that is els
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from cdp.identity.retagging import look_up
+from cdp.identity.tables import NUMBER_INDEX
 from cdp.stores import Connection
+from privacy.keys import KeyRing
 
 LIFE: Final = """
 SELECT k.region, k.serving_operator, k.served_at,
-       (SELECT max(f.at) FROM number_fact f WHERE f.number_tag = $1 AND f.kind = 'QUARANTINED' AND f.at <= $2),
+       (SELECT max(f.at) FROM number_fact f
+        WHERE f.number_tag = k.number_tag AND f.kind = 'QUARANTINED' AND f.at <= $2),
        (SELECT t.days FROM quarantine_term t WHERE t.jurisdiction IN (left(k.region, 2), '*')
         ORDER BY t.jurisdiction DESC LIMIT 1),
        i.customer_id, i.holding_id, i.role, i.valid_from, i.valid_to, h.state = 'RELEASED'
 FROM known_number k LEFT JOIN number_index i ON i.number_tag = k.number_tag
 LEFT JOIN number_holding h ON h.customer_id = i.customer_id AND h.holding_id = i.holding_id
-WHERE k.number_tag = $1 ORDER BY i.valid_from, i.role, i.holding_id
+WHERE k.number_tag = ANY($1::bytea[]) ORDER BY i.valid_from, i.role, i.holding_id
 """
 PLACES: Final = """
 SELECT h.region,
@@ -119,9 +124,13 @@ class KnownNumber(NamedTuple):
         return max(begun) + self.keeping if begun else None
 
 
-async def find_number(connection: Connection, tag: bytes, at: datetime) -> KnownNumber | None:
+async def find_number(connection: Connection, ring: KeyRing, e164: str, at: datetime) -> KnownNumber | None:
     """What a store knows of a number as of an instant; None for one that was never held there."""
-    rows = await connection.fetch(LIFE, tag, at)
+    return await look_up(connection, ring, (NUMBER_INDEX, e164), partial(_life, connection, at))
+
+
+async def _life(connection: Connection, at: datetime, tags: Sequence[bytes]) -> KnownNumber | None:
+    rows = await connection.fetch(LIFE, tags, at)
     if not rows:
         return None
     region, operator, served_at, kept_back_at, days, *_ = rows[0]

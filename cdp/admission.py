@@ -2,7 +2,7 @@
 them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ from cdp.crossings import Crossings
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.statement import BIRTH_DATE, CUSTOMER_ID, HELD, LEADER, OTHERS, STATE
+from cdp.key_store import keep_up, keys_of_customers
+from cdp.statement import BIRTH_DATE, CUSTOMER_ID, DATA_KEYS, HEAD_ROW, HELD, LEADER, OTHERS, STATE, Statement
 from cdp.stores import Store
 from privacy.errors import PrivacyError
 from privacy.facts import Facts, Request
@@ -44,6 +45,24 @@ class OpenStore:
     gatherer: Gatherer
     crossings: Crossings
     policy: Policy | None = None
+
+    async def keep_up(self) -> None:
+        """Takes in the keys that were added to the store since it was opened."""
+        async with self.store.read() as connection:
+            await keep_up(connection, self.ring)
+
+    async def rows(self, statement: Statement, keys: Sequence[Any], shared: tuple[Any, ...]) -> Sequence[Any]:
+        """The rows of a statement, whose cells can be opened: with data keys that are in another database, and after
+        taking in the keys of the store that those are wrapped by.
+        """
+        rows = await self.gatherer.rows(statement, keys, shared)
+        if self.store.apart is not None:
+            kept = await keys_of_customers(self.store, [row[HEAD_ROW][CUSTOMER_ID] for row in rows])
+            rows = [(*row[:DATA_KEYS], kept.get(row[HEAD_ROW][CUSTOMER_ID], ()), *row[DATA_KEYS + 1 :]) for row in rows]
+        for row in rows:
+            if not self.ring.holds(row[DATA_KEYS]):
+                await self.keep_up()
+        return rows
 
     async def policy_since(self, version: int) -> Policy:
         """The policy of the version a snapshot named, or a newer one; read anew when the store has moved on."""

@@ -29,17 +29,18 @@ from cdp.exchange import JSON_TYPE, refusal_of
 from cdp.gate import Places
 from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
-from cdp.house import House, file_kms
+from cdp.house import House, unlock_store
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
-from cdp.key_store import unlock
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
 from cdp.witness import Witness
 from cdp.worker import evidence_jobs, work
+from privacy.keys import KeyRing
 from privacy.notes import LONGEST_NOTE
 from schema.answers import FrontDoor
 from schema.declaration import declare, graphql_schema
@@ -166,9 +167,12 @@ def writer_of(house: House) -> Writer:
 def writer_for(settings: Settings, stores: Stores) -> WriterFor:
     """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
 
+    rings: dict[str, KeyRing] = {}
+
     async def opened(name: str) -> Writer:
         served = {name: stores[name]} if name in stores else {}
-        rings = {name: await unlock(store, file_kms(settings), settings.tenant) for name, store in served.items()}
+        if served and name not in rings:
+            rings[name] = await unlock_store(settings, root_kms(settings), stores[name])
         return Writer(served, rings, settings.regions, lambda: datetime.now(UTC))
 
     return opened

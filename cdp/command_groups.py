@@ -1,29 +1,26 @@
-"""Commands in groups: about the stores' keys, registered documents and policy, about numbers, about people's rights."""
+"""Commands in groups: about the stores' keys, registered documents and policy, about numbers and other identifiers."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from cdp.app import check_document
-from cdp.archive import export
 from cdp.audit_commands import audit_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
-from cdp.erasure.expire import expire, expired
-from cdp.erasure.sweep import certificate_of
-from cdp.errors import RequestInvalid
-from cdp.global_ids import read_id
 from cdp.house import open_databases, open_house
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
 from cdp.number_report import number_report
 from cdp.officer_commands import officer_group, receipt_group
+from cdp.privacy_commands import privacy_group
 from cdp.reports import document_rows, key_rows
+from cdp.rotation import rotate
 from cdp.serving import run
 from cdp.terminal import (
     FILE,
@@ -36,17 +33,14 @@ from cdp.terminal import (
     table,
     text_of,
 )
-from cdp.worker import sweepers
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
-from privacy.vocabulary import SELF
 
 keys_group = typer.Typer(help="The keys of the stores.", no_args_is_help=True)
 documents_group = typer.Typer(help="The registered documents: all that a partner may run.", no_args_is_help=True)
 policy_group = typer.Typer(help="The policy of the stores: what the law asks, as a file.", no_args_is_help=True)
 numbers_group = typer.Typer(help="Numbers: what one is, who answers for it, where they are from.", no_args_is_help=True)
 identifiers_group = typer.Typer(help="Identifiers that identify nobody.", no_args_is_help=True)
-privacy_group = typer.Typer(help="What people ask about their own data, and how long it is kept.", no_args_is_help=True)
 GROUPS: Final[Mapping[str, typer.Typer]] = {
     "keys": keys_group,
     "audit": audit_group,
@@ -60,7 +54,6 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
 }
 
 BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]
-RequestId = Annotated[str, typer.Option("--request", help="Opaque id of the request, as the queue tells it.")]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML file with the rules, as privacy/rules.toml has them.", **FILE)]
 
 
@@ -69,7 +62,41 @@ def keys_status_command(store: StoreNames = None) -> None:
     """Show which keys each store has, and how many data keys of customers."""
     settings = settings_of_command()
     rows = run(key_rows(settings, chosen_stores(settings, store)))
-    output().print(table("Keys", ("store", "kind", "epoch", "number"), rows))
+    output().print(table("Keys", ("store", "kind", "epoch", "root version", "settled", "number"), rows))
+
+
+@keys_group.command("rotate-root")
+def rotate_root_command(store: StoreNames = None) -> None:
+    """Add a version to each store's root key and wrap the keys of the store by it."""
+    _rotate("root", store)
+
+
+@keys_group.command("rotate-kek")
+def rotate_kek_command(store: StoreNames = None) -> None:
+    """Make each store a new key of keys, wrap all data keys by it, and delete the one before."""
+    _rotate("kek", store)
+
+
+@keys_group.command("rotate-dek")
+def rotate_dek_command(store: StoreNames = None) -> None:
+    """Make new data keys for everybody, seal all cells under them, and delete the keys before."""
+    _rotate("dek", store)
+
+
+@keys_group.command("rotate-index")
+def rotate_index_command(store: StoreNames = None) -> None:
+    """Make each store a new index root, and find everybody by tags under it."""
+    _rotate("index", store)
+
+
+def _rotate(kind: str, store: list[str] | None) -> None:
+    """Readers and writers go on meanwhile; a rotation that was stopped goes on where it was."""
+    settings, begun = settings_of_command(), time.monotonic()
+    with progress(output()) as bars:
+        reports = run(rotate(settings, chosen_stores(settings, store), kind, bars))
+    rows = [(name, said, number) for name, report in reports.items() for said, number in report.items()]
+    title = f"Rotated in {time.monotonic() - begun:.1f} s"
+    output().print(table(title, ("store", "what", "number"), rows))
 
 
 @documents_group.command("register")
@@ -189,76 +216,6 @@ def _change_blocked(file: Path, *, blocking: bool) -> None:
             return sum(map(len, found.values()))
 
     typer.echo(f"{file.name}: {run(change()):,} identifiers {'blocked' if blocking else 'lifted'}")
-
-
-@privacy_group.command("export")
-def privacy_export_command(
-    request: RequestId,
-    file: Annotated[Path, typer.Argument(help="Archive to be made (ZIP); must not be there yet.", dir_okay=False)],
-) -> None:
-    """Write all that is held of a person for their request for access or portability, and complete the request."""
-    settings = settings_of_command()
-
-    async def write() -> str:
-        async with open_house(settings) as house:
-            return await export(house, request, file)
-
-    typer.echo(f"{run(write())}  {file.name}")
-
-
-@privacy_group.command("certificate")
-def privacy_certificate_command(request: RequestId) -> None:
-    """Print the signed certificate of an erasure; fails where it is not as it was signed."""
-    settings = settings_of_command()
-
-    async def read() -> str | None:
-        async with open_house(settings) as house:
-            place = read_id(house.tokens, SELF, request)
-            if place is None or place.store not in house.stores:
-                return None
-            async with house.stores[place.store].read() as connection:
-                return await certificate_of(connection, place.customer_id, house.rings[place.store])
-
-    if (certificate := run(read())) is None:
-        raise RequestInvalid("CERTIFICATE_ABSENT", "no erasure of this request is certified, or not as it was signed")
-    typer.echo(certificate)
-
-
-@privacy_group.command("replay-ledger")
-def privacy_replay_ledger_command() -> None:
-    """Erase again whoever a restored store has forgotten to have erased; `cdp serve` does so before it serves."""
-    settings = settings_of_command()
-
-    async def replay() -> dict[str, int]:
-        async with open_house(settings) as house:
-            return {name: await sweeper.replay() for name, sweeper in sweepers(house).items()}
-
-    output().print(table("Erased again", ("store", "customers"), run(replay()).items()))
-
-
-@privacy_group.command("retention")
-def privacy_retention_command(
-    store: StoreNames = None,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")] = False,
-) -> None:
-    """Delete what is kept for longer than its term; prints per table how many rows go."""
-    settings = settings_of_command()
-    now = datetime.now(UTC)
-
-    async def keep_terms() -> list[tuple[str, str, int]]:
-        async with open_databases(settings) as stores:
-            chosen = [stores[name] for name in chosen_stores(settings, store)]
-            found = [(one, await expired(one, now)) for one in chosen]
-            if not dry_run:
-                with progress(output()) as bars:
-                    for one, counts in found:
-                        task = bars.add_task(one.name, total=sum(counts.values()))
-                        await expire(one, now, partial(bars.advance, task))
-            return [(one.name, name, count) for one, counts in found for name, count in counts.items() if count]
-
-    title = "Would go" if dry_run else "Went"
-    output().print(table(title, ("store", "table", "rows"), run(keep_terms())))
 
 
 def _summary(rows: PolicyRows) -> str:

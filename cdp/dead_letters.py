@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.context import STORE_ITSELF
-from cdp.key_store import data_keys
+from cdp.key_store import data_keys, hold_keys
 from cdp.stores import Connection
 from cdp.tables import BUCKETS, dead_letter
 from privacy.blind import Index
@@ -52,13 +52,14 @@ def spelled(body: Any) -> str:
 
 async def bury(connection: Connection, ring: KeyRing, source: str, refused: Sequence[Refusal], at: datetime) -> None:
     """Keeps the refused records; one that was refused before is counted. Inside a transaction."""
+    await hold_keys(connection, ring)
     name = (STORE_ITSELF, BODY.retention)
     key = (await data_keys(connection, ring, [name]))[name]
-    place = Place(ring.tenant, ring.store, BODY)
+    place = Place(ring.tenant, ring.store, BODY, ring.suite)
     rows: dict[bytes, tuple[Any, ...]] = {}
     for refusal in refused:
         text = spelled(refusal.body)
-        tag = ring.tag(LETTER_INDEX, text)
+        tag = ring.digest(LETTER_INDEX, text)
         letter_id = UUID(bytes=tag, version=4)
         cell = seal({"record": text[:LONGEST_BODY]}, key, place, letter_id, STORE_ITSELF)
         reason = (refusal.code, refusal.field[:200], refusal.expected[:400])

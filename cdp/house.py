@@ -4,16 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from cdp.audit import AuditTrail
 from cdp.embedded import Embedded
 from cdp.errors import StoreUnavailable
 from cdp.key_store import ensure_store_keys, unlock
 from cdp.migrate import downgrade, upgrade
+from cdp.root_keys import root_kms
 from cdp.settings import Settings
-from cdp.stores import GONE, Stores, open_stores
+from cdp.stores import GONE, Store, Stores, open_stores
 from privacy.keys import KeyRing, TokenSeal
-from privacy.kms import InsecureFileKms, Kms
+from privacy.kms import Kms
+from privacy.seal import Suite
+
+SUITES: Final[Mapping[str, Suite]] = {"AES-256-GCM": Suite.AES_256_GCM, "SM4-GCM": Suite.SM4_GCM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,8 @@ async def open_house(settings: Settings) -> AsyncIterator[House]:
     """The house with its audit trails running; raises KeyUnavailable, KmsRefused or StoreUnavailable."""
     async with AsyncExitStack() as closing:
         stores = await closing.enter_async_context(open_databases(settings))
-        kms = file_kms(settings)
-        rings = {name: await unlock(store, kms, settings.tenant) for name, store in stores.items()}
+        kms = root_kms(settings)
+        rings = {name: await unlock_store(settings, kms, store) for name, store in stores.items()}
         trails = {name: AuditTrail(store, rings[name]) for name, store in stores.items()}
         for trail in trails.values():
             trail.start()
@@ -72,7 +77,7 @@ async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
     Raises StoreUnavailable, KmsRefused.
     """
     async with store_urls(settings) as urls:
-        for name, url in urls.items():
+        for name, url in (*urls.items(), *settings.key_store.items()):
             try:
                 if reset:
                     await downgrade(url, "base")
@@ -81,11 +86,13 @@ async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
                 raise StoreUnavailable(name, f"cannot connect ({type(gone).__name__})") from None
         stores = await open_stores(settings, urls)
         try:
-            await ensure_store_keys(list(stores.values()), file_kms(settings), settings.tenant)
+            await ensure_store_keys(list(stores.values()), root_kms(settings), settings.tenant)
         finally:
             await stores.close()
 
 
-def file_kms(settings: Settings) -> Kms:
-    """The keys of a laptop, under home; raises KmsRefused in production."""
-    return InsecureFileKms(settings.home / "kms", settings.environment)
+async def unlock_store(settings: Settings, kms: Kms, store: Store) -> KeyRing:
+    """The key ring of a store, which writes as the settings say; raises as `unlock` does."""
+    ring = await unlock(store, kms, settings.tenant)
+    ring.suite = SUITES[settings.suites.get(store.name, "AES-256-GCM")]
+    return ring

@@ -19,7 +19,7 @@ from cdp.dead_letters import Refusal, bury
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, read, subject_tag
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, read, subject_tag, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.interaction.events import EVENTS as INTERACTION
@@ -183,6 +183,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
     """One transaction: everything that follows from the records, or nothing."""
     async with batch.store.transaction() as connection:
         await connection.execute(BY_INDEX)
+        await take_keys(connection, batch, records)
         graph = await load(connection, batch, records)
         outcomes = [applied(batch, graph, record) for record in records]
         await _recognise(connection, batch, records, outcomes)
@@ -219,7 +220,7 @@ async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]
     for record, step in steps:
         if isinstance(record.event, PrivacyRequestAdvanced):
             try:
-                await advance(connection, step, batch.store.jurisdiction, batch.now)
+                await advance(connection, step, (batch.store.jurisdiction, batch.ring), batch.now)
             except EventInvalid as invalid:
                 raise _Again([(record, rejected(invalid, batch.store.name))]) from None
 

@@ -42,9 +42,10 @@ class Prospect(NamedTuple):
 
 async def prospect(at: OpenStore, request: Request, one: UUID, other: UUID) -> Prospect:
     """What joining two customers of a store would do. The request says who asks, on which channel and when."""
+    await at.keep_up()
     async with at.store.read() as connection:
         rows = await connection.fetch(MEMBERS, [one, other])
-        too_many = await passed_limit(connection, sorted({row[1] for row in rows}))
+        too_many = await passed_limit(connection, at.ring, sorted({row[1] for row in rows}))
     policy = await at.policy_since(0)
     sides: dict[UUID, list[Facts]] = {one: [], other: []}
     for leader, member, state, is_minor, consents, objections in rows:

@@ -1,6 +1,7 @@
 """Keys at rest: the wrapped keys of the store and of its customers, read and made for many customers at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from privacy.errors import KeyUnavailable
 from privacy.keys import (
     DataKey,
     KeyRing,
+    KeyRow,
     StoreKeyKind,
     WrappedDataKey,
     WrappedStoreKey,
@@ -23,9 +25,20 @@ from privacy.vocabulary import CustomerState, RetentionClass
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
 ERASED = (CustomerState.ERASING, CustomerState.ERASED)
 
-STORE_KEYS = "SELECT kind, epoch, wrapped FROM store_key ORDER BY kind, epoch"
+STORE_KEYS = """
+SELECT kind, epoch, wrapped, settled_at IS NOT NULL AS settled FROM store_key ORDER BY kind, epoch
+"""
 
-ADD_STORE_KEY = "INSERT INTO store_key (kind, epoch, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+ADD_STORE_KEY = """
+INSERT INTO store_key (kind, epoch, wrapped, settled_at) VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
+ON CONFLICT DO NOTHING
+"""
+
+# Held by whoever writes with the newest keys until the commit, and by a rotation, alone, when other keys become those:
+# what is written after that is written with them.
+WRITING = 7_105_001
+HOLD = f"SELECT pg_advisory_xact_lock_shared({WRITING})"
+HOLD_ALONE = f"SELECT pg_advisory_xact_lock({WRITING})"
 
 # The wrapped keys of some customers in some classes, every generation.
 DATA_KEYS = """
@@ -33,9 +46,17 @@ SELECT customer_id, retention, generation, epoch, wrapped FROM data_key
 WHERE customer_id = ANY($1::uuid[]) AND retention = ANY($2::text[]) ORDER BY generation
 """
 
+KEYS_OF_CUSTOMERS = """
+SELECT customer_id, retention, generation, epoch, wrapped FROM data_key WHERE customer_id = ANY($1::uuid[])
+"""
+
 # Held until the transaction ends, so that an erasure waits for a key that is being made, or the key for the erasure.
 ERASED_OF = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
 LOCK_CUSTOMERS = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR SHARE"
+
+NEWEST_GENERATIONS = """
+SELECT customer_id, max(generation) FROM data_key WHERE customer_id = ANY($1::uuid[]) GROUP BY customer_id
+"""
 
 # Of two writers one makes the key; the other reads it again.
 ADD_DATA_KEYS = """
@@ -47,7 +68,32 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bytea[]) 
 async def store_keys(connection: Connection) -> list[WrappedStoreKey]:
     """The store's own keys, every epoch."""
     rows = await connection.fetch(STORE_KEYS)
-    return [WrappedStoreKey(StoreKeyKind(row["kind"]), row["epoch"], row["wrapped"]) for row in rows]
+    return [WrappedStoreKey(StoreKeyKind(kind), *kept) for kind, *kept in rows]
+
+
+async def hold_keys(connection: Connection, ring: KeyRing) -> None:
+    """Takes in the newest keys, which stay the newest until the transaction ends. Who writes with keys begins so."""
+    await connection.execute(HOLD)
+    await keep_up(connection, ring)
+
+
+async def keep_up(connection: Connection, ring: KeyRing) -> None:
+    """Takes in the keys that were added to the store; raises KmsRefused or KeyUnavailable."""
+    async with key_rows(connection, ring) as keys:
+        await ring.keep_up(await store_keys(keys))
+
+
+@asynccontextmanager
+async def key_rows(connection: Connection, ring: KeyRing) -> AsyncIterator[Connection]:
+    """Where a transaction of the store finds the rows of its keys: itself, or a transaction of their own database.
+
+    That one is committed first: a key without a cell does no harm.
+    """
+    if ring.kept_in is None:
+        yield connection
+    else:
+        async with ring.kept_in.transaction() as keys:
+            yield keys
 
 
 async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> None:
@@ -56,31 +102,48 @@ async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> N
     Raises KmsRefused when the KMS does not answer. Safe when two processes start at once: one of them makes each key.
     """
     for n, store in enumerate(stores):
-        async with store.read() as connection:
+        async with store.keys.read() as connection:
             has = {key.kind for key in await store_keys(connection)}
         missing = [kind for kind in StoreKeyKind if kind not in has and (n == 0 or kind is not StoreKeyKind.CURSOR)]
         if missing:
             await _add(store, await create_store_keys(kms, tenant, store.name, missing))
         if n > 0 and StoreKeyKind.CURSOR not in has:
-            async with stores[0].read() as connection:
+            async with stores[0].keys.read() as connection:
                 cursors = [key for key in await store_keys(connection) if key.kind is StoreKeyKind.CURSOR]
             await _add(store, [await share_cursor_key(kms, tenant, stores[0].name, key, store.name) for key in cursors])
 
 
 async def _add(store: Store, keys: Iterable[WrappedStoreKey]) -> None:
-    async with store.transaction() as connection:
-        await connection.executemany(ADD_STORE_KEY, [(key.kind.value, key.epoch, key.wrapped) for key in keys])
+    async with store.keys.transaction() as connection:
+        for key in keys:
+            await add_store_key(connection, key)
+
+
+async def add_store_key(connection: Connection, key: WrappedStoreKey) -> None:
+    """Keeps a key of the store, unless it has one of that kind and epoch. Inside a transaction."""
+    await connection.execute(ADD_STORE_KEY, key.kind.value, key.epoch, key.wrapped, key.settled)
 
 
 async def unlock(store: Store, kms: Kms, tenant: str) -> KeyRing:
     """The key ring of a store; raises KmsRefused or KeyUnavailable when its keys do not unwrap."""
-    async with store.read() as connection:
+    async with store.keys.read() as connection:
         wrapped = await store_keys(connection)
-    return await KeyRing.unlock(kms, tenant, store.name, wrapped)
+    ring = await KeyRing.unlock(kms, tenant, store.name, wrapped)
+    ring.kept_in = store.apart
+    return ring
+
+
+async def keys_of_customers(store: Store, customers: Sequence[UUID]) -> dict[UUID, list[KeyRow]]:
+    """The wrapped data keys of some customers, all classes and generations, from where the store's keys are."""
+    found: dict[UUID, list[KeyRow]] = {}
+    async with store.keys.read() as connection:
+        for customer_id, *row in await connection.fetch(KEYS_OF_CUSTOMERS, customers):
+            found.setdefault(customer_id, []).append(tuple(row))
+    return found
 
 
 async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyName]) -> dict[KeyName, DataKey]:
-    """The newest key of each customer and class; makes those that are missing. Inside a transaction.
+    """The newest key of each customer and class; makes those that are missing. After `hold_keys`.
 
     Raises KeyUnavailable, and makes none, when a key is missing for a customer who is being or has been erased.
     """
@@ -97,7 +160,9 @@ async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> d
     customers = list({customer_id for customer_id, _ in names})
     classes = list({retention.value for _, retention in names})
     newest: dict[KeyName, WrappedDataKey] = {}
-    for customer_id, retention, generation, epoch, wrapped in await connection.fetch(DATA_KEYS, customers, classes):
+    async with key_rows(connection, ring) as keys:
+        rows = await keys.fetch(DATA_KEYS, customers, classes)
+    for customer_id, retention, generation, epoch, wrapped in rows:
         name = (customer_id, RetentionClass(retention))
         if name in names:
             newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
@@ -109,11 +174,12 @@ async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) ->
     await connection.execute(LOCK_CUSTOMERS, customers)
     if await connection.fetch(ERASED_OF, customers, [state.value for state in ERASED]):
         raise KeyUnavailable("an erased customer gets no new key")
-    rows = [
-        (key.customer_id, key.retention.value, key.generation, key.epoch, key.wrapped)
-        for _, key in (ring.new_data_key(*name) for name in sorted(names))
-    ]
-    await connection.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+    # A class that is new to a customer is not behind the others: a rotation that is past the customer stays past.
+    async with key_rows(connection, ring) as keys:
+        newest = dict(await keys.fetch(NEWEST_GENERATIONS, customers))
+        made = (ring.new_data_key(*name, newest.get(name[0], 1))[1] for name in sorted(names))
+        rows = [(key.customer_id, *key.row) for key in made]
+        await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
 
 
 async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:
@@ -124,5 +190,5 @@ async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell
     places: dict[SealedColumn, Place] = {}
     for cell in cells:
         column = cell.column
-        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column))
+        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column, ring.suite))
         cell.cell = seal(cell.value, keys[cell.customer_id, column.retention], place, cell.row_id, cell.customer_id)

@@ -6,7 +6,7 @@ then each side is told by an event of its own, as often as it takes. No transact
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,7 @@ from cdp.identity.proposals import (
     use,
 )
 from cdp.identity.resolve import Graph, Mentioned, Tags
+from cdp.identity.retagging import look_up
 from cdp.identity.tables import CODE_INDEX, NUMBER_INDEX
 from cdp.ingest import Outcome, Status, Writer, ingest
 from cdp.stores import Connection, Store
@@ -190,13 +191,16 @@ class Linking:
         return Outcome(Status.ACCEPTED, customer_id, mine.store)
 
     async def _holder(self, connection: Connection, side: Side, at: datetime) -> UUID | None:
-        tags = Tags(self.writer.rings[side.store])
-        tag = self.writer.rings[side.store].tag(NUMBER_INDEX, side.number)
-        held = (await Graph.load(connection, tags, Mentioned(numbers={tag}))).holder(tag, at)
-        return None if held is None else held.customer_id
+        ring = self.writer.rings[side.store]
+
+        async def held(tags: Sequence[bytes]) -> UUID | None:
+            graph = await Graph.load(connection, Tags(ring), Mentioned(numbers=set(tags)))
+            return next((span.customer_id for tag in tags if (span := graph.holder(tag, at))), None)
+
+        return await look_up(connection, ring, (NUMBER_INDEX, side.number), held)
 
     def _hash(self, store: str, token: bytes, code: str) -> bytes:
-        return self.writer.rings[store].tag(CODE_INDEX, f"{token.hex()}:{code}")
+        return self.writer.rings[store].digest(CODE_INDEX, f"{token.hex()}:{code}")
 
     async def _writer_for(self, _: str) -> Writer:
         return self.writer

@@ -59,7 +59,7 @@ class _File:
         for column in self.mapping.key:
             if not row[column]:
                 raise EventInvalid(column, "a value")
-        key = self.ring.tag(ROW_INDEX, "\0".join(row[column] for column in self.mapping.key)).hex()
+        key = self.ring.digest(ROW_INDEX, "\0".join(row[column] for column in self.mapping.key)).hex()
         for event in self.mapping.events:
             if not event.applies(row):
                 continue

@@ -26,7 +26,6 @@ from cdp.identity.match_proposals import Proposal, keep_proposals, settled
 from cdp.identity.match_rules import MatchRules
 from cdp.identity.matching import Pair, ruled, traits_of
 from cdp.identity.reads import linked_customer
-from cdp.identity.resolve import Tags
 
 PURPOSE: Final = "service.identity"
 PAGE: Final = 100
@@ -65,7 +64,7 @@ async def match(house: House, matching: Matching, bars: Progress, *, keep: bool)
         raise RequestInvalid("REGION_UNKNOWN", "region: expected one that is served here")
     records = await _records(house, matching, name, bars)
     async with house.stores[name].read() as connection:
-        blocked = await blocklist(connection, Tags(house.rings[name]))
+        blocked = await blocklist(connection, house.rings[name])
         found = [await _customer(connection, house, said["id"]) for said in records]
         known = await settled(connection, [one for one in found if one is not None])
     traits = [traits_of(said, blocked.holds) for said in records]

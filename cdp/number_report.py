@@ -12,7 +12,6 @@ from cdp.accountability import Held, KnownNumber, accountability, find_number
 from cdp.errors import RequestInvalid
 from cdp.house import House
 from cdp.identity.reads import segment_of
-from cdp.identity.tables import NUMBER_INDEX
 from cdp.number_facts import NumberFacts, facts, prefix_of, read_facts
 from cdp.numbers import PhoneNumber
 from cdp.stores import Connection, Store
@@ -40,9 +39,8 @@ async def number_report(house: House, text: str, region: str | None, at: datetim
             known = facts(number, await segment_of(connection, prefix))
     told = [("number", number.e164), *([("extension", number.extension)] if number.extension else []), *_facts(known)]
     for store in stores:
-        tag = house.rings[store.name].tag(NUMBER_INDEX, number.e164)
         async with store.read() as connection:
-            if found := await find_number(connection, tag, at):
+            if found := await find_number(connection, house.rings[store.name], number.e164, at):
                 answers = await accountability(connection, found, at)
                 holders = await _holders(connection, found, at)
                 await _write_down(house, store, found.holdings)

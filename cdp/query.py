@@ -7,61 +7,26 @@ share, and nothing else.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from cdp.admission import Admission, OpenStore
-from cdp.asked import Asked, Plan, write_down
+from cdp.asked import Asked, write_down
 from cdp.audit import uuid7
 from cdp.auth import Caller
-from cdp.errors import StoreUnavailable
-from cdp.gate import Part, Spot
-from cdp.rendering import Writer
+from cdp.gate import Part
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import CUSTOMER_ID, HEAD_ROW, LEADER, LINKS, POLICY_VERSION, KeyKind, Way
+from cdp.statement import CUSTOMER_ID, HEAD_ROW, LEADER, LINKS, POLICY_VERSION, KeyKind
+from cdp.wanted import Root, Rows, Seeker, Wanted, withhold_others
 from privacy.vocabulary import Effect, Withheld
-
-Rows: TypeAlias = Sequence[tuple[str, Any]]
-"""Rows of statements, each with the store it came from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """One root of a plan: its place in the answer, its shape, and the places a customer's other stores add to."""
-
-    number: int
-    path: tuple[str, ...]
-    shape: Node | Connection
-    joined: tuple[Spot, ...]
-    writer: Writer
-    categories: frozenset[str] = frozenset()
-    """What it asks for of the customer's data."""
-
-
-class Wanted(NamedTuple):
-    """A root to be answered: by which kind of key, the key's values in each store to be asked, and its other
-    parameters.
-    """
-
-    root: Root
-    kind: KeyKind
-    keys: Mapping[str, Mapping[str, Any]]
-    parameters: Mapping[str, Any]
-    filters: tuple[str, ...] = ()
-    """The categories a page was filtered by: being found is a read of them."""
-    narrowed: tuple[str, ...] = ()
-    """The columns a page is narrowed by, besides its region."""
-    unserved: bool = False
-    """The store to be asked is not served here, or not open to the caller."""
 
 
 class Query:
     """Reads for callers, over the stores this process serves."""
 
     def __init__(self, stores: Mapping[str, OpenStore]) -> None:
-        self.stores = stores
+        self.stores, self._seeker = stores, Seeker(stores)
 
     async def read(self, wanted: Sequence[Wanted], asked: Asked, reading: Reading) -> dict[int, str]:
         """The data of each root as JSON, by its number. Raises StoreUnavailable when a store that was asked does not
@@ -70,9 +35,9 @@ class Query:
         assert asked.plan is not None, "what is read has a plan"
         for want in wanted:
             reading.bindings |= want.parameters
-        homes = await self._fetch(wanted, asked.plan, reading)
+        homes = await self._seeker.find(wanted, asked.plan, reading)
         away = self._linked(wanted, homes, asked, reading)
-        others = await self._fetch(away, asked.plan, reading, away=True) if away else {}
+        others = await self._seeker.fetch(away, asked.plan, reading, away=True) if away else {}
         data: dict[int, str] = {}
         for want in wanted:
             number = want.root.number
@@ -97,36 +62,6 @@ class Query:
             await asyncio.gather(*writing)
         return entry_id
 
-    async def _fetch(
-        self, wanted: Sequence[Wanted], plan: Plan, reading: Reading, *, away: bool = False
-    ) -> dict[int, list[tuple[str, Any]]]:
-        """One statement per store; for each root its rows with the store they came from, in the order of the stores."""
-        by_store: dict[str, list[Wanted]] = {}
-        for want in wanted:
-            for store in want.keys:
-                by_store.setdefault(store, []).append(want)
-        answering = [self._execute(store, asked, plan, reading) for store, asked in by_store.items()]
-        if away:
-            answering = [
-                _forgiven(one, asked, reading) for one, asked in zip(answering, by_store.values(), strict=True)
-            ]
-        answers = [await answering[0]] if len(answering) == 1 else await asyncio.gather(*answering)
-        found: dict[int, list[tuple[str, Any]]] = {}
-        for store, rows in zip(by_store, answers, strict=True):
-            for row in rows:
-                found.setdefault(row[0], []).append((store, row))
-        return found
-
-    async def _execute(self, store: str, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> Sequence[Any]:
-        statement = plan.statement(tuple([_way(want, reading) for want in wanted]))
-        keys = wanted[0].keys[store]
-        for want in wanted[1:]:
-            keys = {**keys, **want.keys[store]}
-        bound = reading.bindings
-        return await self.stores[store].gatherer.rows(
-            statement, [keys[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
-        )
-
     def _linked(
         self, wanted: Sequence[Wanted], homes: Mapping[int, Sequence[tuple[str, Any]]], asked: Asked, reading: Reading
     ) -> list[Wanted]:
@@ -140,7 +75,7 @@ class Query:
             # Of several links of one person to one other store the first is followed.
             for other, token in {other: token for token, other in sorted(links, reverse=True)}.items():
                 if other not in self.stores or other not in asked.caller.stores:
-                    _withhold_others(want.root, reading)
+                    withhold_others(want.root, reading)
                 elif want.kind is not KeyKind.LINK:  # by a link, both sides have been asked already
                     keys = {other: {f"r{want.root.number}_key": token}}
                     away.append(Wanted(want.root, KeyKind.LINK, keys, want.parameters))
@@ -205,30 +140,6 @@ class Query:
         # One who may not be listed keeps their place: the page ends, and goes on, where it would with them.
         ends = (listed[0][0][1][HEAD_ROW], listed[-1][0][1][HEAD_ROW]) if listed else None
         return want.root.writer.page(Page(shown, len(persons) > first, ends), reading)
-
-
-def _way(want: Wanted, reading: Reading) -> Way:
-    if want.kind is not KeyKind.REGION:
-        return Way(want.root.number, want.kind)
-    return Way(want.root.number, want.kind, want.narrowed, reading.bindings[f"r{want.root.number}_limit"])
-
-
-def _withhold_others(root: Root, reading: Reading) -> None:
-    """What the customer's other store would have added is not to be had."""
-    for spot in root.joined:
-        reading.findings.withhold(spot.path, Withheld.REGION_UNAVAILABLE)
-
-
-async def _forgiven(
-    answering: Coroutine[Any, Any, Sequence[Any]], wanted: Sequence[Wanted], reading: Reading
-) -> Sequence[Any]:
-    """What a customer's other store adds; one that is down takes nothing away from the answer of their own."""
-    try:
-        return await answering
-    except StoreUnavailable:
-        for want in wanted:
-            _withhold_others(want.root, reading)
-        return ()
 
 
 def _nothing(root: Root, caller: Caller, reading: Reading) -> str:

@@ -10,10 +10,11 @@ from cdp.documents import list_documents
 from cdp.erasure.gone import word_problems
 from cdp.errors import RequestInvalid, Unavailable
 from cdp.export import export_log
-from cdp.house import file_kms, open_databases
-from cdp.key_store import store_keys, unlock
+from cdp.house import open_databases, unlock_store
+from cdp.key_store import store_keys
 from cdp.proofs import find_entry, place_proved, prove
 from cdp.replay import Replay, compare_chains, replay
+from cdp.root_keys import root_kms
 from cdp.sequencer import log_key
 from cdp.settings import Settings
 from cdp.stores import Connection
@@ -28,11 +29,15 @@ COUNT_DATA_KEYS = "SELECT count(*) FROM data_key"
 
 
 async def key_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
-    """Store, kind, epoch and number of its keys; the data keys of customers are counted."""
+    """Store, kind, epoch, version of the root key and number of its keys; the data keys of customers are counted.
+
+    Two KEKs, or an index root that is not settled, are a rotation that runs or was stopped.
+    """
     rows: list[Row] = []
-    for name, (keys, count) in (await _ask(settings, names, _keys)).items():
-        rows += [(name, key.kind.value, key.epoch, 1) for key in keys]
-        rows.append((name, "data keys", "", count))
+    for name, (keys, count) in (await _ask(settings, names, _keys, keys=True)).items():
+        for key in keys:
+            rows.append((name, key.kind.value, key.epoch, key.root_version, "yes" if key.settled else "no", 1))
+        rows.append((name, "data keys", "", "", "", count))
     return rows
 
 
@@ -118,9 +123,9 @@ async def document_rows(settings: Settings, names: Iterable[str]) -> list[Row]:
 
 
 async def _rings(settings: Settings, names: Iterable[str]) -> dict[str, KeyRing]:
-    kms = file_kms(settings)
+    kms = root_kms(settings)
     async with open_databases(settings) as stores:
-        return {name: await unlock(stores[name], kms, settings.tenant) for name in names}
+        return {name: await unlock_store(settings, kms, stores[name]) for name in names}
 
 
 async def _keys(connection: Connection) -> tuple[list[WrappedStoreKey], int]:
@@ -128,17 +133,25 @@ async def _keys(connection: Connection) -> tuple[list[WrappedStoreKey], int]:
 
 
 async def _ask(
-    settings: Settings, names: Iterable[str], question: Callable[[Connection], Awaitable[Answer]]
+    settings: Settings,
+    names: Iterable[str],
+    question: Callable[[Connection], Awaitable[Answer]],
+    *,
+    keys: bool = False,
 ) -> dict[str, Answer]:
-    return await _ask_each(settings, names, lambda _, connection: question(connection))
+    return await _ask_each(settings, names, lambda _, connection: question(connection), keys=keys)
 
 
 async def _ask_each(
-    settings: Settings, names: Iterable[str], question: Callable[[str, Connection], Awaitable[Answer]]
+    settings: Settings,
+    names: Iterable[str],
+    question: Callable[[str, Connection], Awaitable[Answer]],
+    *,
+    keys: bool = False,
 ) -> dict[str, Answer]:
     answers = {}
     async with open_databases(settings) as stores:
         for name in names:
-            async with stores[name].read() as connection:
+            async with (stores[name].keys if keys else stores[name]).read() as connection:
                 answers[name] = await question(name, connection)
     return answers

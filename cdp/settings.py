@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from cdp.errors import RequestInvalid, SettingsInvalid
@@ -17,6 +17,9 @@ PREFIX = "CDP_"
 STORE_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 NOT_JSON = "must be a JSON object"
+KMS = re.compile(
+    r"file:.*|vault:(https://[^/@?#]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/[\w.-]+|aws:[a-z0-9-]+/[\w/-]+", re.ASCII
+)
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -40,6 +43,18 @@ class WitnessSetting(BaseModel):
         return key
 
 
+def _one_of_our_systems(kms: str) -> str:
+    if not KMS.fullmatch(kms):
+        raise ValueError("expected file:FOLDER, vault:https://HOST/MOUNT or aws:REGION/ALIAS-PREFIX")
+    return kms
+
+
+def _on_the_web(url: str | None) -> str | None:
+    if url is not None and not url.startswith(("https://", "http://")):
+        raise ValueError("a URL that begins with https://")
+    return url
+
+
 class Settings(BaseSettings):
     """Every setting with its default; `CDP_` and the field's name in capitals is its name in the environment."""
 
@@ -49,6 +64,9 @@ class Settings(BaseSettings):
     stores: dict[str, str] | None = Field(
         default=None, repr=False, description="JSON: store -> PostgreSQL URL; unset: the embedded PostgreSQL"
     )
+    key_store: dict[str, str] = Field(
+        default={}, repr=False, description="JSON: store -> PostgreSQL URL of its keys; unset: they are with the data"
+    )
     regions: dict[str, str] = Field(
         default={"CN": "cn", "HK": "hk"}, description="JSON: region or jurisdiction -> store that keeps it"
     )
@@ -56,12 +74,21 @@ class Settings(BaseSettings):
         default="cdp", min_length=1, description="bound into every key and sealed cell; never change it"
     )
     legal_entity: str = Field(default="OPERATOR", min_length=1, description="the operator itself, as recipient of data")
+    kms: Annotated[str, AfterValidator(_one_of_our_systems)] = Field(
+        default="file:", description="root keys: file:FOLDER, vault:https://HOST/MOUNT or aws:REGION/ALIAS-PREFIX"
+    )
+    kms_secret: str | None = Field(
+        default=None, repr=False, description="the token of Vault, or ACCESS_KEY:SECRET or ACCESS_KEY:SECRET:SESSION"
+    )
+    suites: dict[str, Literal["AES-256-GCM", "SM4-GCM"]] = Field(
+        default={}, description="JSON: store -> how it writes its cells; unset: AES-256-GCM"
+    )
     token_issuer: str = Field(default="https://cdp.local", min_length=1, description="the `iss` a token must carry")
     token_audience: str = Field(default="cdp", min_length=1, description="the `aud` a token must carry")
     token_keys: str | None = Field(
         default=None, description="JWKS file or https URL; unset: tokens/jwks.json under home, made by `cdp token`"
     )
-    gateway_url: str | None = Field(
+    gateway_url: Annotated[str | None, AfterValidator(_on_the_web)] = Field(
         default=None, description="where messages to customers are POSTed; unset: files under home, for a laptop"
     )
     gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
@@ -79,7 +106,7 @@ class Settings(BaseSettings):
     backup_days: int = Field(default=14, ge=0, le=3650, description="how long backups of the stores are kept")
     statement_seconds: Seconds = Field(default=10.0, description="how long one reading statement may run")
 
-    @field_validator("stores")
+    @field_validator("stores", "key_store")
     @classmethod
     def _stores_are_databases(cls, stores: dict[str, str] | None) -> dict[str, str] | None:
         for name, url in (stores or {}).items():
@@ -87,8 +114,6 @@ class Settings(BaseSettings):
                 raise ValueError("a store's name is lower-case letters, digits and _, at most 31")
             if not url.startswith(POSTGRES_SCHEMES):
                 raise ValueError(f"store {name} needs a URL that begins with postgresql://")
-        if stores is not None and not stores:
-            raise ValueError("at least one store is needed")
         return stores
 
     @field_validator("regions")
@@ -101,13 +126,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"region {region} needs the name of a store")
         return regions
 
-    @field_validator("gateway_url")
-    @classmethod
-    def _gateway_is_on_the_web(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("https://", "http://")):
-            raise ValueError("a URL that begins with https://")
-        return url
-
     @field_validator("gateway_token")
     @classmethod
     def _token_fits_a_header(cls, token: str | None) -> str | None:
@@ -117,6 +135,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _stores_and_regions_agree(self) -> Self:
+        if self.stores is not None and not self.stores:
+            raise ValueError(f"{PREFIX}STORES: at least one store is needed")
         by_store: dict[str, set[str]] = {}
         for region, store in self.regions.items():
             by_store.setdefault(store, set()).add(region[:2])
@@ -125,6 +145,24 @@ class Settings(BaseSettings):
         for store in sorted(self.stores or {}):
             if store not in by_store:
                 raise ValueError(f"CDP_REGIONS: no region is kept in store {store}")
+        return self
+
+    @model_validator(mode="after")
+    def _kms_has_its_secret(self) -> Self:
+        system, parts = self.kms.partition(":")[0], (self.kms_secret or "").split(":")
+        if system == "vault" and not self.kms_secret:
+            raise ValueError(f"{PREFIX}KMS_SECRET: expected the token of Vault")
+        if system == "aws" and not (len(parts) in (2, 3) and all(parts)):
+            raise ValueError(f"{PREFIX}KMS_SECRET: expected ACCESS_KEY:SECRET or ACCESS_KEY:SECRET:SESSION")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_said_of_stores_is_said_of_ours(self) -> Self:
+        for name, said in (("SUITES", self.suites), ("KEY_STORE", self.key_store)):
+            if unknown := sorted(said.keys() - set(self.store_names)):
+                raise ValueError(f"{PREFIX}{name}: no store is called {unknown[0]}")
+        if shared := sorted(self.key_store.items() & (self.stores or {}).items()):
+            raise ValueError(f"{PREFIX}KEY_STORE: the keys of store {shared[0][0]} need a database of their own")
         return self
 
     @model_validator(mode="after")

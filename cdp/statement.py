@@ -37,7 +37,7 @@ class Way(NamedTuple):
 
 # A statement's columns: root number, key number, head tuple, arrays of tuples (consents, objections, data keys, links),
 # then the lists of the plan.
-HEAD_ROW, LINKS = 2, 6
+HEAD_ROW, DATA_KEYS, LINKS = 2, 5, 6
 
 # The head tuple begins with these; what the operation asked for follows. HELD is the holding by whose number the
 # customer was found, NULL where by anything else. From LEADER on they are NULL but where the customer was merged with

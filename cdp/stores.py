@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -135,6 +135,13 @@ class Store:
     wait_seconds: float
     statement_seconds: float
     lines: list[Line] = field(default_factory=list)
+    apart: "Store | None" = None
+    """Where its keys are, if not with its data."""
+
+    @property
+    def keys(self) -> "Store":
+        """Where its keys are."""
+        return self.apart or self
 
     def read_line(self) -> Line:
         """A line of the caller's own on which nothing can be written; it is closed with the store."""
@@ -169,9 +176,11 @@ class Store:
             yield connection
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable unless the database answers."""
+        """Raises StoreUnavailable unless the database answers, and that of its keys."""
         async with self.read() as connection:
             await connection.fetchval("SELECT 1")
+        if self.apart is not None:
+            await self.apart.ping()
 
     @asynccontextmanager
     async def _borrow(self, pool: asyncpg.Pool) -> AsyncIterator[Connection]:
@@ -214,7 +223,8 @@ class Stores(Mapping[str, Store]):
 
     async def close(self) -> None:
         """Waits for borrowed connections to come back, then closes all of them."""
-        for store in self._stores.values():
+        apart = [store.apart for store in self._stores.values() if store.apart is not None]
+        for store in (*self._stores.values(), *apart):
             for line in store.lines:
                 await line.close()
             await store.reader.close()
@@ -226,15 +236,21 @@ async def open_stores(settings: Settings, urls: Mapping[str, str], init: Init | 
 
     Connects when first asked: a store that is down must not keep the others from being served.
     """
-    statement_milliseconds = str(int(settings.statement_seconds * 1000))
     stores = {}
     for name, url in urls.items():
-        reading = Session(url, READING | {"statement_timeout": statement_milliseconds}, init)
-        writing = Session(url, EVERYWHERE, init)
-        reader, writer = await reading.pool(settings.pool_size), await writing.pool(settings.pool_size)
-        waits = settings.pool_wait_seconds, settings.statement_seconds
-        stores[name] = Store(name, settings.jurisdiction_of(name), reader, writer, reading, writing, *waits)
+        keys = settings.key_store.get(name)
+        apart = None if keys is None else await _open(settings, name, keys, init)
+        stores[name] = replace(await _open(settings, name, url, init), apart=apart)
     return Stores(stores)
+
+
+async def _open(settings: Settings, name: str, url: str, init: Init | None) -> Store:
+    statement_milliseconds = str(int(settings.statement_seconds * 1000))
+    reading = Session(url, READING | {"statement_timeout": statement_milliseconds}, init)
+    writing = Session(url, EVERYWHERE, init)
+    reader, writer = await reading.pool(settings.pool_size), await writing.pool(settings.pool_size)
+    waits = settings.pool_wait_seconds, settings.statement_seconds
+    return Store(name, settings.jurisdiction_of(name), reader, writer, reading, writing, *waits)
 
 
 def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavailable | None:

@@ -109,7 +109,9 @@ store_key = reference(
     text("kind", primary_key=True),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
     Column("wrapped", LargeBinary, nullable=False),
+    instant("settled_at"),
 )
+"""`settled_at`: since when an index root has made the tags of all rows; NULL while rows are moved to its tags."""
 
 data_key = by_customer(
     "data_key",

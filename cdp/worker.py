@@ -97,7 +97,7 @@ def privacy_jobs(house: House) -> tuple[Job, ...]:
         await by_store[store.name].sweep()
 
     async def keep_terms(store: Store) -> None:
-        await expire(store, datetime.now(UTC))
+        await expire(store, house.rings[store.name], datetime.now(UTC))
 
     return (Job("erasures", 60, sweep), Job("retention", 24 * 3600, keep_terms))
 

@@ -6,16 +6,18 @@ HMAC is fast on purpose: the key is the protection, and a slow hash would turn a
 """
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from privacy.encoding import framed, u32, utf8
-from privacy.errors import PolicyInvalid
+from privacy.errors import KeyUnavailable, PolicyInvalid
+from privacy.hidden import Hidden
 
 UNIQUE_BYTES = 16
+_SHA256 = SHA256()
 FEWEST_DISTINCT = 4096
 
 
@@ -37,9 +39,9 @@ class Index:
             raise PolicyInvalid("an index is cut to 1 .. 127 bits, or not at all")
 
 
-def expand(root: bytes, label: bytes, length: int = 32) -> bytes:
-    """HKDF-Expand with SHA-256: a key of `length` bytes under `root`, one for each label."""
-    return HKDFExpand(algorithm=SHA256(), length=length, info=label).derive(root)
+def expand(root: bytes, label: bytes, length: int = 32, algorithm: HashAlgorithm = _SHA256) -> bytes:
+    """HKDF-Expand: a key of `length` bytes under `root`, one for each label."""
+    return HKDFExpand(algorithm=algorithm, length=length, info=label).derive(root)
 
 
 def index_key(root: bytes, tenant: str, index: Index) -> bytes:
@@ -56,6 +58,12 @@ class Tagger:
         self._keyed = hmac.new(key, digestmod="sha256")
         self._bits = index.bits
 
+    def again(self, epoch: int, tag: bytes) -> bytes:
+        """The tag of this root's epoch for the value that had `tag` in the one before: the epoch, then 16 bytes."""
+        keyed = self._keyed.copy()
+        keyed.update(tag)
+        return bytes((epoch,)) + keyed.digest()[:UNIQUE_BYTES]
+
     def tag(self, normalised: str) -> bytes:
         """16 bytes for a unique identifier, else as few bytes as hold the index's bits, unused low bits zero."""
         keyed = self._keyed.copy()
@@ -66,6 +74,55 @@ class Tagger:
         length = (self._bits + 7) // 8
         unused = length * 8 - self._bits
         return (int.from_bytes(whole[:length], "big") >> unused << unused).to_bytes(length, "big")
+
+
+def epoch_of(tag: bytes) -> int:
+    """The epoch of the index root that a tag was made with."""
+    return tag[0] if len(tag) > UNIQUE_BYTES else 1
+
+
+class IndexRoots(Hidden):
+    """The index roots of a store. A tag of epoch 1 is made of the value, one of epoch n of the tag of epoch n - 1.
+
+    So a row gets its new tag from its old one, also where the value itself is sealed away or gone; and the tags of
+    epoch n are beyond whoever holds all roots but the n-th. `settled` is the last epoch that all rows have reached.
+    """
+
+    __slots__ = ("_roots", "_taggers", "_tenant", "newest", "settled")
+
+    def __init__(self, tenant: str) -> None:
+        self._tenant = tenant
+        self._roots: dict[int, bytes] = {}
+        self._taggers: dict[tuple[Index, int], Tagger] = {}
+        self.newest = self.settled = 1
+
+    def take(self, roots: Mapping[int, bytes]) -> None:
+        """Takes in roots by epoch; those that are held stay."""
+        self._roots |= roots
+        self.newest = max(self._roots, default=1)
+
+    def tag(self, index: Index, normalised: str, epoch: int) -> bytes:
+        """The tag of a value in an epoch."""
+        made = self._tagger(index, 1).tag(normalised)
+        for later in range(2, epoch + 1):
+            made = self._tagger(index, later).again(later, made)
+        return made
+
+    def later(self, index: Index, tag: bytes) -> list[bytes]:
+        """The tags of the same value in the epochs after the tag's own, up to the newest."""
+        made = []
+        for epoch in range(epoch_of(tag) + 1, self.newest + 1):
+            made.append(tag := self._tagger(index, epoch).again(epoch, tag))
+        return made
+
+    def _tagger(self, index: Index, epoch: int) -> Tagger:
+        tagger = self._taggers.get((index, epoch))
+        if tagger is None:
+            if epoch not in self._roots:
+                raise KeyUnavailable("this process does not hold the index root of that epoch")
+            key = index_key(self._roots[epoch], self._tenant, index)
+            tagger = self._taggers[index, epoch] = Tagger(key, index)
+        return tagger
 
 
 def tag(key: bytes, index: Index, normalised: str) -> bytes:

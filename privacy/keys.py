@@ -9,25 +9,33 @@ import hmac
 import secrets
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache, partial
 from struct import pack
-from typing import NamedTuple, Protocol, Self, TypeAlias, final
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, final
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from privacy.blind import Index, Tagger, expand, index_key
+from privacy.blind import Index, IndexRoots, expand
 from privacy.encoding import framed, u32
 from privacy.errors import KeyUnavailable, TokenRefused, ValueRefused
 from privacy.hidden import Hidden
 from privacy.kms import Kms
+from privacy.store_keys import (
+    LENGTHS,
+    StoreKeyKind,
+    WrappedStoreKey,
+    context_of,
+    create_store_keys,
+    root_key_id,
+    share_cursor_key,
+)
 from privacy.vocabulary import RetentionClass
 
 __all__ = [
+    "LENGTHS",
     "CellCipher",
     "DataKey",
     "KeyRing",
@@ -47,25 +55,6 @@ LONGEST_TOKEN = 8192
 MOST_LABELS = 4096
 
 
-class StoreKeyKind(StrEnum):
-    """The keys a store has, each wrapped by the store's root key."""
-
-    KEK = "KEK"
-    INDEX = "INDEX"
-    AUDIT = "AUDIT"
-    LOG = "LOG"
-    CURSOR = "CURSOR"
-
-
-LENGTHS = {
-    StoreKeyKind.KEK: 64,  # AES-256-SIV, two halves
-    StoreKeyKind.INDEX: 32,
-    StoreKeyKind.AUDIT: 32,
-    StoreKeyKind.LOG: 32,  # an Ed25519 seed
-    StoreKeyKind.CURSOR: 64,
-}
-
-
 RETENTIONS = {retention: framed(retention.value) for retention in RetentionClass}
 
 
@@ -80,13 +69,15 @@ class CellCipher(Protocol):
 class DataKey(Hidden):
     """The secret (32 bytes) under which one customer's cells of one retention class and generation are sealed."""
 
-    __slots__ = ("cipher", "customer_id", "generation", "retention", "secret")
+    __slots__ = ("cipher", "customer_id", "generation", "retention", "secret", "suite")
 
     def __init__(self, customer_id: UUID, retention: RetentionClass, generation: int, secret: bytes) -> None:
         if len(secret) != DATA_KEY_BYTES or not 1 <= generation <= 0xFFFFFFFF:
             raise ValueRefused("a data key has 32 bytes and a generation of 1 .. 2**32 - 1")
         self.customer_id, self.retention, self.generation, self.secret = customer_id, retention, generation, secret
         self.cipher: CellCipher | None = None
+        self.suite = 0
+        """The suite of the cipher."""
 
 
 KeyRow: TypeAlias = tuple[str, int, int, bytes]
@@ -106,57 +97,6 @@ class WrappedDataKey(NamedTuple):
     def row(self) -> KeyRow:
         """The key without its customer."""
         return self.retention.value, self.generation, self.epoch, self.wrapped
-
-
-@dataclass(frozen=True, slots=True)
-class WrappedStoreKey:
-    """A key of the store as a row keeps it, under the store's root key."""
-
-    kind: StoreKeyKind
-    epoch: int
-    wrapped: bytes
-
-
-def root_key_id(tenant: str, store: str) -> str:
-    """The name of a store's root key in the KMS; raises ValueRefused for a dot in either name, which would blur it."""
-    if "." in tenant or "." in store:
-        raise ValueRefused("the names of tenants and stores hold no dot")
-    return f"{tenant}.{store}"
-
-
-def _context(tenant: str, store: str, kind: StoreKeyKind, epoch: int) -> dict[str, str]:
-    return {"tenant": tenant, "store": store, "kind": kind.value, "epoch": str(epoch)}
-
-
-async def create_store_keys(
-    kms: Kms, tenant: str, store: str, kinds: Iterable[StoreKeyKind] = tuple(StoreKeyKind)
-) -> list[WrappedStoreKey]:
-    """New random keys of epoch 1, wrapped; makes the store's root key where there is none.
-
-    The stores of one deployment share one cursor key: create it for the first and give it on with `share_cursor_key`.
-    """
-    root = root_key_id(tenant, store)
-    try:
-        await kms.current_version(root)
-    except KeyUnavailable:
-        await kms.rotate(root)
-    made = []
-    for kind in kinds:
-        wrapped = await kms.wrap(root, secrets.token_bytes(LENGTHS[kind]), _context(tenant, store, kind, 1))
-        made.append(WrappedStoreKey(kind, 1, wrapped))
-    return made
-
-
-async def share_cursor_key(kms: Kms, tenant: str, owner: str, key: WrappedStoreKey, to: str) -> WrappedStoreKey:
-    """The cursor key of store `owner`, wrapped for store `to` of the same deployment; `to` must have its root key.
-
-    Raises ValueRefused for any other kind of key: those never leave their store.
-    """
-    if key.kind is not StoreKeyKind.CURSOR:
-        raise ValueRefused("only the cursor key is shared between stores")
-    secret = await kms.unwrap(key.wrapped, _context(tenant, owner, key.kind, key.epoch))
-    context = _context(tenant, to, key.kind, key.epoch)
-    return WrappedStoreKey(key.kind, key.epoch, await kms.wrap(root_key_id(tenant, to), secret, context))
 
 
 @final
@@ -205,29 +145,78 @@ class TokenSeal(Hidden):
 
 @final
 class KeyRing(Hidden):
-    """The unwrapped keys of one store, for as long as the process serves it. New data keys use the newest epoch."""
+    """The unwrapped keys of one store, for as long as the process serves it. New data keys use the newest epoch.
 
-    __slots__ = ("_keks", "_newest", "_prefix", "_pseudonyms", "_secrets", "_taggers", "store", "tenant")
+    Keys that are added to the store while it is served are taken in; none is given up, since rows that were read by it
+    may still be on their way. `suite` is what the store writes its cells in, `kept_in` where the house has its rows.
+    """
+
+    __slots__ = (
+        "_keks",
+        "_kms",
+        "_newest",
+        "_prefix",
+        "_pseudonyms",
+        "_roots",
+        "_secrets",
+        "kept_in",
+        "store",
+        "suite",
+        "tenant",
+    )
 
     def __init__(self, tenant: str, store: str, keys: Iterable[tuple[StoreKeyKind, int, bytes]]) -> None:
         """Raises KeyUnavailable for a key of the wrong length; `unlock` makes a ring from wrapped keys."""
-        self.tenant, self.store = tenant, store
+        self.tenant, self.store, self.suite = tenant, store, 1
+        self.kept_in: Any = None
         self._prefix = framed("cdp.dek.v1", tenant, store) + b"\x00\x10"
-        self._secrets = {(kind, epoch): secret for kind, epoch, secret in keys}
+        self._kms: Kms | None = None
+        self._secrets: dict[tuple[StoreKeyKind, int], bytes] = {}
+        self._pseudonyms: dict[int, hmac.HMAC] = {}
+        self._roots = IndexRoots(tenant)
+        self._take(keys)
+
+    def _take(self, keys: Iterable[tuple[StoreKeyKind, int, bytes]]) -> None:
+        self._secrets |= {(kind, epoch): secret for kind, epoch, secret in keys}
         if any(len(secret) != LENGTHS[kind] for (kind, _), secret in self._secrets.items()):
             raise KeyUnavailable("a store key of the wrong length")
         self._newest = dict(sorted(self._secrets))
         self._keks = {epoch: AESSIV(secret) for (kind, epoch), secret in self._secrets.items() if kind == "KEK"}
-        self._taggers: dict[Index, Tagger] = {}
-        self._pseudonyms: dict[int, hmac.HMAC] = {}
+        self._roots.take({epoch: secret for (kind, epoch), secret in self._secrets.items() if kind == "INDEX"})
 
     @classmethod
     async def unlock(cls, kms: Kms, tenant: str, store: str, wrapped: Iterable[WrappedStoreKey]) -> Self:
         """The ring of a store; raises KmsRefused or KeyUnavailable when a key does not unwrap for this store."""
+        ring = cls(tenant, store, ())
+        ring._kms = kms
+        await ring.keep_up(wrapped)
+        return ring
+
+    async def keep_up(self, wrapped: Iterable[WrappedStoreKey]) -> None:
+        """Takes in the keys it does not hold yet of all the store has; raises like `unlock`."""
         rows = list(wrapped)
-        contexts = [_context(tenant, store, row.kind, row.epoch) for row in rows]
-        unwrapped = await asyncio.gather(*(kms.unwrap(row.wrapped, c) for row, c in zip(rows, contexts, strict=True)))
-        return cls(tenant, store, [(row.kind, row.epoch, key) for row, key in zip(rows, unwrapped, strict=True)])
+        new = [row for row in rows if (row.kind, row.epoch) not in self._secrets]
+        if new:
+            assert self._kms is not None, "a ring that keeps up was unlocked"
+            contexts = [context_of(self.tenant, self.store, row.kind, row.epoch) for row in new]
+            unwrapping = (self._kms.unwrap(row.wrapped, c) for row, c in zip(new, contexts, strict=True))
+            secrets_of = zip(new, await asyncio.gather(*unwrapping), strict=True)
+            self._take([(row.kind, row.epoch, secret) for row, secret in secrets_of])
+        self._roots.settled = max((row.epoch for row in rows if row.kind == "INDEX" and row.settled), default=1)
+
+    def holds(self, keys: Iterable[KeyRow]) -> bool:
+        """Whether the KEKs of these data keys are held."""
+        keks = self._keks
+        return all(key[2] in keks for key in keys)
+
+    @property
+    def moves_tags(self) -> bool:
+        """Whether some rows may still have the tag of the epoch before the newest."""
+        return self._roots.settled < self._roots.newest
+
+    def epoch_of(self, kind: StoreKeyKind) -> int:
+        """The newest epoch held of a kind of key, 0 for none."""
+        return self._newest.get(kind, 0)
 
     def _newest_of(self, kind: StoreKeyKind) -> bytes:
         epoch = self._newest.get(kind)
@@ -269,11 +258,19 @@ class KeyRing(Hidden):
 
     def tag(self, index: Index, normalised: str) -> bytes:
         """The blind-index tag of a normalised value in this store; no other store or tenant has the same tag for it."""
-        tagger = self._taggers.get(index)
-        if tagger is None:
-            key = index_key(self._newest_of(StoreKeyKind.INDEX), self.tenant, index)
-            tagger = self._taggers[index] = Tagger(key, index)
-        return tagger.tag(normalised)
+        return self._roots.tag(index, normalised, self._roots.newest)
+
+    def sought_tag(self, index: Index, normalised: str) -> bytes:
+        """The tag by which a value is looked up first: rows go from here to `later_tags`, never back."""
+        return self._roots.tag(index, normalised, self._roots.settled)
+
+    def later_tags(self, index: Index, tag: bytes) -> list[bytes]:
+        """The tags of the same value under the index roots that came after the tag's own, in their order."""
+        return self._roots.later(index, tag)
+
+    def digest(self, index: Index, text: str) -> bytes:
+        """A keyed hash that stays the same for ever: of what names events and records, not of what finds a customer."""
+        return self._roots.tag(index, text, 1)
 
     def pseudonym(self, customer_id: UUID, year: int) -> bytes:
         """The name (16 bytes) of a customer in one year of the audit log; without the key, years do not join."""

@@ -82,11 +82,11 @@ class InsecureFileKms:
         versions = self._read(key_id)
         version = _current(versions)
         sealed = _siv(versions, version).encrypt(plaintext, [_bound(key_id, version, context)])
-        return HEAD.pack(MAGIC, version, len(key_id)) + key_id.encode() + sealed
+        return pack(MAGIC, key_id, version, sealed)
 
     async def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         """What was wrapped; raises KmsRefused for an altered wrap or another context."""
-        version, key_id, sealed = _parse(wrapped)
+        version, key_id, sealed = parse(MAGIC, wrapped)
         try:
             return _siv(self._read(key_id), version).decrypt(sealed, [_bound(key_id, version, context)])
         except (InvalidTag, ValueError):
@@ -217,9 +217,22 @@ def _bound(key_id: str, version: int, context: Mapping[str, str]) -> bytes:
     return framed("cdp.root.v1", key_id, u32(version), *(part for pair in sorted(context.items()) for part in pair))
 
 
-def _parse(wrapped: bytes) -> tuple[int, str, bytes]:
-    """Version, key id and ciphertext of a wrapped key."""
-    if len(wrapped) < HEAD.size or wrapped[0] != MAGIC:
+def pack(magic: int, key_id: str, version: int, sealed: bytes) -> bytes:
+    """A wrapped key: the magic byte of the driver, version and id of the root key, and what the driver sealed."""
+    return HEAD.pack(magic, version, len(key_id)) + key_id.encode() + sealed
+
+
+def version_of(wrapped: bytes) -> int:
+    """The version of the root key that a key was wrapped by, whichever the driver."""
+    if len(wrapped) < HEAD.size:
+        raise KmsRefused("not a wrapped key")
+    version: int = HEAD.unpack_from(wrapped)[1]
+    return version
+
+
+def parse(magic: int, wrapped: bytes) -> tuple[int, str, bytes]:
+    """Version, key id and ciphertext of a wrapped key; raises KmsRefused for one that another driver wrapped."""
+    if len(wrapped) < HEAD.size or wrapped[0] != magic:
         raise KmsRefused("not a key wrapped by this driver")
     _, version, length = HEAD.unpack_from(wrapped)
     key_id = wrapped[HEAD.size : HEAD.size + length].decode("ascii", "replace")

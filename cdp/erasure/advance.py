@@ -11,6 +11,7 @@ from cdp.event import Event
 from cdp.rights.events import PrivacyRequestAdvanced, PrivacyRequestOpened
 from cdp.rights.terms import read_terms
 from cdp.stores import Connection
+from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState
 
 DUE = """
@@ -45,8 +46,12 @@ async def open_requests(connection: Connection, steps: Iterable[Step], jurisdict
         await connection.execute(DUE, opened, jurisdiction)
 
 
-async def advance(connection: Connection, step: Step, jurisdiction: str, now: datetime) -> None:
-    """Brings a request into its next state and does what follows; raises EventInvalid where it may not come to that."""
+async def advance(connection: Connection, step: Step, at: tuple[str, KeyRing], now: datetime) -> None:
+    """Brings a request into its next state and does what follows; raises EventInvalid where it may not come to that.
+
+    `at` is the store's jurisdiction, and its keys.
+    """
+    jurisdiction, ring = at
     event = step.event
     assert isinstance(event, PrivacyRequestAdvanced)
     before = event.before[event.state]
@@ -56,7 +61,7 @@ async def advance(connection: Connection, step: Step, jurisdiction: str, now: da
         raise EventInvalid("state", f"a request of the customer that is in state {' or '.join(before)}")
     if event.state == "IN_PROGRESS" and kind == "ERASURE":
         terms = await read_terms(connection, jurisdiction)
-        await erase(connection, Erasure(step.customer_id, now, event.request_id), terms)
+        await erase(connection, ring, Erasure(step.customer_id, now, event.request_id), terms)
     elif event.state == "COMPLETED":
         await _complete(connection, step.customer_id, kind, event.evidence)
 

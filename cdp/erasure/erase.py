@@ -9,9 +9,11 @@ from uuid import UUID
 
 from cdp.identity.clusters import write_clusters
 from cdp.identity.lives import forget_holder
+from cdp.key_store import hold_keys, key_rows
 from cdp.rights.kept import KEPT, Goes
 from cdp.rights.terms import Terms
 from cdp.stores import Connection
+from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState, RetentionClass
 
 FOR_ITSELF: Final = ("data_key", "dead_letter", "number_fact", "number_index")
@@ -50,10 +52,11 @@ class Erasure:
     gone: Collection[str] = ()
 
 
-async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
+async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: Terms) -> None:
     """Erases a customer who is there, but for the classes a law keeps; what was kept before and is not any more goes
-    too. The sweep does the rest. Inside a transaction.
+    too. The sweep does the rest. Inside a transaction; where keys have a database of their own, they go first.
     """
+    await hold_keys(connection, ring)
     customer_id = erasure.customer_id
     tags = [row[0] for row in await connection.fetch(TAGS, customer_id)]
     tags += await forget_holder(connection, customer_id, erasure.at)
@@ -67,8 +70,10 @@ async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
     for name in AT_ONCE:
         statement = f'DELETE FROM "{name}" WHERE customer_id = $1'  # noqa: S608 -- a declared table
         await deleted(connection, customer_id, name, statement, customer_id)
-    await write_clusters(connection, [customer_id])
-    await deleted(connection, customer_id, "data_key", KEYS, customer_id, gone)
+    await write_clusters(connection, ring, [customer_id])
+    async with key_rows(connection, ring) as keys:
+        status = await keys.execute(KEYS, customer_id, gone)
+    await _count(connection, customer_id, "data_key", status)
     await connection.execute(CLOSE, customer_id, CustomerState.ERASING.value)
     laws = {name: {"law": terms[name].law, "until": f"{until:%Y-%m-%d}"} for name, until in kept.items()}
     words = json.dumps(gone), json.dumps(laws)
@@ -78,8 +83,11 @@ async def erase(connection: Connection, erasure: Erasure, terms: Terms) -> None:
 
 async def deleted(connection: Connection, customer_id: UUID, table: str, statement: str, *values: Any) -> None:
     """Runs a statement that deletes or empties rows of a customer, and adds how many to what is reported."""
-    count = int((await connection.execute(statement, *values)).rpartition(" ")[2])
-    if count:
+    await _count(connection, customer_id, table, await connection.execute(statement, *values))
+
+
+async def _count(connection: Connection, customer_id: UUID, table: str, status: str) -> None:
+    if count := int(status.rpartition(" ")[2]):
         await connection.execute(COUNT, customer_id, table, count)
 
 

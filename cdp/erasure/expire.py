@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from cdp.erasure.erase import Erasure, erase
 from cdp.rights.kept import KEPT, Goes, Kept
 from cdp.rights.terms import Terms, read_terms, term_of
 from cdp.stores import Store
 from cdp.tables import metadata
+from privacy.keys import KeyRing
 from privacy.vocabulary import RetentionClass
 
 DELETED_AT_ONCE: Final = 20_000
@@ -76,7 +76,7 @@ async def expired(store: Store, now: datetime) -> dict[str, int]:
     return found
 
 
-async def expire(store: Store, now: datetime, told: Told = lambda _: None) -> None:
+async def expire(store: Store, ring: KeyRing, now: datetime, told: Told = lambda _: None) -> None:
     """Deletes what `expired` counts, some thousand rows at a time; customers are erased, and swept later."""
     async with store.read() as connection:
         terms = await read_terms(connection, store.jurisdiction)
@@ -84,7 +84,7 @@ async def expire(store: Store, now: datetime, told: Told = lambda _: None) -> No
     for due in due_rows(terms, now):
         await _delete(store, due, told)
     for (customer_id,) in customers:
-        await _erase(store, customer_id, terms, now)
+        await _erase(store, ring, Erasure(customer_id, now), terms)
         told(1)
 
 
@@ -104,10 +104,10 @@ class _Back(Exception):
     """A customer who left is a customer again: they stay."""
 
 
-async def _erase(store: Store, customer_id: UUID, terms: Terms, now: datetime) -> None:
+async def _erase(store: Store, ring: KeyRing, erasure: Erasure, terms: Terms) -> None:
     with suppress(_Back):
         async with store.transaction() as connection:
-            await erase(connection, Erasure(customer_id, now), terms)
+            await erase(connection, ring, erasure, terms)
             # Nobody can change the row any more; somebody may have, before.
-            if not await connection.fetchval(STILL_GONE, customer_id, now):
+            if not await connection.fetchval(STILL_GONE, erasure.customer_id, erasure.at):
                 raise _Back

@@ -101,7 +101,7 @@ class Sweeper:
     async def _again(self, connection: Connection, line: Line) -> None:
         terms = await read_terms(connection, self.store.jurisdiction)
         await connection.execute(TOMBSTONE, line.customer_id, line.region)
-        await erase(connection, Erasure(line.customer_id, line.at, line.request_id, line.gone), terms)
+        await erase(connection, self.ring, Erasure(line.customer_id, line.at, line.request_id, line.gone), terms)
 
     async def _finish(self, row: Any) -> None:
         customer_id, gone, now = row["customer_id"], json.loads(row["gone"]), datetime.now(UTC)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -18,14 +18,16 @@ from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import write_lives
 from cdp.identity.merges import CustomersMerged, MergeEvent
 from cdp.identity.resolve import GONE, Graph, Mentioned, Tags, claim, registers
+from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.identity.timeline import Fact
+from cdp.key_store import hold_keys
 from cdp.outbox import Entry
 from cdp.outcome import Outcome, Status, rejected
 from cdp.seen import BODY_INDEX, Seen
 from cdp.stores import Connection, Store
 from cdp.values import customer_id_of
-from privacy.keys import KeyRing
+from privacy.keys import KeyRing, StoreKeyKind
 
 # Held until the commit: an erasure waits, or was first, which is then seen here.
 HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
@@ -44,6 +46,8 @@ class Record:
     subject: bytes | UUID
     mentions: Sequence[tuple[str, bytes]]
     new: tuple[bytes, str] | None
+    index_epoch: int
+    """Of the index root that the tags were made with."""
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
     relied_on: bool = False
@@ -74,6 +78,15 @@ class Batch:
 
 def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
+    found = _tagged(batch, event)
+    return Record(event, batch.ring.digest(BODY_INDEX, spelled(body)), *found, batch.ring.epoch_of(StoreKeyKind.INDEX))
+
+
+Tagged: TypeAlias = tuple[str, bytes | UUID, Sequence[tuple[str, bytes]], tuple[bytes, str] | None]
+
+
+def _tagged(batch: Batch, event: Event) -> Tagged:
+    """Kind and tag of the subject, of what is mentioned, and of what may make a customer."""
     tags, region = batch.tags, event.region
     kind, subject = event.subject.only()
     found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
@@ -83,7 +96,22 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
         mentions.append((other, tags.of(other, value, region, under)))
     new = registers(event)
     by = None if new is None else (tags.of(*new, region), new[0])
-    return Record(event, batch.ring.tag(BODY_INDEX, spelled(body)), kind, found, mentions, by)
+    return kind, found, mentions, by
+
+
+async def take_keys(connection: Connection, batch: Batch, records: Sequence[Record]) -> None:
+    """Takes in the newest keys for this transaction; tags are made anew, and rows moved to them, where there are new
+    ones.
+    """
+    await hold_keys(connection, batch.ring)
+    epoch = batch.ring.epoch_of(StoreKeyKind.INDEX)
+    if stale := [record for record in records if record.index_epoch != epoch]:
+        batch.tags.forget()
+        for record in stale:
+            record.kind, record.subject, record.mentions, record.new = _tagged(batch, record.event)
+            record.index_epoch = epoch
+    if batch.ring.moves_tags:
+        await move_tags(connection, batch.tags.before)
 
 
 async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
@@ -146,7 +174,7 @@ async def merge(connection: Connection, batch: Batch, records: Sequence[Record])
     merges = [(record, {put.row["customer_id"] for put in record.puts}) for record in records if _joins(record)]
     if not merges:
         return []
-    too_many = await write_clusters(connection, [customer_id for _, pair in merges for customer_id in pair])
+    too_many = await write_clusters(connection, batch.ring, [one for _, pair in merges for one in pair])
     return [
         (record, batch.refused("CLUSTER_TOO_LARGE", "other", f"a merge within the limit of its kind: {too_many[one]}"))
         for record, pair in merges

@@ -10,8 +10,11 @@ from typing import Final
 
 from cdp.errors import RequestInvalid
 from cdp.house import House
-from cdp.identity.resolve import Tags
+from cdp.identity.resolve import Tags, normalise
+from cdp.identity.retagging import hold_tags, index_of, newest_tag
+from cdp.key_store import keep_up
 from cdp.stores import Connection
+from privacy.keys import KeyRing
 
 COLUMNS: Final = ("kind", "value", "region")
 BLOCK = """
@@ -35,24 +38,25 @@ class Blocklist:
             return True
 
 
-async def blocklist(connection: Connection, tags: Tags) -> Blocklist:
+async def blocklist(connection: Connection, ring: KeyRing) -> Blocklist:
     """The blocked identifiers of a store."""
-    return Blocklist(tags, frozenset(row[0] for row in await connection.fetch("SELECT tag FROM blocked_identifier")))
+    rows = await connection.fetch("SELECT kind, tag FROM blocked_identifier")
+    await keep_up(connection, ring)
+    return Blocklist(Tags(ring), frozenset(newest_tag(ring, kind, tag) for kind, tag in rows))
 
 
 def read_blocked(house: House, lines: Iterable[str]) -> dict[str, dict[bytes, str]]:
-    """Store -> tag -> kind, of a CSV file with the columns kind, value and region.
+    """Store -> tag to be sought -> kind, of a CSV file with the columns kind, value and region.
 
     Raises RequestInvalid FILE_INVALID, naming the first line that is wrong and what was expected, never the value.
     """
-    tags = {name: Tags(ring) for name, ring in house.rings.items()}
     found: dict[str, dict[bytes, str]] = {}
     reader = csv.DictReader(lines, strict=True)
     try:
         if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
             raise RequestInvalid("FILE_INVALID", f"expected a header line with {', '.join(COLUMNS)}")
         for row in reader:
-            store, kind, tag = _read(house, tags, row)
+            store, kind, tag = _read(house, row)
             found.setdefault(store, {})[tag] = kind
     except (csv.Error, RequestInvalid) as wrong:
         told = "expected fields in CSV, with quotes closed" if isinstance(wrong, csv.Error) else str(wrong)
@@ -60,23 +64,24 @@ def read_blocked(house: House, lines: Iterable[str]) -> dict[str, dict[bytes, st
     return found
 
 
-def _read(house: House, tags: Mapping[str, Tags], row: Mapping[str, str]) -> tuple[str, str, bytes]:
+def _read(house: House, row: Mapping[str, str]) -> tuple[str, str, bytes]:
     if None in row.values() or len(row) != len(COLUMNS):
         raise RequestInvalid("FILE_INVALID", f"expected {len(COLUMNS)} fields")
     kind, value, region = (row[column].strip() for column in COLUMNS)
     store = house.settings.store_of(region)
-    return store, kind, tags[store].of(kind, value, region)
+    return store, kind, house.rings[store].sought_tag(index_of(kind), normalise(kind, value, region))
 
 
 async def block(house: House, found: Mapping[str, Mapping[bytes, str]], at: datetime) -> None:
     """Blocks these in their stores, each store in a transaction of its own; those that are blocked stay so."""
     for store, kinds in found.items():
         async with house.stores[store].transaction() as connection:
-            await connection.execute(BLOCK, list(kinds), list(kinds.values()), at)
+            newest = await hold_tags(connection, house.rings[store], kinds)
+            await connection.execute(BLOCK, list(newest), list(newest.values()), at)
 
 
 async def lift(house: House, found: Mapping[str, Mapping[bytes, str]]) -> None:
     """These identify somebody again."""
     for store, kinds in found.items():
         async with house.stores[store].transaction() as connection:
-            await connection.execute(LIFT, list(kinds))
+            await connection.execute(LIFT, list(await hold_tags(connection, house.rings[store], kinds)))

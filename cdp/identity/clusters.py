@@ -10,7 +10,9 @@ from datetime import datetime
 from uuid import UUID
 
 from cdp.identity.merges import MERGED
+from cdp.identity.retagging import newest_tag
 from cdp.stores import Connection
+from privacy.keys import KeyRing
 
 MEMBERS = """
 SELECT DISTINCT unnest(coalesce(cluster, ARRAY[customer_id])) FROM customer WHERE customer_id = ANY($1::uuid[])
@@ -25,11 +27,14 @@ FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS new (customer_id, clus
 WHERE c.customer_id = new.customer_id
   AND (c.cluster, c.cluster_since) IS DISTINCT FROM (string_to_array(new.cluster, ',')::uuid[], new.since)
 """
+DOCUMENTS = """
+SELECT DISTINCT document_tag FROM identification
+WHERE customer_id = ANY($1::uuid[]) AND document_type = 'NATIONAL_ID' AND document_tag IS NOT NULL
+"""
 # The kinds of which the members of a cluster have more together than one person is likely to.
 OVER = """
 WITH counted (kind, found) AS (
-    SELECT 'NATIONAL_ID', count(DISTINCT document_tag) FROM identification
-    WHERE customer_id = ANY($1::uuid[]) AND document_type = 'NATIONAL_ID'
+    SELECT 'NATIONAL_ID', $2::bigint
     UNION ALL
     SELECT 'number', count(*) FROM number_holding
     WHERE customer_id = ANY($1::uuid[]) AND role = 'USER' AND valid_to IS NULL
@@ -58,7 +63,7 @@ def clusters_of(edges: Collection[tuple[UUID, UUID, datetime]]) -> dict[UUID, tu
     return found
 
 
-async def write_clusters(connection: Connection, touched: Sequence[UUID]) -> Mapping[UUID, str]:
+async def write_clusters(connection: Connection, ring: KeyRing, touched: Sequence[UUID]) -> Mapping[UUID, str]:
     """Works out anew the clusters of these customers, whose edges have changed; their rows are this writer's until the
     commit. Returns member -> the kind of identifier of which their cluster has too many, where one does.
     """
@@ -75,14 +80,17 @@ async def write_clusters(connection: Connection, touched: Sequence[UUID]) -> Map
     await connection.execute(WRITE, *map(list, zip(*rows, strict=True)))
     too_many: dict[UUID, str] = {}
     for cluster in {cluster for cluster, _ in clusters.values()}:
-        if kind := await passed_limit(connection, cluster):
+        if kind := await passed_limit(connection, ring, cluster):
             too_many |= dict.fromkeys(cluster, kind)
     return too_many
 
 
-async def passed_limit(connection: Connection, members: Sequence[UUID]) -> str | None:
+async def passed_limit(connection: Connection, ring: KeyRing, members: Sequence[UUID]) -> str | None:
     """The kind of identifier of which these customers have more together than one person may."""
-    found: str | None = await connection.fetchval(OVER, list(members))
+    # While tags are moved, one document may have its old one here and its new one there.
+    tags = await connection.fetch(DOCUMENTS, list(members))
+    documents = {newest_tag(ring, "document", row[0]) for row in tags}
+    found: str | None = await connection.fetchval(OVER, list(members), len(documents))
     return found
 
 

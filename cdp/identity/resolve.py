@@ -78,13 +78,21 @@ def normalise(kind: str, value: str, region: str | None) -> str:
 
 
 class Tags:
-    """Tags of identifiers as they were written, each worked out once for a batch."""
+    """Tags of identifiers as they were written, each worked out once for a batch.
 
-    __slots__ = ("_made", "_ring")
+    `before` has the tags of the epoch before, while rows are moved from them, by the new ones.
+    """
+
+    __slots__ = ("_made", "_ring", "before")
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._made: dict[tuple[str, str, str | None], bytes] = {}
+        self.before: dict[bytes, bytes] = {}
+
+    def forget(self) -> None:
+        """Begins anew, with newer keys."""
+        self._made, self.before = {}, {}
 
     def of(self, kind: str, value: str, region: str | None, under: str = "") -> bytes:
         """The tag; raises like `normalise`, a number's field with `under` before its name."""
@@ -93,7 +101,10 @@ class Tags:
         if tag is None:
             index = NUMBER_INDEX if kind == "number" else IDENTIFIER_INDEXES.get(kind, NUMBER_INDEX)
             try:
-                tag = self._made[name] = self._ring.tag(index, normalise(kind, value, region))
+                normalised = normalise(kind, value, region)
+                tag = self._made[name] = self._ring.tag(index, normalised)
+                if self._ring.moves_tags:
+                    self.before[tag] = self._ring.sought_tag(index, normalised)
             except InvalidNumber as invalid:
                 raise InvalidNumber(invalid.reason, under + invalid.field, invalid.expected) from None
         return tag

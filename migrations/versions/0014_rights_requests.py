@@ -8,7 +8,7 @@ from alembic import op
 from migrations.distribution import distribute, reference
 
 revision: str = "0014_rights_requests"
-down_revision: str | None = "0012_usage_buckets"
+down_revision: str | None = "0013_keys_settled"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

@@ -82,7 +82,7 @@ def crossing(schema: GraphQLSchema, asked: Asked, reach: Reach) -> Crossing:
         at, there = reach.stores[store], reach.settings.jurisdiction_of(other)
         bound = lists | {f"r{read.root.number}_key": customer_id, f"r{read.root.number}_held": None}
         keys, shared = [bound[name] for name in statement.keys], tuple([bound[name] for name in statement.shared])
-        rows = await at.gatherer.rows(statement, keys, shared)
+        rows = await at.rows(statement, keys, shared)
         for row in rows:
             policy = await at.policy_since(row[HEAD_ROW][POLICY_VERSION])
             verdict = Admission(at, policy, there, asking).part(row).decision.verdicts.get(SAID, UNRULED)

@@ -12,7 +12,6 @@ from cdp.asked import Asked
 from cdp.errors import AuthError
 from cdp.gate import Findings
 from cdp.identity.reads import segment_of
-from cdp.identity.tables import NUMBER_INDEX
 from cdp.number_facts import NumberFacts, facts, prefix_of, read_facts
 from cdp.numbers import PhoneNumber
 from privacy.vocabulary import Withheld
@@ -97,9 +96,9 @@ async def _known(asked: AskedNumber, stores: list[str], reach: Reach, operation:
     assert asked.number is not None
     for name in stores:
         operation.stores.add(name)
-        tag = reach.stores[name].ring.tag(NUMBER_INDEX, asked.number.e164)
-        async with reach.stores[name].store.read() as connection:
-            if found := await find_number(connection, tag, asked.at):
+        at = reach.stores[name]
+        async with at.store.read() as connection:
+            if found := await find_number(connection, at.ring, asked.number.e164, asked.at):
                 return _Known(found, await accountability(connection, found, asked.at))
     return None
 

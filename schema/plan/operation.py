@@ -19,10 +19,10 @@ from sqlalchemy import DateTime, bindparam
 from cdp.asked import masks_of, places_of
 from cdp.gate import Spot
 from cdp.identity.reads import same_holder
-from cdp.query import Root
 from cdp.rendering import Bare, Writer
 from cdp.shape import Connection, Listing, Many, Node, Scalar
 from cdp.statement import CUSTOMER_ID, Statement, Way
+from cdp.wanted import Root
 from privacy.keys import TokenSeal
 from privacy.log import Form
 from privacy.vocabulary import ANY, PURPOSES

@@ -13,9 +13,10 @@ from cdp.gate import Part
 from cdp.gateway import Outgoing
 from cdp.ingest import Outcome, Writer
 from cdp.linking import Linking
-from cdp.query import Query, Wanted
+from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
+from cdp.wanted import Wanted
 from schema.plan.document import Document
 from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.matches import merge_proposals

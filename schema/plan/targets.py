@@ -12,9 +12,9 @@ from cdp.global_ids import GlobalId, read_id
 from cdp.identity.resolve import normalise
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.numbers import PhoneNumber
-from cdp.query import Wanted
 from cdp.settings import Settings
 from cdp.statement import KeyKind
+from cdp.wanted import Wanted
 from privacy.keys import TokenSeal
 from schema.plan.hidden import HIDDEN
 from schema.plan.operation import ABOUT_A_CUSTOMER, PAGE_CATEGORIES, OperationRoot, ReadRoot
@@ -98,10 +98,10 @@ def _of_number(read: ReadRoot, kind: KeyKind, arguments: Arguments, roles: tuple
         return Wanted(read.root, kind, {}, parameters, unserved=True)
     asked = reach.all_open if own is None else [own]
     keys = {
-        store: {f"{r}_key": reach.stores[store].ring.tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
+        store: {f"{r}_key": reach.stores[store].ring.sought_tag(NUMBER_INDEX, number.e164), f"{r}_as_of": at}
         for store in asked
     }
-    return Wanted(read.root, kind, keys, parameters)
+    return Wanted(read.root, kind, keys, parameters, found_by=NUMBER_INDEX)
 
 
 def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
@@ -113,8 +113,10 @@ def _by_identifier(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted
     asked = reach.all_open if own is None else [own]
     index = IDENTIFIER_INDEXES[kind]
     r = f"r{read.root.number}"
-    keys = {store: {f"{r}_key": reach.stores[store].ring.tag(index, value), f"{r}_kind": kind} for store in asked}
-    return Wanted(read.root, KeyKind.IDENTIFIER, keys, {})
+    keys = {
+        store: {f"{r}_key": reach.stores[store].ring.sought_tag(index, value), f"{r}_kind": kind} for store in asked
+    }
+    return Wanted(read.root, KeyKind.IDENTIFIER, keys, {}, found_by=index)
 
 
 def _by_id(root: OperationRoot, text: str, reach: Reach) -> dict[str, Wanted]:

@@ -113,6 +113,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
     assert sorted(path[0] for path in command_paths() if len(path) == 1) == sorted(COMMANDS)
     assert [path for path in command_paths() if len(path) == 2] == [
         ("keys", "status"),
+        *(("keys", f"rotate-{kind}") for kind in ("root", "kek", "dek", "index")),
         ("audit", "tail"),
         ("audit", "verify"),
         ("audit", "proof"),
@@ -248,6 +249,26 @@ def test_migrate_makes_the_keys_once(migrated: Settings, capsys: pytest.CaptureF
     for kind in ("KEK", "INDEX", "AUDIT", "LOG", "CURSOR"):
         assert before.count(kind) == 2
     assert output_of(capsys, "keys", "status", "--store", "hk").count("KEK") == 1
+
+
+def test_keys_are_rotated_and_the_stores_still_open(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind in ("root", "kek", "index", "dek"):
+        told = output_of(capsys, "keys", f"rotate-{kind}", "--store", "cn")
+        assert f"cn: {kind}" in told
+        assert "Rotated in" in told
+        assert "hk" not in told
+    status = [line.split("│")[1:-1] for line in output_of(capsys, "keys", "status").splitlines() if "│ cn" in line]
+    rows = [tuple(cell.strip() for cell in cells) for cells in status]
+    assert [row[1:5] for row in rows] == [
+        ("AUDIT", "1", "2", "yes"),
+        ("CURSOR", "1", "2", "yes"),
+        ("INDEX", "1", "2", "yes"),
+        ("INDEX", "2", "2", "yes"),
+        ("KEK", "2", "2", "yes"),
+        ("LOG", "1", "2", "yes"),
+        ("data keys", "", "", ""),
+    ]
+    assert exit_of("migrate") == 0
 
 
 def test_an_unknown_store_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

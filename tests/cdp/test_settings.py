@@ -49,6 +49,13 @@ def test_stores_and_regions_are_read_from_json(monkeypatch: pytest.MonkeyPatch) 
         ("REGIONS", '{"CN": "cn", "HK": "cn"}', "CDP_REGIONS: store cn would hold data of several jurisdictions"),
         ("ENVIRONMENT", "prod", "CDP_ENVIRONMENT: Input should be 'development', 'test' or 'production'"),
         ("ENVIRONMENT", "production", "CDP_STORES: must be set when CDP_ENVIRONMENT is production"),
+        ("KMS", "vault:http://hunter2/transit", "CDP_KMS: expected file:FOLDER, vault:https://HOST/MOUNT or aws:"),
+        ("KMS", "vault:https://vault/transit", "CDP_KMS_SECRET: expected the token of Vault"),
+        ("KMS", "aws:eu-west-1/cdp", "CDP_KMS_SECRET: expected ACCESS_KEY:SECRET"),
+        ("SUITES", '{"cn": "hunter2"}', "CDP_SUITES: Input should be 'AES-256-GCM' or 'SM4-GCM'"),
+        ("SUITES", '{"mo": "SM4-GCM"}', "CDP_SUITES: no store is called mo"),
+        ("KEY_STORE", '{"mo": "postgresql:///keys"}', "CDP_KEY_STORE: no store is called mo"),
+        ("KEY_STORE", '{"cn": "hunter2"}', "CDP_KEY_STORE: store cn needs a URL that begins with postgresql"),
         ("GATEWAY_URL", "ftp://hunter2@gateway/sms", "CDP_GATEWAY_URL: a URL that begins with https://"),
         ("GATEWAY_TOKEN", "hunter2 and a space", "CDP_GATEWAY_TOKEN: printable ASCII without spaces"),
         ("POOL_SIZE", "0", "CDP_POOL_SIZE: Input should be greater than or equal to 1"),
@@ -63,6 +70,13 @@ def test_a_wrong_setting_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, name
     assert refused.value.problems[0].startswith(line)
     assert "hunter2" not in str(refused.value)
     assert "\n" not in refused.value.problems[0]
+
+
+def test_keys_have_a_database_of_their_own_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_STORES", f'{{"cn": "{SECRET}"}}')
+    monkeypatch.setenv("CDP_KEY_STORE", f'{{"cn": "{SECRET}"}}')
+    with pytest.raises(SettingsInvalid, match="CDP_KEY_STORE: the keys of store cn need a database of their own"):
+        read_settings()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any, Final
 import httpx
 import pytest
 import structlog
+from rich.progress import Progress
 
 from cdp import linking
 from cdp.app import serve_house, writer_for
@@ -24,6 +25,7 @@ from cdp.identity.proposals import Intent
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.linking import MOST_PROPOSALS, MOST_TRIES, carry, link_job
 from cdp.logs import configure_logs
+from cdp.rotation import rotate
 from cdp.stores import Stores
 from cdp.worker import work_once
 from tests.databases import Server
@@ -38,6 +40,7 @@ from tests.journeys.world import (
     event,
     open_world,
 )
+from tests.rotating import begin_index
 
 PURPOSE: Final = '@purpose(id: "service.care")'
 PROPOSE: Final = f"""
@@ -133,6 +136,23 @@ async def proposed(world: World, number: str = HONG_KONG_NUMBER, other: str = MA
     [code, again] = re.findall(r"\d{6}", sent["text"])
     assert code == again
     return token, code
+
+
+async def test_a_link_is_made_while_tags_are_moved(world: World) -> None:
+    """By a house that has not heard of the new index roots, from the proposal to the end."""
+    settings = world.house.settings
+    for name in ("cn", "hk"):
+        await begin_index(settings, name)
+    token, code = await proposed(world)
+    for name in ("cn", "hk"):
+        with Progress(disable=True) as bars:
+            await rotate(settings, [name], "index", bars)
+    for name in ("cn", "hk"):
+        await begin_index(settings, name)
+    told = await confirm(world, token, code)
+    assert told["outcome"] == ACCEPTED
+    assert told["customer"]["regions"] == ["CN-GD", "HK"]
+    assert (await unlink(world, MAINLAND_NUMBER))["outcome"] == ACCEPTED
 
 
 async def linked(world: World) -> dict[str, Any]:

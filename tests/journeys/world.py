@@ -18,9 +18,10 @@ from cdp.auth import Caller, issue_token
 from cdp.demo.cast import HONG_KONG_NUMBER, MAINLAND_NUMBER, cast
 from cdp.documents import register_document
 from cdp.exchange import GRAPHQL_TYPE
-from cdp.house import House, file_kms
+from cdp.house import House
 from cdp.ingest import Status, ingest
 from cdp.key_store import ensure_store_keys, unlock
+from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import open_stores
 from cdp.tables import metadata
@@ -130,11 +131,13 @@ def event(name: str, region: str, subject: Mapping[str, str], at: str, /, **fiel
 
 
 @asynccontextmanager
-async def open_world(server: Server, home: Path, events: Sequence[Mapping[str, Any]] = ()) -> AsyncIterator[World]:
-    """A house with the customers of the stories and whoever else `events` tell of."""
+async def open_world(
+    server: Server, home: Path, events: Sequence[Mapping[str, Any]] = (), **given: Any
+) -> AsyncIterator[World]:
+    """A house with the customers of the stories and whoever else `events` tell of; `given` are other settings."""
     async with AsyncExitStack() as closing:
         urls = {name: await closing.enter_async_context(server.database(server.template)) for name in ("cn", "hk")}
-        settings = Settings(home=home, stores=urls, environment="test", pool_size=4)
+        settings = Settings(home=home, stores=urls, environment="test", pool_size=4, **given)
         statements: list[str] = []
 
         async def listen(connection: asyncpg.Connection) -> None:
@@ -142,13 +145,13 @@ async def open_world(server: Server, home: Path, events: Sequence[Mapping[str, A
 
         stores = await open_stores(settings, urls, listen)
         closing.push_async_callback(stores.close)
-        await ensure_store_keys(list(stores.values()), file_kms(settings), settings.tenant)
-        rings = {name: await unlock(store, file_kms(settings), settings.tenant) for name, store in stores.items()}
+        await ensure_store_keys(list(stores.values()), root_kms(settings), settings.tenant)
+        rings = {name: await unlock(store, root_kms(settings), settings.tenant) for name, store in stores.items()}
         trails = {name: AuditTrail(store, rings[name]) for name, store in stores.items()}
         for trail in trails.values():
             trail.start()
             closing.push_async_callback(trail.close)
-        house = House(settings, stores, rings, file_kms(settings), rings["cn"].tokens, trails)
+        house = House(settings, stores, rings, root_kms(settings), rings["cn"].tokens, trails)
         await prepare(house)
         transport = httpx.ASGITransport(serve_house(house))
         http = await closing.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://cdp.test"))

@@ -111,7 +111,7 @@ async def test_every_partitioned_table_takes_any_instant(store_urls: dict[str, s
 
 def test_every_migration_names_its_domain() -> None:
     names = [path.stem for path in (MIGRATIONS / "versions").glob("*.py")]
-    assert {name.split("_")[1] for name in names} == DOMAINS | {"platform", "audit"}
+    assert {name.split("_")[1] for name in names} == DOMAINS | {"platform", "audit", "keys"}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.blind import Index, Tagger, check_bits, index_key, most_bits, tag
-from privacy.errors import PolicyInvalid, ValueRefused
+from privacy.errors import KeyUnavailable, PolicyInvalid, ValueRefused
 from privacy.keys import KeyRing
 
 NUMBER = Index(1, "e164", 1)
@@ -78,3 +78,16 @@ def test_a_field_of_few_values_gets_no_index(index: Index) -> None:
     check_bits([index], rows=10**9, distinct=4096)
     with pytest.raises(PolicyInvalid):
         check_bits([index], rows=10**9, distinct=4095)
+
+
+def test_a_tag_of_a_later_root_follows_from_the_one_before_and_from_nothing_less(rings: Callable[..., KeyRing]) -> None:
+    first, second, third = (rings("cdp", "cn", epochs) for epochs in ((1,), (1, 2), (1, 2, 3)))
+    tag = first.tag(NUMBER, "+8613800138000")
+    assert first.later_tags(NUMBER, tag) == []
+    assert second.tag(NUMBER, "+8613800138000") == second.later_tags(NUMBER, tag)[0]
+    assert third.later_tags(NUMBER, tag) == [second.later_tags(NUMBER, tag)[0], third.tag(NUMBER, "+8613800138000")]
+    assert third.later_tags(NUMBER, third.later_tags(NUMBER, tag)[0]) == [third.tag(NUMBER, "+8613800138000")]
+    assert {ring.digest(NUMBER, "+8613800138000") for ring in (first, second, third)} == {tag}
+    assert len({tag, *third.later_tags(NUMBER, tag)}) == 3
+    with pytest.raises(KeyUnavailable):
+        rings("cdp", "cn", (1, 3)).tag(NUMBER, "+8613800138000")

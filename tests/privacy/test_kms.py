@@ -1,30 +1,43 @@
-"""What every key management system must do, and what the file driver refuses."""
+"""What every key management system must do, and what the file driver refuses.
+
+Vault and AWS are stand-ins that really encrypt and really bind the context (`tests/key_systems.py`).
+"""
 
 import asyncio
 import base64
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from cdp.aws_kms import AwsKeys, Credentials
+from cdp.remote_kms import RemoteKms
+from cdp.vault_kms import VaultTransit
 from privacy.errors import KeyUnavailable, KmsRefused, PrivacyError, ValueRefused
-from privacy.kms import InsecureFileKms, Kms
+from privacy.kms import InsecureFileKms, Kms, version_of
+from tests.key_systems import ACCESS_KEY, SECRET, TOKEN, Aws, Vault, standing_in
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 CONTEXT = {"tenant": "cdp", "store": "cn", "kind": "KEK", "epoch": "1"}
-SECRET = bytes(range(64))
-DRIVERS: dict[str, Callable[[Path], Kms]] = {"file": lambda folder: InsecureFileKms(folder, "test")}
+PLAIN = bytes(range(64))
+AWS = Credentials(ACCESS_KEY, SECRET, "a session")
 
 
-@pytest.fixture(params=DRIVERS)
-def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Kms]:
+@pytest.fixture(params=["file", "vault", "aws"])
+def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Kms]]:
     """Opens the driver again on the same keys, as a second process would."""
-    make = DRIVERS[request.param]
-    return lambda: make(tmp_path / "keys")
+    if request.param == "file":
+        yield lambda: InsecureFileKms(tmp_path / "keys", "test")
+    elif request.param == "vault":
+        with standing_in(Vault) as (url, _):
+            yield lambda: RemoteKms(VaultTransit(url, "transit", TOKEN))
+    else:
+        with standing_in(Aws) as (url, _):
+            yield lambda: RemoteKms(AwsKeys("eu-west-1", "cdp", AWS, url))
 
 
 @pytest.fixture
@@ -37,10 +50,11 @@ class TestConformance:
 
     async def test_what_was_wrapped_unwraps(self, kms: Kms, open_driver: Callable[[], Kms]) -> None:
         assert await kms.rotate("cdp.cn") == 1
-        wrapped = await kms.wrap("cdp.cn", SECRET, CONTEXT)
-        assert SECRET not in wrapped
-        assert await kms.unwrap(wrapped, dict(reversed(CONTEXT.items()))) == SECRET
-        assert await open_driver().unwrap(wrapped, CONTEXT) == SECRET
+        wrapped = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
+        assert PLAIN not in wrapped
+        assert version_of(wrapped) == 1
+        assert await kms.unwrap(wrapped, dict(reversed(CONTEXT.items()))) == PLAIN
+        assert await open_driver().unwrap(wrapped, CONTEXT) == PLAIN
 
     @pytest.mark.parametrize(
         "changed",
@@ -59,47 +73,48 @@ class TestConformance:
     )
     async def test_a_changed_context_does_not_unwrap(self, kms: Kms, changed: dict[str, str]) -> None:
         await kms.rotate("cdp.cn")
-        wrapped = await kms.wrap("cdp.cn", SECRET, CONTEXT)
+        wrapped = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         with pytest.raises(KmsRefused):
             await kms.unwrap(wrapped, changed)
 
     async def test_an_altered_wrap_does_not_unwrap(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
         await kms.rotate("cdp.cn")
-        wrapped = await kms.wrap("cdp.cn", SECRET, CONTEXT)
-        for bit in range(len(wrapped) * 8):
+        wrapped = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
+        head = range(16 * 8)
+        for bit in (*head, *range(len(head), len(wrapped) * 8, 3), len(wrapped) * 8 - 1):
             altered = bytearray(wrapped)
             altered[bit // 8] ^= 1 << bit % 8
             with pytest.raises(PrivacyError):
                 await kms.unwrap(bytes(altered), CONTEXT)
-        for length in range(len(wrapped)):
+        for length in range(0, len(wrapped), 3):
             with pytest.raises(PrivacyError):
                 await kms.unwrap(wrapped[:length], CONTEXT)
 
     async def test_older_versions_unwrap_after_rotation(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
-        old = await kms.wrap("cdp.cn", SECRET, CONTEXT)
+        old = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         assert await kms.rotate("cdp.cn") == 2
         assert await kms.current_version("cdp.cn") == 2
-        assert await kms.wrap("cdp.cn", SECRET, CONTEXT) != old
-        assert await kms.unwrap(old, CONTEXT) == SECRET
+        assert await kms.wrap("cdp.cn", PLAIN, CONTEXT) != old
+        assert await kms.unwrap(old, CONTEXT) == PLAIN
 
     async def test_a_destroyed_version_is_refused_at_once_and_others_are_not(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
-        old = await kms.wrap("cdp.cn", SECRET, CONTEXT)
+        old = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         await kms.rotate("cdp.cn")
-        new = await kms.wrap("cdp.cn", SECRET, CONTEXT)
+        new = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         await kms.destroy("cdp.cn", 1, NOON)
         with pytest.raises(KeyUnavailable):
             await kms.unwrap(old, CONTEXT)
-        assert await kms.unwrap(new, CONTEXT) == SECRET
+        assert await kms.unwrap(new, CONTEXT) == PLAIN
 
     async def test_a_key_whose_newest_version_is_destroyed_wraps_nothing(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
         await kms.rotate("cdp.cn")
         await kms.destroy("cdp.cn", 2, NOON)
         with pytest.raises(KeyUnavailable):
-            await kms.wrap("cdp.cn", SECRET, CONTEXT)
+            await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         with pytest.raises(KeyUnavailable):
             await kms.current_version("cdp.cn")
         assert await kms.rotate("cdp.cn") == 3
@@ -108,7 +123,7 @@ class TestConformance:
         with pytest.raises(KeyUnavailable):
             await kms.current_version("cdp.hk")
         with pytest.raises(KeyUnavailable):
-            await kms.wrap("cdp.hk", SECRET, CONTEXT)
+            await kms.wrap("cdp.hk", PLAIN, CONTEXT)
         await kms.rotate("cdp.cn")
         with pytest.raises(KeyUnavailable):
             await kms.destroy("cdp.cn", 2, NOON)
@@ -116,9 +131,25 @@ class TestConformance:
     async def test_keys_do_not_unwrap_for_each_other(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
         await kms.rotate("cdp.hk")
-        wrapped = await kms.wrap("cdp.cn", SECRET, CONTEXT)
+        wrapped = await kms.wrap("cdp.cn", PLAIN, CONTEXT)
         with pytest.raises(KmsRefused):
             await kms.unwrap(wrapped.replace(b"cdp.cn", b"cdp.hk"), CONTEXT)
+
+    async def test_a_key_of_another_spelling_is_refused(self, kms: Kms) -> None:
+        for key_id in ("", "../cdp", "A", "cdp cn"):
+            with pytest.raises(ValueRefused):
+                await kms.rotate(key_id)
+
+    async def test_a_destruction_needs_an_instant(self, kms: Kms) -> None:
+        await kms.rotate("cdp.cn")
+        with pytest.raises(ValueRefused):
+            await kms.destroy("cdp.cn", 1, NOON.replace(tzinfo=None))
+        assert await kms.current_version("cdp.cn") == 1
+
+    async def test_ten_versions_have_their_order(self, kms: Kms) -> None:
+        assert [await kms.rotate("cdp.cn") for _ in range(11)] == list(range(1, 12))
+        assert await kms.current_version("cdp.cn") == 11
+        assert version_of(await kms.wrap("cdp.cn", PLAIN, CONTEXT)) == 11
 
     async def test_health(self, kms: Kms) -> None:
         await kms.rotate("cdp.cn")
@@ -163,7 +194,7 @@ async def test_files_are_for_their_owner_alone(files: InsecureFileKms, folder: P
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o700, 0o666])
 async def test_a_file_open_to_others_is_refused(files: InsecureFileKms, folder: Path, mode: int) -> None:
     await files.rotate("cdp.cn")
-    wrapped = await files.wrap("cdp.cn", SECRET, CONTEXT)
+    wrapped = await files.wrap("cdp.cn", PLAIN, CONTEXT)
     change_mode(folder / "cdp.cn.json", mode)
     with pytest.raises(KmsRefused, match="chmod 600"):
         await files.unwrap(wrapped, CONTEXT)
@@ -233,13 +264,6 @@ async def test_destroyed_bytes_go_when_their_time_has_come(files: InsecureFileKm
     assert files.sweep(NOON) == 0
     assert secret not in (folder / "cdp.cn.json").read_text()
     assert await files.current_version("cdp.cn") == 2
-
-
-async def test_destruction_needs_an_instant(files: InsecureFileKms) -> None:
-    await files.rotate("cdp.cn")
-    with pytest.raises(ValueRefused):
-        await files.destroy("cdp.cn", 1, NOON.replace(tzinfo=None))
-    assert await files.current_version("cdp.cn") == 1
 
 
 def test_rotations_at_once_lose_no_version(folder: Path) -> None:

@@ -19,7 +19,18 @@ from privacy.encoding import bucket, canonical, decode, encode, framed, pad, unp
 from privacy.errors import KeyUnavailable, PermitMissing, PrivacyError, SealBroken, ValueRefused
 from privacy.keys import DataKey, KeyRing, WrappedDataKey
 from privacy.policy import Permit
-from privacy.seal import CellType, Opener, Place, Sealed, SealedColumn, open_bytes, seal, seal_bytes
+from privacy.seal import (
+    CellType,
+    Opener,
+    Place,
+    Sealed,
+    SealedColumn,
+    Suite,
+    open_bytes,
+    reseal,
+    seal,
+    seal_bytes,
+)
 from privacy.vocabulary import RetentionClass
 
 NAME = "王小明"
@@ -368,3 +379,61 @@ def test_raw_bytes_are_taken_as_a_key_so_that_outside_vectors_can_be_run() -> No
         open_bytes(key, nonce, sealed, b"elsewhere")
     with pytest.raises(ValueRefused):
         seal_bytes(key[:17], nonce, b"plain", b"bound")
+
+
+# RFC 8998, A.1
+SM4_KEY, SM4_NONCE = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210"), bytes.fromhex("00001234567800000000ABCD")
+SM4_BOUND = bytes.fromhex("FEEDFACEDEADBEEFFEEDFACEDEADBEEFABADDAD2")
+SM4_PLAIN = b"".join(bytes((letter,)) * 8 for letter in (0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF, 0xEE, 0xAA))
+SM4_SEALED = bytes.fromhex(
+    "17F399F08C67D5EE19D0DC9969C4BB7D5FD46FD3756489069157B282BB200735D82710CA5C22F0CCFA7CBF93D496AC15"
+    "A56834CBCF98C397B4024A2691233B8D83DE3541E4C2B58177E065A9BF7B62EC"
+)
+
+
+def test_sm4_gcm_is_that_of_the_rfc() -> None:
+    assert seal_bytes(SM4_KEY, SM4_NONCE, SM4_PLAIN, SM4_BOUND, Suite.SM4_GCM) == SM4_SEALED
+    assert open_bytes(SM4_KEY, SM4_NONCE, SM4_SEALED, SM4_BOUND, Suite.SM4_GCM) == SM4_PLAIN
+    for bit in range(len(SM4_SEALED) * 8):
+        altered = bytearray(SM4_SEALED)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(SealBroken):
+            open_bytes(SM4_KEY, SM4_NONCE, bytes(altered), SM4_BOUND, Suite.SM4_GCM)
+    for length in range(len(SM4_SEALED)):
+        with pytest.raises(SealBroken):
+            open_bytes(SM4_KEY, SM4_NONCE, SM4_SEALED[:length], SM4_BOUND, Suite.SM4_GCM)
+    with pytest.raises(ValueRefused):
+        seal_bytes(bytes(32), SM4_NONCE, SM4_PLAIN, SM4_BOUND, Suite.SM4_GCM)
+
+
+@pytest.mark.parametrize(("first", "then"), [(a, b) for a in Suite for b in Suite])
+def test_a_cell_is_sealed_anew_under_another_key_and_suite(
+    ring: KeyRing, permit_for: Callable[..., Permit], first: Suite, then: Suite
+) -> None:
+    (old, _), (new, wrapped) = (ring.new_data_key(ALICE, COLUMN.retention, n) for n in (1, 2))
+    cell = seal(NAME, old, Place("cdp", "cn", COLUMN, first), ROW, ALICE)
+    assert cell[1] == first
+    again = reseal(cell, (old, new), Place("cdp", "cn", COLUMN, then), ROW)
+    assert (again[1], again[2], again[4:8]) == (then, cell[2], b"\0\0\0\2")
+    opener = Opener(permit_for(ALICE, COLUMN.category), ring, ALICE, [wrapped.row])
+    assert opener.open(Sealed(again), PLACE, ROW) == NAME
+    # The header says the suite, and is bound in.
+    other = next(suite for suite in Suite if suite is not then)
+    with pytest.raises(SealBroken):
+        opener.open(Sealed(again[:1] + bytes((other,)) + again[2:]), PLACE, ROW)
+
+
+def test_a_cell_that_was_moved_is_not_sealed_anew(ring: KeyRing) -> None:
+    (old, _), (new, _) = (ring.new_data_key(ALICE, COLUMN.retention, n) for n in (1, 2))
+    stranger = ring.new_data_key(BOB, COLUMN.retention, 2)[0]
+    cell = seal(NAME, old, PLACE, ROW, ALICE)
+    with pytest.raises(SealBroken):
+        reseal(cell, (old, new), PLACE, ALICE)
+    with pytest.raises(SealBroken):
+        reseal(cell, (old, new), Place("cdp", "hk", COLUMN), ROW)
+    with pytest.raises(SealBroken):
+        reseal(b"plain text", (old, new), PLACE, ROW)
+    with pytest.raises(KeyUnavailable):
+        reseal(cell, (old, stranger), PLACE, ROW)
+    with pytest.raises(KeyUnavailable):
+        reseal(cell, (new, new), PLACE, ROW)

@@ -184,7 +184,7 @@ async def test_what_a_law_keeps_stays_under_its_key_until_its_day(writer: Writer
     # On that day the rest goes.
     async with store.transaction() as connection:
         later = NOW + timedelta(days=731)
-        await erase(connection, Erasure(customer_id, later), await read_terms(connection, "CN"))
+        await erase(connection, writer.rings["cn"], Erasure(customer_id, later), await read_terms(connection, "CN"))
     await sweeps.sweep()
     await sweeps.trail.close()
     assert (await one(store, "customer", mine))["formatted_name"] is None
@@ -309,7 +309,7 @@ async def test_a_write_that_found_the_customer_before_the_erasure_loses_to_it(wr
     async with asyncio.timeout(60):
         while len(await waiting(store)) < len(late):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
             await asyncio.sleep(0.01)
-    await erase(connection, Erasure(customer_id, NOW), await read_terms(connection, "CN"))
+    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW), await read_terms(connection, "CN"))
     await held_up.__aexit__(None, None, None)
     outcomes = [outcome for task in writing for outcome in await task]
     assert codes(outcomes) == ["UNKNOWN_CUSTOMER"] * len(late)
@@ -329,7 +329,7 @@ async def test_nobody_is_joined_with_somebody_who_is_being_erased(writer: Writer
     async with asyncio.timeout(60):
         while not await waiting(store):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
             await asyncio.sleep(0.01)
-    await erase(connection, Erasure(customer_id, NOW), await read_terms(connection, "CN"))
+    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW), await read_terms(connection, "CN"))
     await held_up.__aexit__(None, None, None)
     [outcome] = await joining
     assert (outcome.status, outcome.field) == (Status.REJECTED, "other")

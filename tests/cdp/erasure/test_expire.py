@@ -25,7 +25,7 @@ async def after(writer: Writer, now: datetime) -> Counter[str]:
     counted = {name: number for name, number in (await expired(store, now)).items() if number}
     assert {name: len(found) for name, found in (await everything(store)).items()} == was, "a dry run writes nothing"
     steps: list[int] = []
-    await expire(store, now, steps.append)
+    await expire(store, writer.rings["cn"], now, steps.append)
     assert sum(steps) == sum(counted.values())
     left = {name: len(found) for name, found in (await everything(store)).items()}
     gone = Counter({name: was[name] - left[name] for name in was if was[name] > left[name]})
@@ -86,7 +86,7 @@ async def test_who_comes_back_meanwhile_stays(writer: Writer) -> None:
     coming = store.transaction()
     connection = await coming.__aenter__()
     await connection.execute("UPDATE customer SET status = 'ACTIVE' WHERE status = 'TERMINATED'")
-    expiring = asyncio.create_task(expire(store, NOW + timedelta(days=731)))
+    expiring = asyncio.create_task(expire(store, writer.rings["cn"], NOW + timedelta(days=731)))
     async with asyncio.timeout(60):
         while not await waiting(store):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
             await asyncio.sleep(0.01)
@@ -112,7 +112,7 @@ async def test_what_a_law_kept_goes_on_its_day(writer: Writer) -> None:
         await connection.execute("UPDATE customer SET state = 'ERASED' WHERE customer_id = $1", customer)
     assert (await expired(store, NOW + 2 * YEARS - timedelta(seconds=1)))["customer"] == 0
     assert (await expired(store, NOW + 2 * YEARS))["customer"] == 1
-    await expire(store, NOW + 2 * YEARS)
+    await expire(store, writer.rings["cn"], NOW + 2 * YEARS)
     row = await one(store, "erasure")
     assert (row["finished_at"], row["kept"]) == (None, "{}")
 
@@ -125,7 +125,7 @@ async def test_refused_records_have_a_term_of_their_own(writer: Writer) -> None:
     await accept_none(writer)
     assert (await expired(store, NOW + timedelta(days=90)))["dead_letter"] == 0
     assert (await expired(store, NOW + timedelta(days=91)))["dead_letter"] == 1
-    await expire(store, NOW + timedelta(days=91))
+    await expire(store, writer.rings["cn"], NOW + timedelta(days=91))
     assert await rows(store, "dead_letter") == []
 
 
