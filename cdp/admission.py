@@ -17,7 +17,7 @@ from cdp.crossings import Crossings
 from cdp.gate import Part, Places
 from cdp.gather import Gatherer
 from cdp.identity.tables import customer
-from cdp.key_store import keep_up, keys_of_customers
+from cdp.key_store import STORE_KEYS, as_store_keys, keep_up, keys_of_customers
 from cdp.statement import BIRTH_DATE, CUSTOMER_ID, DATA_KEYS, HEAD_ROW, HELD, LEADER, OTHERS, STATE, Statement
 from cdp.stores import Store
 from privacy.errors import PrivacyError
@@ -30,6 +30,7 @@ from privacy.vocabulary import SELF, RecipientClass
 
 BIRTH: SealedColumn = customer.c.birth_date.info["sealed"]
 AGE_PURPOSE = "legal.realname"
+KEYS_NOW = Statement.of(STORE_KEYS, (), ())
 
 log = structlog.get_logger()
 
@@ -47,9 +48,12 @@ class OpenStore:
     policy: Policy | None = None
 
     async def keep_up(self) -> None:
-        """Takes in the keys that were added to the store since it was opened."""
-        async with self.store.read() as connection:
-            await keep_up(connection, self.ring)
+        """Takes in the keys that were added to the store since it was opened. Those who miss at once ask together."""
+        if self.store.apart is None:
+            await self.ring.keep_up(as_store_keys(await self.gatherer.rows(KEYS_NOW, (), ())))
+        else:
+            async with self.store.read() as connection:
+                await keep_up(connection, self.ring)
 
     async def rows(self, statement: Statement, keys: Sequence[Any], shared: tuple[Any, ...]) -> Sequence[Any]:
         """The rows of a statement, whose cells can be opened: with data keys that are in another database, and after

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from cdp.context import Cell
@@ -67,7 +67,11 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bytea[]) 
 
 async def store_keys(connection: Connection) -> list[WrappedStoreKey]:
     """The store's own keys, every epoch."""
-    rows = await connection.fetch(STORE_KEYS)
+    return as_store_keys(await connection.fetch(STORE_KEYS))
+
+
+def as_store_keys(rows: Iterable[Sequence[Any]]) -> list[WrappedStoreKey]:
+    """Store keys from the rows of STORE_KEYS."""
     return [WrappedStoreKey(StoreKeyKind(kind), *kept) for kind, *kept in rows]
 
 
