@@ -1,28 +1,22 @@
 """What it would mean to join two records of one person, found out before anything is written."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import ARRAY, Uuid, any_, func, literal_column, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import array
+
 from cdp.admission import OpenStore
-from cdp.consent.reads import CONSENT_COLUMNS, OBJECTION_COLUMNS, facts_of, latest_known
+from cdp.consent.reads import consent_rows, facts_of, latest_known, objection_rows
 from cdp.identity.clusters import passed_limit
+from cdp.identity.tables import customer
 from privacy.facts import Facts, Request
 from privacy.policy import Decider
-from privacy.rulebook import SEVERITY, Policy
-from privacy.vocabulary import ANY, SELF, RecipientClass
-
-MEMBERS: Final = f"""
-SELECT first.customer_id, c.customer_id, c.state, c.is_minor,
-    ARRAY(SELECT ROW({", ".join(column.name for column in CONSENT_COLUMNS)}) FROM consent_event AS e
-          WHERE e.customer_id = c.customer_id AND (e.holding_id IS NULL OR e.type <> 'GIVEN')),
-    ARRAY(SELECT ROW({", ".join(column.name for column in OBJECTION_COLUMNS)}) FROM objection AS o
-          WHERE o.customer_id = c.customer_id)
-FROM customer AS first
-JOIN customer AS c ON c.customer_id = ANY(coalesce(first.cluster, ARRAY[first.customer_id]))
-WHERE first.customer_id = ANY($1::uuid[]) AND c.state <> 'ERASED'
-ORDER BY 1, 2
-"""  # noqa: S608 -- the names are those of our own columns
+from privacy.rulebook import Policy, narrowed
+from privacy.vocabulary import ANY, SELF, CustomerState, RecipientClass
 
 
 class Loss(NamedTuple):
@@ -44,7 +38,7 @@ async def prospect(at: OpenStore, request: Request, one: UUID, other: UUID) -> P
     """What joining two customers of a store would do. The request says who asks, on which channel and when."""
     await at.keep_up()
     async with at.store.read() as connection:
-        rows = await connection.fetch(MEMBERS, [one, other])
+        rows = await connection.fetch(_members(), [one, other])
         too_many = await passed_limit(connection, at.ring, sorted({row[1] for row in rows}))
     policy = await at.policy_since(0)
     sides: dict[UUID, list[Facts]] = {one: [], other: []}
@@ -56,17 +50,32 @@ async def prospect(at: OpenStore, request: Request, one: UUID, other: UUID) -> P
     return Prospect(tuple(_losses(policy, request, list(sides.values()))), too_many)
 
 
+@cache
+def _members() -> str:
+    """Of each of some customers ($1) all they were merged with, with everything they said."""
+    first, member = customer.alias("first"), customer.alias("member")
+    key = member.c.customer_id
+    said = (
+        func.array(rows.correlate(member).scalar_subquery())
+        for rows in (consent_rows(key, None, None), objection_rows(key))
+    )
+    asked = literal_column("$1::uuid[]", ARRAY(Uuid))
+    rows = (
+        select(first.c.customer_id, key, member.c.state, member.c.is_minor, *said)
+        .where(key == any_(func.coalesce(first.c.cluster, array([first.c.customer_id]))))
+        .where(first.c.customer_id == any_(asked), member.c.state != CustomerState.ERASED.value)
+        .order_by(first.c.customer_id, key)
+    )
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
+    return str(rows.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+
+
 def _losses(policy: Policy, request: Request, sides: Sequence[Sequence[Facts]]) -> Iterator[Loss]:
     everyone = [facts for side in sides for facts in side]
     for asked in _requests(policy, request, everyone):
         decider = Decider(policy, asked, tuple(policy.categories))
         after = decider.together(everyone).verdicts
-        before = [decider.together(side).verdicts for side in sides if side]
-        lost = [
-            category
-            for category, verdict in after.items()
-            if any(SEVERITY[was[category].effect] < SEVERITY[verdict.effect] for was in before)
-        ]
+        lost = {name for side in sides if side for name in narrowed(decider.together(side).verdicts, after)}
         if lost:
             yield Loss(asked.purpose, asked.recipient, tuple(sorted(lost)))
 

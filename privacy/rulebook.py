@@ -44,6 +44,13 @@ class Verdict:
 
 
 SEVERITY: Final = {Effect.ALLOW: 0, Effect.MASK: 1, Effect.DENY: 2}
+
+
+def narrowed(before: Mapping[str, Verdict], after: Mapping[str, Verdict]) -> set[str]:
+    """The categories that are decided more strictly after than before."""
+    return {name for name in before if SEVERITY[before[name].effect] < SEVERITY[after[name].effect]}
+
+
 UNRULED: Final = Verdict(Effect.DENY, DEFAULT_RULE, Withheld.UNAVAILABLE)
 
 

@@ -30,8 +30,9 @@ class Alone(NamedTuple):
     about: ColumnElement[bool]
 
 
-def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone | None) -> Select[Any]:
-    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`).
+def consent_rows(key: ColumnElement[Any], purposes: Sequence[str] | None, alone: Alone | None) -> Select[Any]:
+    """The consent events of a customer that can bear on these purposes (the operation's own, its parents and `*`), or
+    on any where None are named.
 
     What was agreed to for one number alone is heard of whoever was found by that number, and has run out when the
     holding has an end; it allows nothing about the customer as a whole. A refusal is heard whatever it is about.
@@ -44,11 +45,9 @@ def consent_rows(key: ColumnElement[Any], purposes: Sequence[str], alone: Alone 
         expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
         columns[EXPIRES_AT] = expiry
         columns.append(yes_alone())
-    rows = select(func.row(*columns)).where(
-        consent_event.c.customer_id == key,
-        or_(*(consent_event.c.purpose == purpose for purpose in purposes)),
-        heard,
-    )
+    rows = select(func.row(*columns)).where(consent_event.c.customer_id == key, heard)
+    if purposes is not None:
+        rows = rows.where(or_(*(consent_event.c.purpose == purpose for purpose in purposes)))
     return rows if alone is None else rows.correlate(alone.held)
 
 

@@ -9,7 +9,7 @@ from cdp.consent.reads import latest_known
 from cdp.officer.dossier import Dossier, Moment
 from privacy.facts import ConsentFact, Facts, Request
 from privacy.policy import Decider, Explanation
-from privacy.rulebook import SEVERITY, Policy
+from privacy.rulebook import Policy, narrowed
 from privacy.vocabulary import ANY, NOWHERE, SELF, ConsentKind, ConsentType, RecipientClass, covers
 
 
@@ -63,8 +63,7 @@ def stops(dossier: Dossier, customer_id: UUID, purpose: str, channel: str, now: 
     for use in _uses(policy, dossier, purpose, channel, before):
         decider = _decider(dossier, use, moment, tuple(policy.categories))
         was, then = decider.together(before).verdicts, decider.together(after).verdicts
-        found = {name for name in was if SEVERITY[was[name].effect] < SEVERITY[then[name].effect]}
-        if found:
+        if found := narrowed(was, then):
             lost.setdefault((use.purpose, use.recipient, use.destination), set()).update(found)
     return [Stop(*place, tuple(sorted(categories))) for place, categories in lost.items()]
 

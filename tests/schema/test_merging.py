@@ -142,6 +142,18 @@ async def test_a_proposal_writes_nothing_and_says_what_then_happens(fresh_world:
     assert (again["alreadyMerged"], again["evidence"], again["conflicts"], again["consentEffect"]) == (True, [], [], [])
 
 
+async def test_a_yes_for_a_number_alone_speaks_for_no_record_in_a_proposal(fresh_world: World) -> None:
+    """Whatever kind of yes it is: read as a whole, the record has not agreed."""
+    yes = {"purpose": "partner.share", "recipient": "ACME", "kind": "SEPARATE", "numberOnly": True}
+    head = {"region": "CN-GD", "subject": {"number": NUMBERS["denied"]}, "at": "2025-06-01T08:00:00Z"}
+    events = [head | yes | {"type": f"Consent{word}", "eventId": word} for word in ("Given", "Renewed", "Confirmed")]
+    outcomes = await ingest(writer_of(fresh_world.house), events, "test")
+    assert {outcome.status for outcome in outcomes} == {Status.ACCEPTED}
+    proposed = (await asked(fresh_world, PROPOSE, pair("denied", "many"), STEWARD))["data"]["proposeMerge"]
+    lost = {(loss["purpose"], loss["recipient"]): set(loss["categories"]) for loss in proposed["consentEffect"]}
+    assert "billing.amount" in lost["partner.share", "ACME"]
+
+
 async def test_what_is_the_same_is_evidence(fresh_world: World) -> None:
     region, key = "CN-GD", {"customerKey": "again"}
     who = {"name": "何 美玲", "kind": "INDIVIDUAL", "birthDate": "1988-02-29", "gender": "MALE"}
