@@ -7,6 +7,7 @@ import strawberry
 from cdp.billing.tables import account, bill, payment, product, top_up
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
+from cdp.identity.timeline import HoldingState
 from cdp.interaction.tables import case, interaction
 from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_month, usage_record
@@ -54,14 +55,7 @@ class HoldingRole(StrEnum):
     ORG_ADMIN = "ORG_ADMIN"
 
 
-@strawberry.enum(description="What may be done with a number.")
-class HoldingState(StrEnum):
-    RESERVED = "RESERVED"
-    ACTIVE = "ACTIVE"
-    SUSPENDED = "SUSPENDED"
-    PORTED_OUT = "PORTED_OUT"
-    RELEASED = "RELEASED"
-    QUARANTINED = "QUARANTINED"
+strawberry.enum(HoldingState, description="What may be done with a number.")
 
 
 @record(identification, identification.c.identification_id)
