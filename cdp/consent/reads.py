@@ -45,9 +45,10 @@ def consent_rows(key: ColumnElement[Any], purposes: Sequence[str] | None, alone:
         expiry = case((lasts, consent_event.c.expires_at), else_=consent_event.c.happened_at)
         columns[EXPIRES_AT] = expiry
         columns.append(yes_alone())
-    rows = select(func.row(*columns)).where(consent_event.c.customer_id == key, heard)
+    rows = select(func.row(*columns)).where(consent_event.c.customer_id == key)
     if purposes is not None:
         rows = rows.where(or_(*(consent_event.c.purpose == purpose for purpose in purposes)))
+    rows = rows.where(heard)
     return rows if alone is None else rows.correlate(alone.held)
 
 
