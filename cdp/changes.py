@@ -19,10 +19,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.dialects import postgresql
 
 from cdp.context import Cell
 from cdp.stores import Connection
+from cdp.tables import DIALECT
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,7 @@ def _earlier(one: Any, other: Any) -> Any:
 @lru_cache(maxsize=500)
 def _statement(table: Table, merge: Merge, columns: tuple[str, ...]) -> str:
     """SQL for one group; each parameter is the array of one column."""
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
-    arrays = ", ".join(f"${n}::{table.c[name].type.compile(dialect)}[]" for n, name in enumerate(columns, 1))
+    arrays = ", ".join(f"${n}::{table.c[name].type.compile(DIALECT)}[]" for n, name in enumerate(columns, 1))
     target, names = f'"{table.name}"', ", ".join(columns)
     key = [column.name for column in table.primary_key]
     if _amends(merge):

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, func, literal_column, select
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import array
 
 from cdp.admission import OpenStore
 from cdp.consent.reads import consent_rows, facts_of, latest_known, objection_rows
 from cdp.identity.clusters import passed_limit
 from cdp.identity.tables import customer
+from cdp.tables import written_out
 from privacy.facts import Facts, Request
 from privacy.policy import Decider
 from privacy.rulebook import Policy, narrowed
@@ -66,8 +66,7 @@ def _members() -> str:
         .where(first.c.customer_id == any_(asked), member.c.state != CustomerState.ERASED.value)
         .order_by(first.c.customer_id, key)
     )
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
-    return str(rows.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return written_out(rows)
 
 
 def _losses(policy: Policy, request: Request, sides: Sequence[Sequence[Facts]]) -> Iterator[Loss]:

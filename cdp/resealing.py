@@ -10,13 +10,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Column, Table, Uuid
-from sqlalchemy.dialects import postgresql
 
 from cdp.context import STORE_ITSELF
 from cdp.errors import RequestInvalid
 from cdp.key_store import ADD_DATA_KEYS, KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, key_rows
 from cdp.stores import Connection
-from cdp.tables import metadata
+from cdp.tables import DIALECT, metadata
 from privacy.errors import KeyUnavailable, SealBroken
 from privacy.keys import DataKey, KeyRing, WrappedDataKey
 from privacy.seal import Place, reseal
@@ -198,8 +197,7 @@ class SealedTable:
 
     def _update(self, table: Table, column: Column[Any]) -> str:
         """Cells that somebody has written meanwhile stay as they are."""
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
-        types = [table.c[name].type.compile(dialect) for name in self.key]
+        types = [table.c[name].type.compile(DIALECT) for name in self.key]
         arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate([*types, "bytea", "bytea"], 1))
         same = " AND ".join(f"t.{name} = m.{name}" for name in self.key)
         return (

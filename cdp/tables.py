@@ -6,7 +6,7 @@ and `Table.info["key"]` names the distribution column, which is first in the pri
 the read an index is for.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -17,16 +17,19 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     SmallInteger,
     Table,
     Text,
     Uuid,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import SchemaItem
 
 from privacy.seal import CellType, SealedColumn
 from privacy.vocabulary import RetentionClass
 
+DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
 BUCKETS = 16
 """Queues are spread over this many buckets, so that several workers can empty one without meeting."""
 
@@ -201,3 +204,8 @@ document = reference(
     *texts("source", "name"),
     instant("registered_at", nullable=False),
 )
+
+
+def written_out(rows: Select[Any]) -> str:
+    """A statement as text with its constants written out; what each run gives stands in it as `$1`, `$2` ..."""
+    return str(rows.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))

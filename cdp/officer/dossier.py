@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, func, literal_column, select
-from sqlalchemy.dialects import postgresql
 
 from cdp.admission import OpenStore, birth_of
 from cdp.consent.policy_rows import VERSION
@@ -29,6 +28,7 @@ from cdp.consent.tables import consent_event, objection
 from cdp.identity.reads import said_for
 from cdp.identity.tables import customer, number_index
 from cdp.statement import MERGED_SINCE, data_key_rows
+from cdp.tables import written_out
 from privacy.facts import ConsentFact, Facts, ObjectionFact
 from privacy.policy import Explanation
 from privacy.rulebook import Policy
@@ -180,8 +180,7 @@ def _statement() -> str:
     lists = (func.array(rows.correlate(customer).scalar_subquery()) for rows in (consents, objections, keys))
     columns = (customer.c[name] for name in Record._fields[:6])
     rows = select(policy_version_now(), *columns, *lists).where(literal_column(AMONG_EVER))
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # the dialect is not typed
-    return EVER + str(rows.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return EVER + written_out(rows)
 
 
 def _lasts() -> ColumnElement[Any]:

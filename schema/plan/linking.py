@@ -12,7 +12,7 @@ from graphql.execution.values import VariableValues
 
 from cdp.admission import Admission
 from cdp.asked import Asked
-from cdp.errors import AuthError, RequestInvalid
+from cdp.errors import RequestInvalid
 from cdp.linking import Crossing, Linking, Side
 from cdp.numbers import PhoneNumber
 from cdp.outcome import Outcome
@@ -23,7 +23,7 @@ from privacy.vocabulary import Effect, Withheld
 from schema.plan.document import Document
 from schema.plan.operation import Operation
 from schema.plan.orders import shown
-from schema.plan.targets import Reach
+from schema.plan.targets import Reach, no_partners
 
 KIND: Final = "link"
 SAID: Final = "number.holding"
@@ -35,7 +35,7 @@ Arguments = Mapping[str, Any]
 
 async def propose_link(arguments: Arguments, reach: Reach, asked: Asked, linking: Linking) -> dict[str, Any]:
     """What became of a proposal, as the schema has it. Raises RequestInvalid, AuthError, StoreUnavailable."""
-    _allowed(reach)
+    no_partners(reach.caller)
     mine = _side(arguments["number"], arguments.get("region"), "", reach)
     other = _side(arguments["otherNumber"], arguments.get("otherRegion"), "other", reach)
     if mine.store == other.store:
@@ -51,7 +51,7 @@ async def propose_link(arguments: Arguments, reach: Reach, asked: Asked, linking
 
 async def change_link(name: str, arguments: Arguments, reach: Reach, asked: Asked, linking: Linking) -> Outcome:
     """Confirm a link, or end one. Raises like `propose_link`."""
-    _allowed(reach)
+    no_partners(reach.caller)
     if name == "unlink":
         region = arguments.get("otherRegion")
         mine = _side(arguments["number"], arguments.get("region"), "", reach)
@@ -98,11 +98,6 @@ def _question(schema: GraphQLSchema, purpose: str) -> tuple[Operation, VariableV
     """What is asked of a customer who is to be linked, for a purpose that is known."""
     prepared = Document("", parse(QUESTION.replace("PURPOSE", purpose)), schema).operation(None)
     return prepared.plan({}), prepared.variables.values({})
-
-
-def _allowed(reach: Reach) -> None:
-    if reach.caller.partner:
-        raise AuthError("FORBIDDEN", "orders are not open to partners", 403)
 
 
 def _side(number: str, region: str | None, other: str, reach: Reach) -> Side:

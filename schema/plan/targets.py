@@ -174,6 +174,12 @@ def _by_row(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
     return wanted_customer(read, found.store, found.customer_id)
 
 
+def no_partners(caller: Caller) -> None:
+    """Raises AuthError for other companies: they ask, and give no orders."""
+    if caller.partner:
+        raise AuthError("FORBIDDEN", "orders are not open to partners", 403)
+
+
 def only_stewards(caller: Caller) -> None:
     """Raises AuthError for all but those who look after the records."""
     if caller.partner or caller.role != Role.STEWARD:
@@ -208,7 +214,7 @@ def _page(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
         raise AuthError("FORBIDDEN", "customers: not open to partners", 403)
     number, where = read.root.number, arguments["where"]
     words = {name: where.get(name) for name in ("region", "kind", "status", "tier")}
-    given = {name: getattr(value, "value", value) for name, value in words.items() if value is not None}
+    given = {name: _word(value) for name, value in words.items() if value is not None}
     parameters = {f"r{number}_{name}": value for name, value in given.items()}
     filters = tuple(sorted({PAGE_CATEGORIES[name] for name in given}))
     narrowed = tuple(name for name in given if name != "region")
