@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 import httpx
+from asyncpg.connection import LoggedQuery
 
 from cdp.app import prepare, serve_house, writer_of
 from cdp.audit import AuditTrail
@@ -52,6 +53,8 @@ NOBODYS: Final = ("+8613712340000", "+85262340000")
 
 CROSSING: Final = ("SELECT EXISTS (SELECT FROM transfer_crossing", "INSERT INTO transfer_crossing")
 """Once a year for each customer who crosses a border."""
+DRIVERS_OWN: Final = ("typeinfo_tree", "set_config('jit'")
+"""What a connection asks on its own account when it first meets a type; it may be opened at any time."""
 BOOKKEEPING: Final = ("BEGIN", "COMMIT", "ROLLBACK", "INSERT INTO audit_", *CROSSING)
 
 
@@ -140,8 +143,12 @@ async def open_world(
         settings = Settings(home=home, stores=urls, environment="test", pool_size=4, **given)
         statements: list[str] = []
 
+        def note(record: LoggedQuery) -> None:
+            if not any(own in record.query for own in DRIVERS_OWN):
+                statements.append(record.query)
+
         async def listen(connection: asyncpg.Connection) -> None:
-            connection.add_query_logger(lambda record: statements.append(record.query))
+            connection.add_query_logger(note)
 
         stores = await open_stores(settings, urls, listen)
         closing.push_async_callback(stores.close)
