@@ -37,6 +37,18 @@ tariff_bundle = reference(
     money("discount", nullable=False),
 )
 
+tariff_proposal = by_customer(
+    "tariff_proposal",
+    row_key("product_id"),
+    *texts("region", "tariff_id"),
+    Column("months", Integer, nullable=False),
+    money("saving", nullable=False),
+    text("currency"),
+    instant("made_at", nullable=False),
+    of_customer(),
+    Index(None, "region", info={"serves": "the proposals of a region, made anew"}),
+)
+
 charge_kind = reference("charge_kind", text("kind", primary_key=True), text("cause"))
 """What a kind of bill line is there for: TARIFF, USAGE, ONE_OFF, DISCOUNT; for any other it is OTHER."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from migrations.distribution import reference
+from migrations.distribution import distribute, reference
 
 revision: str = "0018_billing_catalogue"
 down_revision: str | None = "0017_consent_officer"
@@ -203,6 +203,27 @@ def upgrade() -> None:
         reference(table)
     op.bulk_insert(charges, [{"kind": kind, "cause": cause} for kind, cause in CHARGES.items()])
     op.bulk_insert(terms, [{"region": where, "due_days": due, "grace_days": grace} for where, due, grace in TERMS])
+    op.create_table(
+        "tariff_proposal",
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("product_id", sa.Uuid(), nullable=False),
+        sa.Column("region", sa.Text(), nullable=False),
+        sa.Column("tariff_id", sa.Text(), nullable=False),
+        sa.Column("months", sa.Integer(), nullable=False),
+        sa.Column("saving_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "product_id", name=op.f("pk_tariff_proposal")),
+    )
+    distribute("tariff_proposal", "customer_id")
+    op.create_foreign_key(
+        op.f("fk_tariff_proposal_customer_id_customer"),
+        "tariff_proposal",
+        "customer",
+        ["customer_id"],
+        ["customer_id"],
+    )
+    op.create_index(op.f("ix_tariff_proposal_region"), "tariff_proposal", ["region"])
     for statement in VIEWS.values():
         op.execute(statement)
 
@@ -210,6 +231,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for view in reversed(VIEWS):
         op.execute(f"DROP VIEW {view}")
+    op.drop_table("tariff_proposal")
     for table in ("arrears_term", "charge_kind", "tariff_bundle"):
         op.drop_table(table)
     for name in (
