@@ -135,6 +135,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        ("catalogue", "load"),
+        ("catalogue", "show"),
     ]
 
 
