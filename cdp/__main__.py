@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
+from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
@@ -211,6 +212,9 @@ def match_command(
         typer.echo(json_line(found))
     if not can_compare():
         typer.echo("by the rules alone: likelihood needs splink, `pip install 'cdp[match]'`", err=True)
+
+
+cdp.command("advise-tariffs")(advise_tariffs_command)
 
 
 @cdp.command("token")

@@ -44,6 +44,15 @@ metadata = MetaData(
 )
 
 
+views = MetaData()
+"""What views show: their SQL is in the migrations. They are read like tables, and nothing is written to them."""
+
+
+def view(name: str, *parts: SchemaItem) -> Table:
+    """A view of customers' rows."""
+    return Table(name, views, Column("customer_id", Uuid, primary_key=True, nullable=False), *parts)
+
+
 def reference(name: str, *parts: SchemaItem) -> Table:
     """A table that every machine has whole."""
     return Table(name, metadata, *parts, info={"dist": "reference", "key": None})
