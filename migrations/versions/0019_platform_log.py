@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0018_platform_log"
-down_revision: str | None = "0017_consent_officer"
+revision: str = "0019_platform_log"
+down_revision: str | None = "0018_billing_catalogue"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
