@@ -34,6 +34,7 @@ from cdp.terminal import (
     table,
     text_of,
 )
+from cdp.webhook_commands import webhooks_group
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -52,6 +53,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
+    "webhooks": webhooks_group,
     "catalogue": catalogue_group,
 }
 

@@ -24,6 +24,7 @@ FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
     ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
+    ("cdp.webhook_commands",),
     ("cdp.advise",),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
@@ -163,7 +164,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
-    groups = ("cdp.command_groups", "cdp.officer_commands")
+    groups = ("cdp.command_groups", "cdp.officer_commands", "cdp.webhook_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
@@ -192,6 +193,7 @@ def test_http_has_its_doors() -> None:
     # Those who ask somebody outside.
     outside_world = {"cdp.jwks", "cdp.gateway", "cdp.witnesses", "cdp.remote_kms", "cdp.vault_kms", "cdp.aws_kms"}
     assert users("urllib.request") == outside_world
+    assert users("h11") == users("ssl") == {"cdp.webhooks.post"}
     assert users("jwt") == {"cdp.auth"}
 
 
@@ -240,6 +242,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.rotation",  # other keys of a store, step by step
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
+        "cdp.webhooks.courier",  # how far somebody was told
+        "cdp.webhook_commands",  # who is told, and from where
         "cdp.words",  # what was said is struck off when its entry is durable
         "cdp.sequencer",  # one step of the tree
         "cdp.witnesses",  # the signature of a witness
