@@ -24,6 +24,7 @@ from cdp.linking import link_job
 from cdp.load import load_file
 from cdp.logs import configure_logs
 from cdp.match import Matching, match
+from cdp.outbox import KEPT_DAYS, LEAST_DAYS
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
     FILE,
@@ -39,7 +40,6 @@ from cdp.terminal import (
 )
 from cdp.witness import Witness
 from cdp.worker import (
-    OUTBOX_DAYS,
     evidence_jobs,
     jobs,
     privacy_jobs,
@@ -121,7 +121,7 @@ def demo_command(
 @cdp.command("worker")
 def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
-    outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
+    outbox_days: Annotated[int, typer.Option(min=LEAST_DAYS, help="Days an event stays in the outbox.")] = KEPT_DAYS,
 ) -> None:
     """Do what happens later: the tree over the audit trail, links to carry, months ahead, old outbox rows, erasures,
     terms. Ends with the running job on SIGTERM.

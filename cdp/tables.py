@@ -148,7 +148,9 @@ outbox = by_customer(
     *texts("event_type", "event_id"),
     instant("at", nullable=False),
     instant("recorded_at", nullable=False),
-    Index(None, "bucket", "outbox_id", info={"serves": "the worker's next events of one bucket, oldest first"}),
+    Column("written", BigInteger, nullable=False),
+    Column("case_id", Uuid),
+    Index(None, "bucket", "written", "outbox_id", info={"serves": "the next entries of a bucket after a position"}),
 )
 
 dead_letter = queue(
