@@ -211,7 +211,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
             if refused := await merge(connection, batch, fresh):
                 raise _Again(refused) if len(refused) == 1 else _Crowded
             await _advance(connection, batch, fresh)
-            await put(connection, [record.entry for record in fresh], batch.now)
+            await put(connection, [entry for record in fresh for entry in record.entries], batch.now)
     return outcomes
 
 

@@ -7,7 +7,7 @@ case gets no second one, whatever runs at the same time.
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.care.texts import spelled
@@ -87,8 +87,13 @@ async def open_cases(connection: Connection, causes: Sequence[Cause], now: datet
     ordered = [by_cause[key] for key in sorted(by_cause, key=lambda key: (key[0].int, *key[1:]))]
     rows = [_row(cause, turn, now) for turn, cause in enumerate(ordered)]
     made = await connection.fetch(OPEN, *map(list, zip(*rows, strict=True)), now)
-    await put(connection, [Entry(row[0], "CaseOpened", row[2], now) for row in made], now)
+    await put(connection, [_entry("CaseOpened" if row[3] else "CaseReopened", row, now) for row in made], now)
     return sum(row[3] for row in made)
+
+
+def _entry(event_type: str, row: Sequence[Any], now: datetime) -> Entry:
+    customer_id, case_id, case_ref, *_ = row
+    return Entry(customer_id, event_type, case_ref, now, case_id)
 
 
 def _row(cause: Cause, turn: int, now: datetime) -> tuple[object, ...]:
@@ -119,5 +124,5 @@ async def settle(connection: Connection, gone: Sequence[Gone], now: datetime) ->
     if not gone:
         return 0
     made = await connection.fetch(SETTLE, *map(list, zip(*sorted(set(gone)), strict=True)), now)
-    await put(connection, [Entry(row[0], "CaseSettled", row[2], now) for row in made], now)
+    await put(connection, [_entry("CaseSettled", row, now) for row in made], now)
     return len(made)

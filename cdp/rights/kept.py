@@ -68,6 +68,7 @@ KEPT: Final[dict[str, Kept]] = {
     "usage_month": Kept("What you used in each month", USAGE, since="month_on", given=True),
     "account": Kept("Your accounts", SERVICE, given=True),
     "product": Kept("What you subscribed to", SERVICE, given=True),
+    "tariff_proposal": Kept("With which tariff you would have paid less", SERVICE, since="made_at"),
     "product_reliance": Kept("What your products rely on", SERVICE),
     "bill": Kept("Your bills", SERVICE, since="issued_at"),
     "bill_line": Kept("What your bills are made of", SERVICE, under="bill"),

@@ -32,6 +32,7 @@ CATALOGUE = {
     "order of columns": """
         SELECT table_name, string_agg(column_name, ',' ORDER BY ordinal_position) FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name <> 'alembic_version' AND table_name !~ '_default$'
+          AND to_regclass(quote_ident(table_name))::oid IN (SELECT oid FROM pg_class WHERE relkind <> 'v')
         GROUP BY table_name""",
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(k.oid) FROM pg_constraint k

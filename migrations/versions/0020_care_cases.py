@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0018_care_cases"
-down_revision: str | None = "0017_consent_officer"
+revision: str = "0020_care_cases"
+down_revision: str | None = "0019_platform_log"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
