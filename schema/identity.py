@@ -5,14 +5,16 @@ from enum import StrEnum
 import strawberry
 
 from cdp.billing.tables import account, bill, payment, product, tariff_advice, top_up
+from cdp.care.tables import case
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.identity.timeline import HoldingState
-from cdp.interaction.tables import case, interaction
+from cdp.interaction.tables import interaction
 from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
 from schema.advice import TariffAdvice
 from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
+from schema.care import Case
 from schema.consent import Consent, Objection
 from schema.fields import (
     CONTACT,
@@ -31,7 +33,7 @@ from schema.fields import (
     token,
     word,
 )
-from schema.interaction import Case, PartyInteraction
+from schema.interaction import PartyInteraction
 from schema.rights import PrivacyRequest
 from schema.usage import BUCKET, Bucket, UsageConnection, UsageDay, UsageMonth
 from schema.words import Day, Instant, Node, PageInfo, Region, TimePeriod, period

@@ -58,6 +58,7 @@ SEALED: Final = {
     40: "interaction.note",
     41: "case.description",
     90: "dead_letter.body",
+    170: "case_step.note",
 }
 TAGGED: Final = {
     3: "email",

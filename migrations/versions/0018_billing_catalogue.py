@@ -128,21 +128,22 @@ CROSS JOIN LATERAL generate_series(
 ) AS at (month)
 LEFT JOIN usage_month u ON u.customer_id = line.customer_id AND u.month_on = at.month::date AND u.region = line.region
 CROSS JOIN LATERAL (
-    SELECT greatest(ceil(coalesce(u.voice_seconds, 0) / 60.0) - coalesce(t.voice_minutes, 0), 0) AS voice,
+    SELECT greatest((coalesce(u.voice_seconds, 0) + 59) / 60 - coalesce(t.voice_minutes, 0), 0) AS voice,
            greatest(coalesce(u.sms_count, 0) - coalesce(t.sms_count, 0), 0) AS sms,
-           greatest(ceil(coalesce(u.data_bytes, 0) / 1048576.0) - coalesce(t.data_megabytes, 0), 0) AS data,
-           ceil(coalesce(u.roaming_bytes, 0) / 1048576.0) AS roaming
+           greatest((coalesce(u.data_bytes, 0) + 1048575) / 1048576 - coalesce(t.data_megabytes, 0), 0) AS data,
+           (coalesce(u.roaming_bytes, 0) + 1048575) / 1048576 AS roaming
 ) AS beyond
 CROSS JOIN LATERAL (
-    SELECT at.month::date AS month_on, greatest(bundled.fee_minor, 0)
-           + CASE WHEN beyond.voice > 0 THEN round(beyond.voice * t.voice_price) ELSE 0 END
-           + CASE WHEN beyond.sms > 0 THEN round(beyond.sms * t.sms_price) ELSE 0 END
-           + CASE WHEN beyond.data > 0 THEN round(beyond.data * t.data_price) ELSE 0 END
-           + CASE WHEN beyond.roaming > 0 THEN round(beyond.roaming * t.roaming_price) ELSE 0 END AS cost_minor
+    SELECT at.month::date AS month_on, greatest(bundled.fee_minor, 0) + round(beyond.voice * coalesce(t.voice_price, 0))
+           + round(beyond.sms * coalesce(t.sms_price, 0)) + round(beyond.data * coalesce(t.data_price, 0))
+           + round(beyond.roaming * coalesce(t.roaming_price, 0)) AS cost_minor
 ) AS month
 WHERE line.n = 1
 GROUP BY line.customer_id, line.product_id, t.tariff_id, t.currency, line.tariff_id, line.region
-HAVING bool_and(month.cost_minor IS NOT NULL)
+HAVING bool_and(
+    (beyond.voice = 0 OR t.voice_price IS NOT NULL) AND (beyond.sms = 0 OR t.sms_price IS NOT NULL)
+    AND (beyond.data = 0 OR t.data_price IS NOT NULL) AND (beyond.roaming = 0 OR t.roaming_price IS NOT NULL)
+)
 """
 TARIFF_ADVICE = """
 CREATE VIEW tariff_advice AS

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cdp.billing import tables as billing
+from cdp.care import tables as care
 from cdp.consent import tables as consent
 from cdp.identity import tables as identity
 from cdp.interaction import tables as interaction
@@ -18,7 +19,7 @@ from cdp.tables import metadata
 from cdp.usage import tables as usage
 from tests.databases import Server
 
-DOMAINS = {module.__name__.split(".")[1] for module in (billing, consent, identity, interaction, rights, usage)}
+DOMAINS = {module.__name__.split(".")[1] for module in (billing, care, consent, identity, interaction, rights, usage)}
 TABLES = metadata.sorted_tables
 DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # its constructor has no types
 
