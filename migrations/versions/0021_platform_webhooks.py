@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0020_platform_webhooks"
-down_revision: str | None = "0019_platform_log"
+revision: str = "0021_platform_webhooks"
+down_revision: str | None = "0020_care_cases"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
