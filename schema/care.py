@@ -7,6 +7,7 @@ from typing import Any
 import strawberry
 
 from cdp.care.notice_texts import text_in as notice_in_language
+from cdp.care.reads import due_at
 from cdp.care.tables import care_notice, case, case_step
 from cdp.care.texts import text_in
 from schema.billing import Product, TopUp
@@ -90,7 +91,7 @@ class Case(Node):
     region: Region | None = column(case.c.region, CASE, "The region it was opened in.")
     channel: str | None = column(case.c.channel, CASE, "Where it was opened; PLATFORM: by what was found wrong.")
     opened_at: Instant | None = column(case.c.opened_at, CASE, "When it was opened.")
-    due: Instant | None = column(case.c.due_at, CASE, "When the customer must have an answer.")
+    due: Instant | None = column(due_at, CASE, "When the customer must have an answer.")
     description: str | None = column(case.c.description, CONTENT, "What the customer said.")
     cause: str | None = column(case.c.cause_kind, CASE, "What was found wrong, where the platform opened it.")
     cause_gone_at: Instant | None = column(case.c.gone_at, CASE, "Since when that is right again.")
