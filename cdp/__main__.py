@@ -26,6 +26,7 @@ from cdp.logs import configure_logs
 from cdp.match import Matching, match
 from cdp.outbox import KEPT_DAYS, LEAST_DAYS
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
+from cdp.telling import care_jobs
 from cdp.terminal import (
     FILE,
     check_known,
@@ -134,7 +135,8 @@ def worker_command(
             links = link_job(writer_for(settings, house.stores))
             courier = courier_of(house)
             webhooks = Job("webhooks", 0.5, courier.tell)
-            todo = (*jobs(outbox_days), links, webhooks, *privacy_jobs(house), *evidence_jobs(house))
+            kept = (*privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
+            todo = (*jobs(outbox_days), links, webhooks, *kept)
             try:
                 if once:
                     return await work_once(house.stores.values(), todo)

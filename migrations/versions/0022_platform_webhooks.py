@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0021_platform_webhooks"
-down_revision: str | None = "0020_care_cases"
+revision: str = "0022_platform_webhooks"
+down_revision: str | None = "0021_care_notices"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
