@@ -1,12 +1,13 @@
 """What a customer holds, owes, pays and tops up, as it is asked for."""
 
 from enum import StrEnum
+from typing import Optional
 
 import strawberry
 
-from cdp.billing.reads import bill_state, relies_on, remaining_minor, top_up_state
-from cdp.billing.tables import account, bill, bill_line, payment, product, tariff, top_up
-from schema.fields import PROFILE, column, many, one, personal, plain, record, rising, same, token
+from cdp.billing.reads import bill_state, gained_minor, relies_on, remaining_minor, top_up_state
+from cdp.billing.tables import account, bill, bill_line, ledger_transaction, payment, product, tariff, top_up
+from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, same, token
 from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
@@ -29,12 +30,27 @@ class BillState(StrEnum):
     settled = "settled"
 
 
-@strawberry.enum(description="How far a top-up has come: asked for, confirmed to the customer, posted to an account.")
+@strawberry.enum(
+    description="How far a top-up has come: asked for, confirmed to the customer, posted to an account of theirs; or"
+    " posted to somebody else's, or taken back."
+)
 class TopUpState(StrEnum):
     REQUESTED = "REQUESTED"
     CONFIRMED = "CONFIRMED"
     POSTED = "POSTED"
+    MISPOSTED = "MISPOSTED"
+    REVERSED = "REVERSED"
     FAILED = "FAILED"
+
+
+@strawberry.enum(description="What a transaction of the ledger is for.")
+class LedgerKind(StrEnum):
+    TOP_UP = "TOP_UP"
+    PAYMENT = "PAYMENT"
+    CHARGE = "CHARGE"
+    ADJUSTMENT = "ADJUSTMENT"
+    EXCHANGE = "EXCHANGE"
+    CORRECTION = "CORRECTION"
 
 
 @strawberry.enum(description="Whether a product may be used.")
@@ -58,6 +74,20 @@ class Tariff:
     data_megabytes: int | None = column(tariff.c.data_megabytes, OFFER, "Megabytes included.")
 
 
+@record(ledger_transaction, ledger_transaction.c.transaction_id)
+class LedgerTransaction:
+    """Money that came to an account of the customer's, or left it, as the ledger says; it never changes."""
+
+    kind: LedgerKind | None = column(ledger_transaction.c.kind, AMOUNT, "What it is for.")
+    at: Instant | None = column(ledger_transaction.c.at, AMOUNT, "When it was posted.")
+    amount: Money | None = money(
+        gained_minor, ledger_transaction.c.currency, AMOUNT, "What the account gets; below zero what it loses."
+    )
+    debit: str | None = column(ledger_transaction.c.debit, AMOUNT, "The ledger account it leaves.")
+    credit: str | None = column(ledger_transaction.c.credit, AMOUNT, "The ledger account it comes to.")
+    top_up: Optional["TopUp"] = one(same("top_up_id"), TOP_UP, "The top-up it is of, where that is theirs.")
+
+
 @record(account, account.c.account_id)
 class BillingAccount:
     """An account that is billed or topped up."""
@@ -74,6 +104,9 @@ class BillingAccount:
     )
     payment_status: str | None = column(account.c.payment_status, AMOUNT, "Whether payments are in order.")
     opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
+    transactions: list[LedgerTransaction] | None = many(
+        (newest(ledger_transaction.c.at),), AMOUNT, "What the ledger says of it, newest first.", on=same("account_id")
+    )
 
 
 @record(product, product.c.product_id)

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from cdp.billing.ledger import LEDGER
 from cdp.billing.tables import account, bill, bill_line, payment, product, product_reliance
 from cdp.billing.top_ups import TOP_UPS
 from cdp.changes import KEEP, NEW, Add, Newest, Put, Row
@@ -260,4 +261,5 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     BillIssued,
     PaymentReceived,
     *TOP_UPS,
+    *LEDGER,
 )
