@@ -3,6 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -436,9 +437,12 @@ async def lived_in(world: World) -> None:
     await everybody_reads()
 
 
-async def test_every_logged_decision_replays_to_the_same_answer(fresh_world: World) -> None:
+async def test_every_logged_decision_replays_to_the_same_answer(
+    fresh_world: World, record_property: Callable[[str, object], None]
+) -> None:
     await lived_in(fresh_world)
     met: dict[str, int] = {}
+    decisions = 0
     for name, at in fresh_world.front.query.stores.items():
         async with at.store.read() as connection:
             customers = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer")]
@@ -457,10 +461,12 @@ async def test_every_logged_decision_replays_to_the_same_answer(fresh_world: Wor
             replay = Replay.of(line, dossiers[line.customer_id], policy)
             found = {key: int(line.line[key], 16) for key in ("allowed", "masked", "denied")}
             assert replay.bitmaps(line) == found, (line.entry, line.line)
+            decisions += 1
             for mark in ("as_of", "state", "with", "alone", "exhausted", "recipient_class", "undeclared"):
                 met[mark] = met.get(mark, 0) + (mark in line.line or mark in line.entry)
         assert set(policies) == {1, 2}
     assert min(met[mark] for mark in met if mark != "as_of") > 0, met
+    record_property("decisions", decisions)
 
 
 async def test_what_is_said_for_a_number_alone_decides_where_it_is_asked_by(fresh_world: World) -> None:
