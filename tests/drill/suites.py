@@ -25,7 +25,8 @@ class Suite(NamedTuple):
 SUITES = (
     Suite("Wycheproof", "100 % of AES-GCM, AES-SIV, HMAC, HKDF", "vectors", (f"{PRIVACY}wycheproof.py",)),
     Suite("NIST and RFC vectors", "100 % of AES-GCM, AES-SIV, HMAC, HKDF, SM4-GCM", "vectors", (f"{PRIVACY}nist.py",)),
-    Suite("known answers", "40, by a second decoder too", "answers", (f"{PRIVACY}known_answers.py",)),
+    Suite("known answers", "40 and receipts, by a second decoder too", "answers",
+          (f"{PRIVACY}known_answers.py", f"{PRIVACY}known_receipts.py")),
     Suite("relocation matrix", "100 % refused", "moves refused", (f"{PRIVACY}relocation.py",)),
     Suite("policy matrix", "50,000 cells, 0 differences", "cells",
           (f"{PRIVACY}policy_matrix.py::test_50_000_cells_agree_with_the_oracle",)),

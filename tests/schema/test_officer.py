@@ -19,7 +19,9 @@ from cdp.identity.tables import NUMBER_INDEX
 from cdp.ingest import Status, ingest
 from cdp.officer.dossier import dossier_of
 from cdp.officer.entries import CATEGORY_OF, Line, Replay, lines_of, policy_of
-from privacy.errors import SignatureBroken
+from cdp.sequencer import extend_tree
+from cdp.words import log_words
+from privacy.errors import ProofRefused, SignatureBroken
 from privacy.receipts import verify
 from privacy.rulebook import Policy
 from privacy.vocabulary import CATEGORIES, RecipientClass
@@ -585,6 +587,38 @@ async def test_records_of_processing_are_what_the_policy_lets_through(world: Wor
 # --- receipts ---------------------------------------------------------------------------------------------------------
 
 
+async def test_a_receipt_proves_that_the_log_has_its_event(fresh_world: World) -> None:
+    """Whoever has a receipt needs nothing else: the entry, its place, and a checkpoint that the log has signed."""
+    house = fresh_world.house
+    key, texts = house.rings["cn"].signer.public_key, list[str]()
+    await log_words(house.stores["cn"], house.trails["cn"])
+    await extend_tree(house.stores["cn"], house.rings["cn"])
+    for one in [one for one in await told(fresh_world, TIMELINE, **who("many")) if one["source"] == "CONSENT"]:
+        texts.append((await answer(fresh_world, RECEIPT, CARE, id=one["id"]))["data"]["consentReceipt"])
+    places = [verify(text, key).place for text in texts]
+    assert None not in places
+    assert len(set(places)) == len(texts) > 1
+    [first, second, *_] = map(json.loads, texts)
+    entry, proof = first["evidence"]["entry"], first["evidence"]["proof"]
+    assert json.loads(entry)["word"] == "consent"
+    assert json.loads(entry)["id"] == first["receipt"]["receipt_id"]
+    assert not any(number in text for number in NUMBERS.values() for text in texts)
+    for evidence in (
+        second["evidence"],
+        {"entry": entry, "proof": second["evidence"]["proof"]},
+        {"entry": entry.replace("consent", "dissent"), "proof": proof},
+        {"entry": entry, "proof": proof.replace("/audit/cn", "/audit/hk")},
+        {"entry": entry, "proof": ""},
+        {"entry": "no JSON", "proof": proof},
+        {"proof": proof},
+        None,
+    ):
+        with pytest.raises(ProofRefused):
+            verify(json.dumps(first | {"evidence": evidence}), key)
+    del first["evidence"]
+    assert verify(json.dumps(first), key).place is None
+
+
 async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
     consents = """query($n: String!) @purpose(id: "service.care") {
       customer(number: $n) { consents(first: 50) { id purpose category recipient type kind notice expiresAt } } }"""
@@ -592,7 +626,9 @@ async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
     key = world.house.rings["cn"].signer.public_key
     for one in given:
         text = (await answer(world, RECEIPT, CARE, id=one["id"]))["data"]["consentReceipt"]
-        record = verify(text, key)["record"]
+        receipt, place = verify(text, key)
+        record = receipt["record"]
+        assert place is None, "nothing of it is in the tree yet"
         [purpose] = record["pii_processing"]["purposes"]
         [event] = record["event"]
         assert (purpose["purpose"], event["event_state"], event["event_type"]) == (
