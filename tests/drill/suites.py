@@ -117,7 +117,7 @@ def found_of(suite: Suite, cases: Sequence[Case]) -> Found:
     if why := [case.skipped for case in mine if case.skipped is not None]:
         return Found(why[0], passed=None)
     count = sum(case.recorded.get(suite.unit, 0) for case in mine) or len(mine)
-    return Found(f"{count:,} {suite.unit}, 0 differences", passed=len(mine) >= len(suite.nodes))
+    return Found(f"{count:,} {suite.unit}, all hold", passed=len(mine) >= len(suite.nodes))
 
 
 __all__ = ["SUITES", "Suites", "cases_of", "found_of"]
