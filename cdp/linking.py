@@ -267,7 +267,7 @@ async def _told(writer_for: WriterFor, name: str, other: str, intent: Intent, *,
     if intent.state == ACTIVE:
         event |= {"otherStore": other, "leads": leads}
     [outcome] = await ingest(writer, [event], "link")
-    return outcome.status is not Status.REJECTED or intent.state == REVOKED
+    return outcome.status in (Status.ACCEPTED, Status.DUPLICATE) or intent.state == REVOKED
 
 
 def _refused(mine: Side, code: str, field: str, expected: str) -> Outcome:

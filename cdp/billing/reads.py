@@ -38,3 +38,8 @@ def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) ->
         product_reliance.c.customer_id == key, product_reliance.c.product_id == parent.c.product_id
     )
     return child.c.product_id.in_(relied.correlate(parent))
+
+
+def counted_lines(line: FromClause, bill: FromClause, _key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The lines of a bill as it was stated last."""
+    return (line.c.bill_id == bill.c.bill_id) & (line.c.statement_id == bill.c.statement_id)
