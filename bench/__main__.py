@@ -13,6 +13,9 @@ from rich.console import Console
 
 from bench.chart import chart
 from bench.contestants import CONTESTANTS
+from bench.ingest import Intake, measure_intake, shown
+from bench.ingest import told as told_intake
+from bench.intake import KINDS
 from bench.load import generator
 from bench.operations import Operation
 from bench.processes import BenchFailed
@@ -29,6 +32,7 @@ RESULTS: Final = CHECKOUT / "bench" / "results"
 CUSTOMERS, SECONDS, ROUNDS, CONNECTIONS = 200_000, 5.0, 3, (1, 32, 256)
 QUICK_CUSTOMERS, QUICK_SECONDS, QUICK_CONNECTIONS = 20_000, 4.0, (32,)
 SIZES, DOCUMENTS, SCALE_CONNECTIONS = (10_000, 100_000, 1_000_000), 100_000, (1, 32)
+EVENTS, PROCESSES = 100_000, (1, 2)
 MOST_ROUNDS: Final = 99
 
 
@@ -48,10 +52,23 @@ def wish_of(arguments: Sequence[str]) -> Wish:
     add("--scale", action="store_true", help="instead: the profile among more and more customers, and documents")
     add("--sizes", nargs="+", type=int, default=SIZES, help=f"with --scale: customers (default {SIZES})")
     add("--documents", type=int, default=DOCUMENTS, help=f"with --scale: different documents (default {DOCUMENTS:,})")
+    add("--ingest", action="store_true", help="instead: events a second through the write door, beside bare COPY")
+    add("--events", type=int, default=EVENTS, help=f"with --ingest: of each kind (default {EVENTS:,})")
+    add("--processes", nargs="+", type=int, default=PROCESSES, help=f"with --ingest (default {PROCESSES})")
     add("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
     asked = parser.parse_args(arguments)
-    given = (asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents)
-    if min(asked.rounds, asked.workers, *(one for one in given if one is not None)) < 1 or asked.rounds > MOST_ROUNDS:
+    given = (
+        asked.customers,
+        asked.seconds,
+        *(asked.concurrency or ()),
+        *asked.sizes,
+        asked.documents,
+        asked.events // 10,
+    )
+    if (
+        min(asked.rounds, asked.workers, *asked.processes, *(one for one in given if one is not None)) < 1
+        or asked.rounds > MOST_ROUNDS
+    ):
         parser.error("customers, sizes, documents, rounds, seconds, connections and workers must be at least 1")
     return _wish(asked)
 
@@ -67,7 +84,8 @@ def _wish(asked: argparse.Namespace) -> Wish:
     )
     customers = asked.customers or (QUICK_CUSTOMERS if quick else CUSTOMERS)
     scale = Scale(sorted(asked.sizes), asked.documents, plan) if asked.scale else None
-    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale)
+    intake = Intake(asked.events, asked.rounds, sorted({1, *asked.processes}), tuple(KINDS)) if asked.ingest else None
+    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale, intake)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,6 +98,9 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"load generator: {generator()}, home: {wish.home}")
     about: dict[str, Any] = {"machine": machine()}
     try:
+        if wish.intake is not None:
+            _publish_intake(wish, wish.intake, about, console)
+            return 0
         if wish.scale is not None:
             _publish_scale(wish, wish.scale, about, console)
             return 0
@@ -123,6 +144,15 @@ def _publish_scale(wish: Wish, scale: Scale, about: dict[str, Any], console: Con
         console.print(table)
     write_results(RESULTS / "scale.json", [], about | {"versions": versions(CHECKOUT), **told(grown, crowd)})
     console.print(f"also in {RESULTS}: scale.json")
+
+
+def _publish_intake(wish: Wish, intake: Intake, about: dict[str, Any], console: Console) -> None:
+    """Measures, prints the table and writes ingest.json."""
+    made = measure_intake(wish.home, intake, console)
+    console.print(shown(made))
+    about |= {"versions": versions(CHECKOUT), "events": intake.events, "taken_in": list(told_intake(made))}
+    write_results(RESULTS / "ingest.json", [], about)
+    console.print(f"also in {RESULTS}: ingest.json")
 
 
 if __name__ == "__main__":

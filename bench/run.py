@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.contestants import OURS
+from bench.ingest import Intake
 from bench.peer import Peer, prepare_peer
 from bench.players import WARM_UP_SECONDS, Team
 from bench.processes import BenchFailed
@@ -38,6 +39,8 @@ class Wish:
     """Processes of each server."""
     scale: Scale | None = None
     """Given where something else is to be measured instead."""
+    intake: Intake | None = None
+    """The same."""
 
 
 @dataclass(slots=True)
