@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from bench.run import Outcome, Wish, perform
 from bench.scale import Scale, measure_scale, told
 from bench.scale import tables_of as tables_of_scale
 from bench.schedule import Plan
+from bench.sets import TASKS, measure_sets, table_of
 from bench.tables import LEGEND, WIDTH, markdown, tables_of
 from bench.world import CHECKOUT, MONTHS
 from cdp.errors import CdpError
@@ -55,20 +56,13 @@ def wish_of(arguments: Sequence[str]) -> Wish:
     add("--ingest", action="store_true", help="instead: events a second through the write door, beside bare COPY")
     add("--events", type=int, default=EVENTS, help=f"with --ingest: of each kind (default {EVENTS:,})")
     add("--processes", nargs="+", type=int, default=PROCESSES, help=f"with --ingest (default {PROCESSES})")
+    add("--sets", nargs="*", choices=TASKS, help="instead: what goes over everybody at once (default: all of it)")
+    add("--rows", type=int, help="with --sets: how many rows instead of the task's own number")
     add("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
     asked = parser.parse_args(arguments)
-    given = (
-        asked.customers,
-        asked.seconds,
-        *(asked.concurrency or ()),
-        *asked.sizes,
-        asked.documents,
-        asked.events // 10,
-    )
-    if (
-        min(asked.rounds, asked.workers, *asked.processes, *(one for one in given if one is not None)) < 1
-        or asked.rounds > MOST_ROUNDS
-    ):
+    given = [asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents, asked.rows]
+    given += [asked.events // 10, *asked.processes]
+    if min(asked.rounds, asked.workers, *(one for one in given if one is not None)) < 1 or asked.rounds > MOST_ROUNDS:
         parser.error("customers, sizes, documents, rounds, seconds, connections and workers must be at least 1")
     return _wish(asked)
 
@@ -84,8 +78,10 @@ def _wish(asked: argparse.Namespace) -> Wish:
     )
     customers = asked.customers or (QUICK_CUSTOMERS if quick else CUSTOMERS)
     scale = Scale(sorted(asked.sizes), asked.documents, plan) if asked.scale else None
+    sets = () if asked.sets is None else asked.sets or tuple(TASKS)
     intake = Intake(asked.events, asked.rounds, sorted({1, *asked.processes}), tuple(KINDS)) if asked.ingest else None
-    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale, intake)
+    home = asked.home.expanduser().resolve()
+    return Wish(home, customers, plan, quick, asked.workers, scale, sets, asked.rows, intake)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,11 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"load generator: {generator()}, home: {wish.home}")
     about: dict[str, Any] = {"machine": machine()}
     try:
-        if wish.intake is not None:
-            _publish_intake(wish, wish.intake, about, console)
-            return 0
-        if wish.scale is not None:
-            _publish_scale(wish, wish.scale, about, console)
+        if publish := _instead(wish):
+            publish(wish, about, console)
             return 0
         outcome = perform(wish, console)
     except (BenchFailed, CdpError) as failed:
@@ -137,8 +130,28 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
     console.print(f"also in {RESULTS}: latest.json, latest.md, latest.svg")
 
 
-def _publish_scale(wish: Wish, scale: Scale, about: dict[str, Any], console: Console) -> None:
+def _instead(wish: Wish) -> Callable[[Wish, dict[str, Any], Console], None] | None:
+    """What is measured and published instead of the contestants."""
+    if wish.intake is not None:
+        return _publish_intake
+    if wish.scale is not None:
+        return _publish_scale
+    return _publish_sets if wish.sets else None
+
+
+def _publish_sets(wish: Wish, about: dict[str, Any], console: Console) -> None:
+    """Measures, prints the table and writes sets.json."""
+    measured = measure_sets(wish.home / "world-sets", wish.sets, wish.rows, wish.plan.rounds, console)
+    console.print(table_of(measured))
+    found = [one._asdict() for one in measured]
+    write_results(RESULTS / "sets.json", [], about | {"versions": versions(CHECKOUT), "sets": found})
+    console.print(f"also in {RESULTS}: sets.json")
+
+
+def _publish_scale(wish: Wish, about: dict[str, Any], console: Console) -> None:
     """Measures, prints the tables and writes scale.json."""
+    scale = wish.scale
+    assert scale is not None, "asked for"
     grown, crowd = measure_scale(wish.home, scale, console)
     for table in tables_of_scale(grown, crowd):
         console.print(table)
@@ -146,8 +159,10 @@ def _publish_scale(wish: Wish, scale: Scale, about: dict[str, Any], console: Con
     console.print(f"also in {RESULTS}: scale.json")
 
 
-def _publish_intake(wish: Wish, intake: Intake, about: dict[str, Any], console: Console) -> None:
+def _publish_intake(wish: Wish, about: dict[str, Any], console: Console) -> None:
     """Measures, prints the table and writes ingest.json."""
+    intake = wish.intake
+    assert intake is not None, "asked for"
     made = measure_intake(wish.home, intake, console)
     console.print(shown(made))
     about |= {"versions": versions(CHECKOUT), "events": intake.events, "taken_in": list(told_intake(made))}

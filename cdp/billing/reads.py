@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, case, func, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, select
 
 from cdp.billing.tables import product_reliance
 
@@ -43,3 +43,8 @@ def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) ->
 def counted_lines(line: FromClause, bill: FromClause, _key: ColumnElement[Any]) -> ColumnElement[bool]:
     """The lines of a bill as it was stated last."""
     return (line.c.bill_id == bill.c.bill_id) & (line.c.statement_id == bill.c.statement_id)
+
+
+def suspended_by(child: FromClause, parent: FromClause, _: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The products that arrears of an account would suspend: those of its region that work."""
+    return and_(child.c.region == parent.c.region, child.c.status == "active")

@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute
 
-revision: str = "0019_usage_corrections"
-down_revision: str | None = "0018_platform_events"
+revision: str = "0023_usage_corrections"
+down_revision: str | None = "0022_platform_events"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

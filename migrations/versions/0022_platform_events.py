@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute
 
-revision: str = "0018_platform_events"
-down_revision: str | None = "0017_consent_officer"
+revision: str = "0022_platform_events"
+down_revision: str | None = "0021_care_notices"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
