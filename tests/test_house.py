@@ -40,7 +40,7 @@ FLOORS = (
         "cdp.officer",
         "cdp.caring",
     ),
-    ("cdp.wanted",),
+    ("cdp.wanted", "cdp.incoming"),
     ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
     DOMAINS,
