@@ -8,8 +8,9 @@ import strawberry
 
 from cdp.care.tables import case, case_step
 from cdp.care.texts import text_in
-from schema.billing import Product, TopUp
+from schema.billing import TopUp
 from schema.fields import ColumnField, column, declared, many, one, personal, record, rising, same, token
+from schema.products import Product
 from schema.words import Instant, Node, Region
 
 CASE = personal("case.record")

@@ -79,6 +79,4 @@ service_anomaly = by_customer(
         info={"serves": "what is wrong with a product now, and no second time"},
     ),
 )
-"""A product that was not as it should be when it was due (`due_at`), and how it came to that; `cause_key` is that of the
-case it led to.
-"""
+"""A product that was not as it should be when that was due, and how it came to it; `cause_key` is that of its case."""
