@@ -16,7 +16,7 @@ from cdp.billing.events import EVENTS as BILLING
 from cdp.billing.products import ProductActivated
 from cdp.billing.states import write_states
 from cdp.care.events import EVENTS as CARE
-from cdp.care.steps import open_due, take_step
+from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
@@ -232,7 +232,6 @@ async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
     steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
-    await open_due(connection, [step for _, step in steps])
     for record, step in steps:
         try:
             if isinstance(record.event, PrivacyRequestAdvanced):

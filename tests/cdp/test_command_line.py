@@ -128,6 +128,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("reconcile", "services"),
         ("privacy", "export"),
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),
@@ -137,7 +138,6 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("receipt", "verify"),
         ("catalogue", "load"),
         ("catalogue", "show"),
-        ("reconcile", "services"),
     ]
 
 
