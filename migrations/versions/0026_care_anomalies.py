@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute
 
-revision: str = "0023_care_anomalies"
-down_revision: str | None = "0022_billing_turns"
+revision: str = "0026_care_anomalies"
+down_revision: str | None = "0025_billing_turns"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
