@@ -23,17 +23,31 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
+    (
+        "cdp.audit_commands",
+        "cdp.officer_commands",
+        "cdp.privacy_commands",
+        "cdp.catalogue_commands",
+        "cdp.reconcile_commands",
+    ),
     ("cdp.webhook_commands",),
     ("cdp.advise", "cdp.telling"),
-    ("cdp.archive", "cdp.number_report"),
+    ("cdp.archive", "cdp.crew", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
     ("cdp.linking",),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer", "cdp.caring"),
-    ("cdp.wanted",),
-    ("cdp.admission", "cdp.erasure"),
+    (
+        "cdp.incoming",
+        "cdp.ingest",
+        "cdp.query",
+        "cdp.worker",
+        "cdp.joining",
+        "cdp.officer",
+        "cdp.caring",
+    ),
+    ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
+    ("cdp.admission", "cdp.erasure", "cdp.accountability"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -249,6 +263,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.witnesses",  # the signature of a witness
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
+        "cdp.reconcile.services",  # products that are not as they should be, and their cases
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
         "cdp.crossings",  # a customer whose data leaves over a transfer basis

@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0022_platform_webhooks"
-down_revision: str | None = "0021_care_notices"
+revision: str = "0028_platform_webhooks"
+down_revision: str | None = "0027_billing_ledger"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
