@@ -40,7 +40,8 @@ Event: TypeAlias = dict[str, Any]
 
 TOGETHER: Final = 200
 DUPLICATES, BAD = 0.05, 0.02
-AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
+AT: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(days=60)
+"""Not so long ago that the worker deletes what is over its term."""
 DESK: Final = Caller("feed", purposes=frozenset({"service.care"}), stores=("cn",), actor="feed")
 MUTATION: Final = 'mutation($events: [Event!]!) @purpose(id: "service.care") { ingest(events: $events) { status } }'
 ANSWER_SECONDS: Final = 60.0
