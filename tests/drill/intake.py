@@ -139,8 +139,14 @@ class Stage:
     def settings(self) -> Settings:
         return Settings(home=self.home, stores=self.urls, environment="test", kms="file:keys")
 
-    async def begin(self, name: str) -> None:
-        """Starts the server or the worker."""
+    async def keep(self, name: str) -> None:
+        """Starts the server or the worker, again and again: also when it ended because the database was away."""
+        while True:
+            await self._begin(name)
+            await self.running[name].wait()
+            await asyncio.sleep(0.2)
+
+    async def _begin(self, name: str) -> None:
         words = ("serve", "--port", str(self.port)) if name == "server" else ("worker",)
         told = {"HOME": self.home, "STORES": json.dumps(self.urls), "ENVIRONMENT": "test", "KMS": "file:keys"}
         environment = {**os.environ, **{f"CDP_{key}": str(value) for key, value in told.items()}}
@@ -155,9 +161,8 @@ class Stage:
         if name == "PostgreSQL":
             await asyncio.to_thread(self._kill_postgres)
         elif name != "feed":
-            self.running[name].kill()
-            await self.running[name].wait()
-            await self.begin(name)
+            with suppress(ProcessLookupError):
+                self.running[name].kill()
         else:
             FEED.kill()
 
@@ -259,9 +264,8 @@ async def kill(site: Site) -> Found:
             await prepare(house)
         http = await ending.enter_async_context(httpx.AsyncClient(timeout=ANSWER_SECONDS))
         post = Post(stage, http)
-        for name in ("server", "worker"):
-            await stage.begin(name)
-        ending.push_async_callback(_end, stage)
+        kept = [asyncio.create_task(stage.keep(name)) for name in ("server", "worker")]
+        ending.push_async_callback(_end, stage, kept)
         total = sum(len(some) for part in (load.first, load.second) for some in part.values())
         killing = asyncio.create_task(murder(stage, total, site.scale.kills))
         for part in (load.first, load.second):
@@ -275,8 +279,11 @@ async def kill(site: Site) -> Found:
     )
 
 
-async def _end(stage: Stage) -> None:
+async def _end(stage: Stage, kept: Sequence[asyncio.Task[None]]) -> None:
     FEED.kill()
+    for task in kept:
+        task.cancel()
+    await asyncio.gather(*kept, return_exceptions=True)
     for process in stage.running.values():
         with suppress(ProcessLookupError):
             process.kill()
