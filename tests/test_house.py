@@ -22,7 +22,8 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 # Top floor first. A module may import its own room and any floor below; the longest matching name wins.
 FLOORS = (
     ("cdp.__main__",),
-    ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
+    ("cdp.load_command",),
+    ("cdp.demo", "cdp.load", "cdp.load_check", "cdp.match", "cdp.command_groups"),
     ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands"),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
