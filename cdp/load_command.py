@@ -1,6 +1,6 @@
 """The command that loads files, checks them, and suggests mappings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from cdp.load_check import check_file
 from cdp.mapping import FileMapping, read_mapping
 from cdp.mapping_suggestion import suggestion
 from cdp.serving import run
+from cdp.settings import Settings
 from cdp.terminal import FILE, output, progress, settings_of_command, table
 
 
@@ -39,26 +40,26 @@ def load_command(
     plan = None if mapping is None else read_mapping(mapping, EVENTS)
     if plan is None and not check:
         raise typer.BadParameter("expected a mapping; --check suggests one", param_hint="--mapping")
-    for file in files if check else ():
+    if not check:
+        assert plan is not None
+        run(_load(settings, files, Task(plan, region, rejects)))
+        return
+    for file in files:
         if plan is None:
             typer.echo(suggestion(file), nl=False)
         else:
             _check(file, plan, region, settings.regions)
-    if check or plan is None:
-        return
-    task = Task(plan, region, rejects)
 
-    async def load() -> None:
-        async with open_house(settings) as house:
-            with progress(output()) as bars:
-                for file in files:
-                    loaded = await load_file(house, file, task, bars)
-                    title = f"Records and events of {file.name}"
-                    bars.console.print(table(title, ("outcome", "number"), loaded.told()))
-                    if loaded.rejects is not None:
-                        bars.console.print(f"to be corrected and loaded again: {loaded.rejects}")
 
-    run(load())
+async def _load(settings: Settings, files: Sequence[Path], task: Task) -> None:
+    async with open_house(settings) as house:
+        with progress(output()) as bars:
+            for file in files:
+                loaded = await load_file(house, file, task, bars)
+                title = f"Records and events of {file.name}"
+                bars.console.print(table(title, ("outcome", "number"), loaded.told()))
+                if loaded.rejects is not None:
+                    bars.console.print(f"to be corrected and loaded again: {loaded.rejects}")
 
 
 def _check(file: Path, plan: FileMapping, region: str | None, regions: Mapping[str, str]) -> None:
