@@ -109,7 +109,8 @@ async def letters(house: House) -> list[tuple[str, str, str]]:
 
 def counts(**given: int) -> dict[str, int]:
     return {"rows": 0, "accepted": 0, "duplicate": 0, "rejected": 0} | {
-        name.replace("_", " "): count for name, count in ({"rows_refused": 0, "letters_settled": 0} | given).items()
+        name.replace("_", " "): count
+        for name, count in ({"review": 0, "rows_refused": 0, "letters_settled": 0} | given).items()
     }
 
 
