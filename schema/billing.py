@@ -1,10 +1,10 @@
-"""What a customer holds, owes, pays and tops up, as it is asked for."""
+"""What a customer owes, pays and tops up, as it is asked for."""
 
 from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.reads import bill_state, counted_lines, relies_on, remaining_minor, suspended_by, top_up_state
+from cdp.billing.reads import bill_state, counted_lines, remaining_minor, suspended_by, top_up_state
 from cdp.billing.tables import (
     account,
     arrears,
@@ -14,23 +14,15 @@ from cdp.billing.tables import (
     bill_line,
     payment,
     product,
-    tariff,
     top_up,
 )
 from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, same, token
-from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period, price
+from schema.products import PRODUCT, Product, RatingType
+from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
 ACCOUNT = personal("billing.account")
-PRODUCT = personal("billing.product", purposes=PROFILE)
 TOP_UP = personal("billing.topup")
-OFFER = plain("part of the operator's catalogue, the same for everyone")
-
-
-@strawberry.enum(description="Whether use is paid before or after.")
-class RatingType(StrEnum):
-    PREPAID = "PREPAID"
-    POSTPAID = "POSTPAID"
 
 
 @strawberry.enum(description="How far a bill is paid.")
@@ -48,13 +40,6 @@ class TopUpState(StrEnum):
     FAILED = "FAILED"
 
 
-@strawberry.enum(description="Whether a product may be used.")
-class ProductStatus(StrEnum):
-    active = "active"
-    suspended = "suspended"
-    terminated = "terminated"
-
-
 @strawberry.enum(description="What a part of a bill is there for; OTHER is whatever no kind of charge explains.")
 class BillCause(StrEnum):
     TARIFF = "TARIFF"
@@ -62,26 +47,6 @@ class BillCause(StrEnum):
     ONE_OFF = "ONE_OFF"
     DISCOUNT = "DISCOUNT"
     OTHER = "OTHER"
-
-
-@record(tariff, tariff.c.tariff_id, owned=False)
-class Tariff:
-    """A product offering with its fee and allowances."""
-
-    tariff_id: str = column(tariff.c.tariff_id, OFFER, "Its number in the catalogue.")
-    name: str = column(tariff.c.name, OFFER, "Its name.")
-    region: Region = column(tariff.c.region, OFFER, "Where it is sold.")
-    rating_type: RatingType = column(tariff.c.rating_type, OFFER, "Whether it is paid before or after.")
-    monthly_fee: Money = money(tariff.c.monthly_fee_minor, tariff.c.currency, OFFER, "What it costs a month.")
-    voice_minutes: int | None = column(tariff.c.voice_minutes, OFFER, "Minutes included.")
-    sms_count: int | None = column(tariff.c.sms_count, OFFER, "Messages included.")
-    data_megabytes: int | None = column(tariff.c.data_megabytes, OFFER, "Megabytes included.")
-    voice_price: Money | None = price(tariff.c.voice_price, tariff.c.currency, OFFER, "A minute beyond them.")
-    sms_price: Money | None = price(tariff.c.sms_price, tariff.c.currency, OFFER, "A message beyond them.")
-    data_price: Money | None = price(tariff.c.data_price, tariff.c.currency, OFFER, "A megabyte beyond them.")
-    roaming_price: Money | None = price(tariff.c.roaming_price, tariff.c.currency, OFFER, "A megabyte while roaming.")
-    contract_months: int | None = column(tariff.c.contract_months, OFFER, "How long it binds, in months.")
-    withdrawn_on: Day | None = column(tariff.c.withdrawn_on, OFFER, "Since when it is not sold any more.")
 
 
 @record(account, account.c.account_id)
@@ -102,26 +67,6 @@ class BillingAccount:
     opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
     arrears: "Arrears | None" = one(
         same("account_id"), AMOUNT, "What is open on its bills, and what follows; null where all are paid."
-    )
-
-
-@record(product, product.c.product_id)
-class Product(Node):
-    """Something the customer holds: a line, a messaging service, a contract."""
-
-    id: strawberry.ID = token("Its opaque id.")
-    product_ref: str | None = column(product.c.product_ref, PRODUCT, "The operator's own reference.")
-    name: str | None = column(product.c.name, PRODUCT, "Its name.")
-    kind: str | None = column(product.c.kind, PRODUCT, "What kind of product it is.")
-    region: Region | None = column(product.c.region, PRODUCT, "Where it was sold.")
-    status: ProductStatus | None = column(product.c.status, PRODUCT, "Whether it may be used.")
-    status_reason: str | None = column(product.c.status_reason, PRODUCT, "Why it has that status.")
-    status_at: Instant | None = column(product.c.status_at, PRODUCT, "Since when it has that status.")
-    start_date: Day | None = column(product.c.start_on, PRODUCT, "Since when it is held.")
-    term_end: Day | None = column(product.c.term_end_on, PRODUCT, "Until when the contract binds.")
-    tariff: Tariff | None = one(same("tariff_id"), PRODUCT, "What it costs and includes.")
-    relies_on: list["Product"] | None = many(
-        (rising(product.c.product_ref),), PRODUCT, "The products it cannot work without.", on=relies_on, max_first=20
     )
 
 

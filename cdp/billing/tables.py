@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Uuid
+from sqlalchemy import text as sql
 
 from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts, view
 from privacy.vocabulary import RetentionClass
@@ -84,10 +85,42 @@ product = by_customer(
     instant("described_at"),
     *texts("status", "status_reason", nullable=True),
     instant("status_at"),
+    text("expected_status", nullable=True),
+    instant("expected_at"),
+    Column("behind_id", Uuid),
     of_customer(),
+    Index(
+        None,
+        "customer_id",
+        "product_id",
+        postgresql_where=sql("expected_status <> status"),
+        info={"serves": "products that are not as expected"},
+    ),
+    Index(
+        None,
+        "customer_id",
+        postgresql_where=sql("expected_status IS NULL AND status IN ('active', 'suspended')"),
+        info={"serves": "products of which nothing is expected yet"},
+    ),
 )
+"""Its status follows from its turns, and since when (`expected_at`) it should have which from what it relies on and why
+it was suspended. One that is not as expected is so behind another one (`behind_id`), or itself.
+"""
+
+product_turn = by_customer(
+    "product_turn", row_key("product_id"), instant("at", primary_key=True), *texts("status", "reason", primary_key=True)
+)
+"""What was said of a product: active (with a reason: not suspended for that any more), suspended, terminated."""
 
 product_reliance = by_customer("product_reliance", row_key("product_id"), row_key("relies_on_id"))
+
+suspension_reason = reference("suspension_reason", text("reason", primary_key=True), text("ends_with"))
+"""When a suspension should end: with the return of what the product relies on (RELIANCE), with that or a payment
+(PAYMENT), or for nothing else (ITSELF). The reason `*` is every other.
+"""
+
+service_term = reference("service_term", text("kind", primary_key=True), Column("minutes", Integer, nullable=False))
+"""How long a kind of product may take to be as expected; the kind `*` is every other."""
 
 bill = by_customer(
     "bill",
