@@ -76,6 +76,9 @@ KEPT: Final[dict[str, Kept]] = {
     "bill_line": Kept("What your bills are made of", SERVICE, under="bill"),
     "payment": Kept("What you paid", SERVICE, since="paid_at", given=True),
     "top_up": Kept("Your top-ups", SERVICE, since="requested_at", given=True),
+    # A transaction goes as a whole: what is left of the ledger still adds up to nothing.
+    "ledger_transaction": Kept("What was posted to your accounts", SERVICE, since="at"),
+    "ledger_exchange": Kept("At what rates your money was changed", SERVICE, since="at"),
     "interaction": Kept("What was said", SERVICE, since="at", given=True),
     "case": Kept("What you are owed an answer for", SERVICE, since="opened_at", given=True),
     "case_step": Kept("What was done about it", SERVICE, under="case"),
