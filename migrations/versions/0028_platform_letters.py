@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import reference
 
-revision: str = "0027_platform_letters"
-down_revision: str | None = "0026_care_anomalies"
+revision: str = "0028_platform_letters"
+down_revision: str | None = "0027_billing_ledger"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
