@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0028_platform_webhooks"
-down_revision: str | None = "0027_billing_ledger"
+revision: str = "0029_platform_webhooks"
+down_revision: str | None = "0028_platform_letters"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
