@@ -80,6 +80,7 @@ match_proposal = by_customer(
     instant("found_at", nullable=False),
     of_customer(),
     Index(None, "region", info={"serves": "mergeProposals(region) and its replacement by the next run"}),
+    Index(None, "other_id", info={"serves": "the proposals that name an erased customer"}),
 )
 """Records that may be one person's, for a steward to look at: by which rule, and how likely by what they say."""
 
