@@ -161,6 +161,11 @@ class Event(Part):
     rank: ClassVar[int] = 2
     """Within a batch, events of a lower rank are seen by those of a higher one, in whatever order they came."""
 
+    @property
+    def needs_role(self) -> str | None:
+        """The role in a number of the customer's that whoever says this must have; None where it is their own word."""
+        return None
+
     def names(self) -> Sequence[tuple[Kind, str]]:
         """The identifiers this event mentions beside its subject."""
         return ()

@@ -58,7 +58,10 @@ class ConsentInput:
     recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
     destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
-    actor: Actor = given("Who spoke for the customer.", Actor.SELF)
+    actor: Actor = given(
+        "Who spoke for the customer; to agree, a guardian or an agent (an administrator) has that role in a number of theirs.",
+        Actor.SELF,
+    )
     notice: str | None = given("The text the customer was shown.", None)
     expires_at: Instant | None = given("Until when it holds.", None)
     number_only: bool | None = given("Whether it is about the subject's number alone, and ends with it.", None)

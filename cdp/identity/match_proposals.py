@@ -85,7 +85,9 @@ async def keep_proposals(store: Store, region: str, proposals: Sequence[Proposal
     before are forgotten.
     """
     async with store.transaction() as connection:
-        there = {row[0] for row in await connection.fetch(HOLD, sorted({one for p in proposals for one in p[:2]}), GONE)}
+        there = {
+            row[0] for row in await connection.fetch(HOLD, sorted({one for p in proposals for one in p[:2]}), GONE)
+        }
         pairs = sorted(
             (min(p[:2]), max(p[:2]), p.rule, p.score, json.dumps(p.components))
             for p in proposals

@@ -124,9 +124,7 @@ async def intend(connection: Connection, intent: Intent) -> None:
     await connection.execute(INTEND, bucket, *intent[:4])
 
 
-async def end_links(
-    connection: Connection, customer_id: UUID, other_store: str | None, at: datetime
-) -> list[Intent]:
+async def end_links(connection: Connection, customer_id: UUID, other_store: str | None, at: datetime) -> list[Intent]:
     """Writes down that the links of a customer, with one other store or with all, are to end, and returns that."""
     # Whatever this machine's clock says, the end comes after the beginning.
     intents = [
