@@ -59,7 +59,7 @@ class ConsentInput:
     destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
     actor: Actor = given(
-        "Who spoke for the customer; to agree, a guardian or an agent (an administrator) has that role in a number of theirs.",
+        "Who spoke for the customer. A guardian or agent (administrator) who agrees has that role in their number.",
         Actor.SELF,
     )
     notice: str | None = given("The text the customer was shown.", None)

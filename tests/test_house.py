@@ -23,7 +23,7 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands"),
+    ("cdp.audit_commands", "cdp.honey_commands", "cdp.officer_commands", "cdp.privacy_commands"),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
@@ -251,6 +251,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.segments",  # where mainland mobiles are from
         "cdp.identity.blocked",  # identifiers that identify nobody
         "cdp.identity.match_proposals",  # the proposals of a region
+        "cdp.identity.honey",  # customers who are nobody, and the clients that opened one
     }
     # Who seals begins with the newest keys, and keeps them the newest.
     assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
