@@ -36,7 +36,7 @@ class Query:
         for want in wanted:
             reading.bindings |= want.parameters
         homes = await self._seeker.find(wanted, asked.plan, reading)
-        away = self._linked(wanted, homes, asked, reading)
+        away = self._linked(wanted, await self._told(wanted, homes, asked), asked, reading)
         others = await self._seeker.fetch(away, asked.plan, reading, away=True) if away else {}
         data: dict[int, str] = {}
         for want in wanted:
@@ -62,8 +62,24 @@ class Query:
             await asyncio.gather(*writing)
         return entry_id
 
+    async def _told(self, wanted: Sequence[Wanted], homes: Mapping[int, Rows], asked: Asked) -> Mapping[int, Rows]:
+        """Of these rows those of customers of whom anything is told. A partner is not to see, by how long it takes or
+        where it is written down, whether there is somebody of whom nothing is.
+        """
+        if not asked.caller.partner:
+            return homes
+        told: dict[int, Rows] = {}
+        for want in wanted:
+            asked.stores |= want.keys.keys()
+            if want.kind is not KeyKind.REGION and (rows := homes.get(want.root.number)):
+                store, row = _by_store(rows, by_link=want.kind is KeyKind.LINK)[0][0]
+                part = await self._admitted(store, row, self.stores[store].store.jurisdiction, asked)
+                if part.shows_any(want.root.categories):
+                    told[want.root.number] = rows
+        return told
+
     def _linked(
-        self, wanted: Sequence[Wanted], homes: Mapping[int, Sequence[tuple[str, Any]]], asked: Asked, reading: Reading
+        self, wanted: Sequence[Wanted], homes: Mapping[int, Rows], asked: Asked, reading: Reading
     ) -> list[Wanted]:
         """The customers found that are in another store too; what may not be asked there is withheld."""
         away = []
