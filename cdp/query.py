@@ -17,7 +17,7 @@ from cdp.audit import uuid7
 from cdp.auth import Caller
 from cdp.gate import Part
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import CUSTOMER_ID, HEAD_ROW, LEADER, LINKS, POLICY_VERSION, KeyKind
+from cdp.statement import CUSTOMER_ID, HEAD_ROW, HELD, LEADER, LINKS, POLICY_VERSION, KeyKind
 from cdp.wanted import Root, Rows, Seeker, Wanted, withhold_others
 from privacy.vocabulary import Effect, Withheld
 
@@ -143,17 +143,17 @@ class Query:
         persons = _persons(rows)
         listed = persons[:first]
         shown = []
-        for parts in await self._admitted_page(listed, asked) if listed else ():
+        for person, parts in zip(listed, await self._admitted_page(listed, asked) if listed else (), strict=True):
             verdicts = parts[0].decision.verdicts
             refused = [verdicts[name] for name in want.filters if verdicts[name].effect is not Effect.ALLOW]
             if refused:
-                # Being found by a filter is a read of the filtered field.
+                # Being found by a filter is a read of the filtered field, and so is not being found.
                 code = refused[0].code or Withheld.UNAVAILABLE
                 reading.findings.withhold(shape.many.spot.path, code, refused[0].kind)
-            else:
+            elif not want.narrowed or person[0][1][HEAD_ROW][HELD] is not None:
                 shown.append((parts[0].head, parts))
         asked.parts += [part for _, parts in shown for part in parts]
-        # One who may not be listed keeps their place: the page ends, and goes on, where it would with them.
+        # One who is not listed keeps their place: the page ends, and goes on, where it would with them.
         ends = (listed[0][0][1][HEAD_ROW], listed[-1][0][1][HEAD_ROW]) if listed else None
         return want.root.writer.page(Page(shown, len(persons) > first, ends), reading)
 

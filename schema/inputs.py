@@ -33,7 +33,10 @@ class IdentifierInput:
     value: str = given("The identifier as it is written.")
 
 
-@strawberry.input(description="Which customers a page is of. Filtering by a field is a read of it.")
+@strawberry.input(
+    description="Which customers a page is of. Filtering by a field is a read of it: a page has its place in the region"
+    " whoever fits, and is the shorter for those who do not or may not be read."
+)
 class CustomerFilter:
     region: Region = given("The region their account lives in.")
     kind: CustomerKind | None = given("Persons or organizations only.", None)
