@@ -46,7 +46,20 @@ from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
+    *(
+        "demo",
+        "serve",
+        "worker",
+        "migrate",
+        "load",
+        "token",
+        "keys",
+        "audit",
+        "documents",
+        "policy",
+        "privacy",
+        "honey",
+    ),
     *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
