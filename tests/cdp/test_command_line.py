@@ -61,6 +61,7 @@ COMMANDS = [
         "honey",
     ),
     *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
+    *("catalogue", "advise-tariffs"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -147,6 +148,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        ("catalogue", "load"),
+        ("catalogue", "show"),
     ]
 
 
