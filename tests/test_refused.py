@@ -75,6 +75,7 @@ REFUSED: Final = {
     ),
     "telling by the work who is not to be seen and who is not there": (
         "journeys/test_attacks.py::test_to_a_partner_nobody_and_not_for_you_are_the_same_work",
+        "journeys/test_attacks.py::test_it_is_the_same_work_by_another_identifier",
         "journeys/test_story_b.py::test_a_partner_learns_nothing_not_even_that_there_is_a_customer",
         "journeys/test_release.py::test_a_partner_is_refused_alike_whoever_holds_the_number",
         "journeys/test_linking.py::test_a_proposal_never_tells_whether_anybody_holds_the_other_number",
