@@ -52,7 +52,7 @@ NO_HOLDING: ColumnElement[Any] = cast(null(), Uuid())
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a root's rows come from, which key each is for, and how a page of them is cut."""
+    """Where a root's rows come from, which key each is for (NULL: all), and how a page of them is cut."""
 
     rows: FromClause
     key_no: ColumnElement[Any]
@@ -161,7 +161,7 @@ def _by_region(root: Root, way: Way) -> Found:
 
     rows = head.join(root.owner, _is_one_of(root.owner, head))
     came_by = case((head.c.fits, head.c.customer_id)) if fits else NO_HOLDING
-    return Found(rows, literal_column("1", BigInteger()), in_order, came_by)
+    return Found(rows, cast(null(), BigInteger()), in_order, came_by)
 
 
 def _everyone(root: Root, rows: FromClause, customer_id: ColumnElement[Any], *also: ColumnElement[bool]) -> FromClause:
