@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0022_identity_honey"
-down_revision: str | None = "0021_care_notices"
+revision: str = "0025_identity_honey"
+down_revision: str | None = "0024_billing_statements"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
