@@ -13,6 +13,8 @@ from typing import Any, Final
 import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
+from cdp.billing.products import ProductActivated
+from cdp.billing.states import write_states
 from cdp.care.events import EVENTS as CARE
 from cdp.care.steps import take_step
 from cdp.changes import write
@@ -187,9 +189,20 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
             await live(connection, batch, graph, fresh)
             if refused := await merge(connection, batch, fresh):
                 raise _Again(refused) if len(refused) == 1 else _Crowded
+            await _turn(connection, batch, fresh)
             await _advance(connection, batch, fresh)
             await put(connection, [entry for record in fresh for entry in record.entries], batch.now)
     return outcomes
+
+
+async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
+    """What products are and should be after these records; the last that closes a circle of them is refused."""
+    circles = await write_states(connection, [(record.customer_id, record.event) for record in fresh])
+    for record in reversed(fresh):
+        if record.customer_id in circles and isinstance(record.event, ProductActivated) and record.event.relies_on:
+            raise _Again(
+                [(record, batch.refused("EVENT_INVALID", "reliesOn", "products that do not rely on this one"))]
+            )
 
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:

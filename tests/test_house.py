@@ -25,10 +25,17 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
     (
         "cdp.audit_commands",
+<<<<<<< HEAD
         "cdp.honey_commands",
         "cdp.officer_commands",
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
+=======
+        "cdp.officer_commands",
+        "cdp.privacy_commands",
+        "cdp.catalogue_commands",
+        "cdp.reconcile_commands",
+>>>>>>> main
     ),
     ("cdp.advise", "cdp.telling"),
     ("cdp.archive", "cdp.crew", "cdp.number_report"),
@@ -41,13 +48,12 @@ FLOORS = (
         "cdp.ingest",
         "cdp.query",
         "cdp.worker",
-        "cdp.accountability",
         "cdp.joining",
         "cdp.officer",
         "cdp.caring",
     ),
-    ("cdp.wanted", "cdp.incoming"),
-    ("cdp.admission", "cdp.erasure"),
+    ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
+    ("cdp.admission", "cdp.erasure", "cdp.accountability"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -260,6 +266,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.witnesses",  # the signature of a witness
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
+        "cdp.reconcile.services",  # products that are not as they should be, and their cases
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
         "cdp.crossings",  # a customer whose data leaves over a transfer basis

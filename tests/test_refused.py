@@ -39,9 +39,9 @@ REFUSED: Final = {
     ),
     "the same in a log line": ("cdp/test_logs.py::test_an_exception_leaves_class_and_place",),
     "planted values in dumps, WAL and logs": (
-        "journeys/test_dump.py::test_no_dump_of_a_store_holds_a_planted_value",
-        "journeys/test_dump.py::test_no_log_line_and_no_meter_holds_a_planted_value",
-        "journeys/test_dump.py::test_the_server_of_the_tests_logs_no_planted_value",
+        "journeys/test_dump.py::test_no_planted_value_is_left_behind_anywhere",
+        "journeys/test_dump.py::test_the_server_logged_what_it_was_sent",
+        "journeys/test_dump.py::test_no_dump_holds_the_people_of_the_stories",
     ),
     "a number in a URL": (
         "journeys/test_refusals.py::test_it_is_refused[customer data by GET]",

@@ -1,4 +1,4 @@
-"""How billing changes: accounts, the products on them, bills, payments and top-ups."""
+"""How billing changes: accounts, bills and payments; products and top-ups have files of their own."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal
@@ -6,9 +6,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from cdp.billing.tables import account, bill, bill_line, payment, product, product_reliance
+from cdp.billing.ledger import LEDGER
+from cdp.billing.products import PRODUCTS
+from cdp.billing.tables import account, bill, bill_line, payment
 from cdp.billing.top_ups import TOP_UPS
-from cdp.changes import KEEP, NEW, Add, Newest, Put, Row
+from cdp.changes import NEW, Add, Newest, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Day, Event, Kind, Money, Part, Ref, Text, Upper
@@ -19,8 +21,6 @@ RatingType = Literal["PREPAID", "POSTPAID"]
 ACCOUNT = Newest(("region", "rating_type", "currency", "credit_limit_minor", "account_no"), "opened_at")
 BALANCE = Newest(("balance_minor",), "balance_at", amend=True)
 PAYMENT_STATUS = Newest(("payment_status",), "payment_status_at", amend=True)
-PRODUCT = Newest(("name", "kind", "region", "tariff_id", "start_on", "term_end_on"), "described_at")
-PRODUCT_STATUS = Newest(("status", "status_reason"), "status_at")
 BILL = Newest(("account_id", "region", "bill_on", "period_start_on", "period_end_on"), "issued_at")
 STATED = Newest(("amount_due_minor", "currency", "statement_id"), "stated_at")
 PAID = Add(("paid_minor",))
@@ -101,79 +101,6 @@ class PaymentStatusReported(_OfAccount):
     def apply(self, context: Context) -> list[Put]:
         row = self.account_row(context) | {"payment_status": self.payment_status, "payment_status_at": self.at}
         return [Put(account, row, PAYMENT_STATUS)]
-
-
-class _OfProduct(Event):
-    """An event about one of the customer's products."""
-
-    product_ref: Ref
-
-    def product_row(self, context: Context) -> Row:
-        """The key and reference of the product's row."""
-        product_id = context.row_id("product", self.product_ref)
-        return {"customer_id": context.customer_id, "product_id": product_id, "product_ref": self.product_ref}
-
-    def in_status(self, context: Context, status: str, reason: str | None) -> Put:
-        """The product in another status."""
-        row = {"status": status, "status_reason": reason, "status_at": self.at}
-        return Put(product, self.product_row(context) | row, PRODUCT_STATUS)
-
-
-class ProductActivated(_OfProduct):
-    """The customer has a product; it works only while those in `reliesOn` do."""
-
-    name: Text
-    kind: Upper
-    tariff_id: Ref | None = None
-    start_date: Day
-    term_end: Day | None = None
-    relies_on: Annotated[tuple[Ref, ...], Field(max_length=20, strict=False)] = ()
-
-    def apply(self, context: Context) -> list[Put]:
-        if self.product_ref in self.relies_on:
-            raise EventInvalid("reliesOn", "other products")
-        key = self.product_row(context)
-        row = key | {
-            "name": self.name,
-            "kind": self.kind,
-            "region": self.region,
-            "tariff_id": self.tariff_id,
-            "start_on": self.start_date,
-            "term_end_on": self.term_end,
-            "described_at": self.at,
-        }
-        mine = {"customer_id": context.customer_id, "product_id": key["product_id"]}
-        relies_on = [mine | {"relies_on_id": context.row_id("product", ref)} for ref in self.relies_on]
-        return [
-            Put(product, row, PRODUCT),
-            self.in_status(context, "active", None),
-            *(Put(product_reliance, one, KEEP) for one in relies_on),
-        ]
-
-
-class ProductSuspended(_OfProduct):
-    """A product does not work for a while."""
-
-    reason: Ref
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "suspended", self.reason)]
-
-
-class ProductResumed(_OfProduct):
-    """A product works again."""
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "active", None)]
-
-
-class ProductTerminated(_OfProduct):
-    """The customer no longer has a product."""
-
-    reason: Ref | None = None
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "terminated", self.reason)]
 
 
 class Line(Part):
@@ -274,12 +201,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     AccountOpened,
     BalanceReported,
     PaymentStatusReported,
-    ProductActivated,
-    ProductSuspended,
-    ProductResumed,
-    ProductTerminated,
     BillIssued,
     BillCorrected,
     PaymentReceived,
+    *PRODUCTS,
     *TOP_UPS,
+    *LEDGER,
 )

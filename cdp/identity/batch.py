@@ -148,9 +148,9 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
 
 
 async def hold(connection: Connection, records: Sequence[Record]) -> bool:
-    """Keeps whom these records are about from being erased until the commit; False where one of them was, meanwhile."""
+    """Keeps whom these records change from being erased until the commit; False where one of them was, meanwhile."""
     customers = {record.customer_id for record in records}
-    customers.update(put.row["customer_id"] for record in records if _joins(record) for put in record.puts)
+    customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
     if alone := {record.customer_id for record in records if record.event.alone}:
         await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
     held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))

@@ -270,6 +270,7 @@ async def rows_of(url: str) -> dict[str, int]:
     told = {
         "audit_entry",
         "audit_chain",
+        "event_seen",
         "unlogged_word",
         "privacy_request",
         "outbox",

@@ -23,10 +23,10 @@ FROM data_key
 WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT l1_13.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at, t1_3.expected_status AS expected_status, t1_3.expected_at AS expected_at, t1_3.behind_id AS behind_id 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
- LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT t1_7.customer_id AS customer_id, t1_7.product_id AS product_id, t1_7.product_ref AS product_ref, t1_7.name AS name, t1_7.kind AS kind, t1_7.region AS region, t1_7.tariff_id AS tariff_id, t1_7.start_on AS start_on, t1_7.term_end_on AS term_end_on, t1_7.described_at AS described_at, t1_7.status AS status, t1_7.status_reason AS status_reason, t1_7.status_at AS status_at 
+ LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT t1_7.customer_id AS customer_id, t1_7.product_id AS product_id, t1_7.product_ref AS product_ref, t1_7.name AS name, t1_7.kind AS kind, t1_7.region AS region, t1_7.tariff_id AS tariff_id, t1_7.start_on AS start_on, t1_7.term_end_on AS term_end_on, t1_7.described_at AS described_at, t1_7.status AS status, t1_7.status_reason AS status_reason, t1_7.status_at AS status_at, t1_7.expected_status AS expected_status, t1_7.expected_at AS expected_at, t1_7.behind_id AS behind_id 
 FROM product AS t1_7 
 WHERE t1_7.customer_id = c1.customer_id AND t1_7.product_id IN (SELECT product_reliance.relies_on_id 
 FROM product_reliance 
@@ -37,7 +37,7 @@ WHERE t1_11.customer_id = c1.customer_id AND t1_11.product_id IN (SELECT product
 FROM product_reliance 
 WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product_id = b1_8.product_id) ORDER BY t1_11.product_ref COLLATE "C" ASC, t1_11.product_id ASC 
  LIMIT $3::INTEGER) AS l1_13 ON true)) AS list0, array((SELECT l1_14.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at, t1_3.expected_status AS expected_status, t1_3.expected_at AS expected_at, t1_3.behind_id AS behind_id 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT row(b1_4.product_id, t1_7.product_ref, t1_7.product_id) AS made 
