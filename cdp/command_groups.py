@@ -51,11 +51,8 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "policy": policy_group,
     "numbers": numbers_group,
     "identifiers": identifiers_group,
-<<<<<<< HEAD
     "honey": honey_group,
-=======
     "reconcile": reconcile_group,
->>>>>>> main
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,

@@ -25,17 +25,11 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
     (
         "cdp.audit_commands",
-<<<<<<< HEAD
         "cdp.honey_commands",
         "cdp.officer_commands",
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
-=======
-        "cdp.officer_commands",
-        "cdp.privacy_commands",
-        "cdp.catalogue_commands",
         "cdp.reconcile_commands",
->>>>>>> main
     ),
     ("cdp.advise", "cdp.telling"),
     ("cdp.archive", "cdp.crew", "cdp.number_report"),

@@ -141,14 +141,11 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
-<<<<<<< HEAD
         ("honey", "mark"),
         ("honey", "unmark"),
         ("honey", "clients"),
         ("honey", "lift"),
-=======
         ("reconcile", "services"),
->>>>>>> main
         ("privacy", "export"),
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),
