@@ -240,14 +240,22 @@ class KeyRing(Hidden):
 
     def unwrap(self, key: WrappedDataKey) -> DataKey:
         """The data key; raises KeyUnavailable when it was altered or is of another customer, class or store."""
-        kek = self._keks.get(key.epoch)
+        return DataKey(key.customer_id, key.retention, key.generation, self.secret_of(*key))
+
+    def secret_of(
+        self, customer_id: UUID, retention: RetentionClass, generation: int, epoch: int, wrapped: bytes
+    ) -> bytes:
+        """The 32 bytes of a data key, for whoever needs nothing but to open with them; raises as `unwrap` does."""
+        kek = self._keks.get(epoch)
         if kek is None:
             raise KeyUnavailable("this process does not hold the KEK of that epoch")
         try:
-            secret = kek.decrypt(key.wrapped, self._bound(key.customer_id, key.retention, key.generation, key.epoch))
+            secret = kek.decrypt(wrapped, self._bound(customer_id, retention, generation, epoch))
         except (InvalidTag, ValueError):
             raise KeyUnavailable("the wrapped key was altered or moved") from None
-        return DataKey(key.customer_id, key.retention, key.generation, secret)
+        if len(secret) != DATA_KEY_BYTES:
+            raise KeyUnavailable("a data key has 32 bytes")
+        return secret
 
     def new_data_key(
         self, customer_id: UUID, retention: RetentionClass, generation: int = 1
