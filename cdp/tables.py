@@ -138,12 +138,11 @@ data_key = by_customer(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
-event_seen = by_customer(
+event_seen = by_identifier(
     "event_seen",
-    instant("at", primary_key=True),
-    text("event_id", primary_key=True),
+    "event_tag",
     Column("body_hash", LargeBinary, nullable=False),
-    postgresql_partition_by="RANGE (at)",
+    Column("owner_hash", LargeBinary, nullable=False),
 )
 
 outbox = by_customer(
@@ -169,8 +168,23 @@ dead_letter = queue(
     Column("seen", BigInteger, nullable=False),
     # By whom it says it is, where that can be read: an erasure takes along what was refused.
     Column("subject_tag", LargeBinary),
+    # What the record is called, where it says so: one that is corrected and goes in takes its letters along.
+    Column("record_tag", LargeBinary),
     Index(None, "subject_tag", info={"serves": "the refused records of an erased customer"}),
+    Index(None, "record_tag", info={"serves": "the letters of a record that goes in at last"}),
+    Index(None, "first_at", "dead_letter_id", info={"serves": "the letters of a store page by page, newest first"}),
 )
+
+file_load = reference(
+    "file_load",
+    Column("file_tag", LargeBinary, primary_key=True),
+    Column("records", BigInteger, nullable=False),
+    text("counts"),
+    text("rejects"),
+    Column("rejects_bytes", BigInteger, nullable=False),
+    instant("at", nullable=False),
+)
+"""How far the loading of a file has come that has not ended: by the hash of file, mapping and region."""
 
 audit_entry = queue(
     "audit_entry",
