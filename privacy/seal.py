@@ -264,7 +264,7 @@ class Opener(Hidden):
         wanted = int.from_bytes(generation, "big")
         for kept_for, number, epoch, wrapped in self._keys:
             if kept_for == retention and number == wanted:
-                secret = self._ring.secret_of(self._customer_id, retention, number, epoch, wrapped)
+                secret = self._ring.secret_of((self._customer_id, retention, number, epoch, wrapped))
                 cipher = self._ciphers[retention, suite, generation] = _cipher_under(secret, suite)
                 return cipher
         raise KeyUnavailable("no key of this class and generation")

@@ -279,9 +279,9 @@ def test_a_wrapped_key_is_unwrapped_once(
     unwrapped = []
     original = KeyRing.secret_of
 
-    def counting(self: KeyRing, *key: Any) -> bytes:
+    def counting(self: KeyRing, key: tuple[Any, ...]) -> bytes:
         unwrapped.append(key)
-        return original(self, *key)
+        return original(self, key)
 
     monkeypatch.setattr(KeyRing, "secret_of", counting)
     opener = Opener(permit_for(ALICE, "identity.name"), ring, ALICE, [written.wrapped.row])
