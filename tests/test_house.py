@@ -252,6 +252,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.stores",
         "cdp.ingest",  # events, months made ready for them, dead letters
         "cdp.key_store",  # the keys of a store
+        "cdp.seen",  # what was known of events before they went by their ids
         "cdp.rotation",  # other keys of a store, step by step
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
