@@ -32,6 +32,7 @@ from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
 from cdp.headers import RAW_HEADERS, SecurityHeaders
 from cdp.house import House, unlock_store
+from cdp.identity.honey import Watch
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
@@ -43,7 +44,7 @@ from cdp.stores import Store, Stores
 from cdp.webhooks.courier import Courier, Means
 from cdp.webhooks.endpoints import endpoint_states
 from cdp.witness import Witness
-from cdp.worker import evidence_jobs, work
+from cdp.worker import Job, evidence_jobs, work, work_once
 from privacy.keys import KeyRing
 from privacy.notes import LONGEST_NOTE
 from schema.answers import FrontDoor, check_delivered
@@ -54,6 +55,7 @@ from schema.plan.document import Documents
 KEYS_FILE: Final = Path("tokens/jwks.json")
 MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -197,10 +199,9 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    settings = house.settings
-    return FrontDoor(
-        settings, Query(stores), writer_of(house), house.tokens, _documents(), Outgoing(gateway_of(settings))
-    )
+    settings, watch = house.settings, Watch(house.stores, house.trails)
+    outgoing = Outgoing(gateway_of(settings))
+    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing, watch)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -211,8 +212,13 @@ def verifier_of(settings: Settings) -> Verifier:
 
 def serve_house(house: House) -> ASGIApp:
     """The app of an open house."""
-    settings, front = house.settings, front_door(house)
-    door = Door(verifier_of(settings).verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+    settings, front, verify = house.settings, front_door(house), verifier_of(house.settings).verify
+    door = Door(verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+
+    async def welcome(token: str) -> Caller:
+        caller = await verify(token)
+        front.watch.check(caller)
+        return caller
 
     def ready(store: Store) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:
@@ -223,10 +229,12 @@ def serve_house(house: House) -> ASGIApp:
 
     @asynccontextmanager
     async def planned(_: Starlette) -> AsyncIterator[None]:
+        watching = Job("honey", LOOK_SECONDS, front.watch.look)
+        await work_once(house.stores.values(), [watching])
         await front.plan_registered()
         keep_for_good()
         stop = asyncio.Event()
-        keeping = asyncio.create_task(work(house.stores.values(), evidence_jobs(house), stop))
+        keeping = asyncio.create_task(work(house.stores.values(), (*evidence_jobs(house), watching), stop))
         try:
             yield
         finally:
@@ -235,9 +243,8 @@ def serve_house(house: House) -> ASGIApp:
             await front.outgoing.close()
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
-    desk = audit_route(EvidenceDesk(house.stores, door.verify))
-    measure = partial(measure_webhooks, house.stores)
-    return create_app(Parts(door, readiness, lifespan=planned, routes=[desk], measure=measure))
+    desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_webhooks, house.stores)
+    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk], measure))
 
 
 async def measure_webhooks(stores: Stores, metrics: Metrics) -> None:
@@ -255,7 +262,8 @@ def courier_of(house: House) -> Courier:
     async def ask(caller: Caller, document: str, variables: Mapping[str, str]) -> bytes | None:
         return await front.shown(GraphqlRequest(None, document, None, variables), caller)
 
-    return Courier(Means(house.tokens, ask, lambda: datetime.now(UTC), house.settings.webhook_private))
+    looks = front.watch.look, front.watch.is_honey
+    return Courier(Means(house.tokens, ask, lambda: datetime.now(UTC), *looks, house.settings.webhook_private))
 
 
 def check_delivered_document(source: str, caller: Caller) -> str:

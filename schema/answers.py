@@ -16,6 +16,7 @@ from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.gateway import Outgoing
+from cdp.identity.honey import Watch
 from cdp.ingest import Writer
 from cdp.query import Query
 from cdp.rendering import to_json
@@ -53,6 +54,7 @@ class FrontDoor:
     tokens: TokenSeal
     documents: Documents
     outgoing: Outgoing
+    watch: Watch
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
@@ -86,7 +88,8 @@ class FrontDoor:
         return Bound(document, plan, variables)
 
     def _run(self, bound: Bound, caller: Caller) -> Run:
-        """A run of the operation as of now."""
+        """A run of the operation as of now. Raises AuthError for a client that is suspended by now."""
+        self.watch.check(caller)
         now = datetime.now(UTC)
         # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -97,6 +100,7 @@ class FrontDoor:
 
     async def _answer(self, run: Run, data: str) -> Answer:
         """What was found, to be let go: its entry is durable."""
+        await self.watch.look_over(run.asked)
         entry_id = await self.query.write_down(run.asked)
         if not run.plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())

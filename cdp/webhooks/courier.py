@@ -60,12 +60,15 @@ class Means:
     """What a courier needs.
 
     ask: (who, the hash of a document, its variables) -> the answer as JSON, audited, None where they may see nothing of
-    whom it is about; raises as a front door does. private: addresses that are not public may be told.
+    whom it is about; raises as a front door does. look: takes in what a store knows of customers of whom nobody is told
+    unasked (`is_honey`) and of clients that are stopped. private: addresses that are not public may be told.
     """
 
     tokens: TokenSeal
     ask: Callable[[Caller, str, Mapping[str, Any]], Awaitable[bytes | None]]
     clock: Callable[[], datetime]
+    look: Callable[[Store], Awaitable[None]]
+    is_honey: Callable[[str, UUID], bool]
     private: bool = False
 
 
@@ -82,6 +85,7 @@ class Courier:
 
     async def tell(self, store: Store) -> None:
         """Tells what is due in a store. Whoever is slow goes on while the others are told what comes next."""
+        await self._means.look(store)
         async with store.read() as connection:
             found = await due(connection, self._means.clock())
         begun = []
@@ -137,7 +141,8 @@ class _Telling:
     async def _page(self, entries: list[Logged]) -> bool:
         """False where it ends with them: one failed, or the lease is somebody else's by now."""
         for entry in entries:
-            if entry.event_type in self.hold.endpoint.event_types:
+            hidden = self.means.is_honey(self.store.name, entry.customer_id)
+            if entry.event_type in self.hold.endpoint.event_types and not hidden:
                 try:
                     sent = await self._send(entry)
                 except (Unavailable, RequestInvalid, AuthError) as failed:

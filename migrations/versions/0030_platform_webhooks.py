@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0029_platform_webhooks"
-down_revision: str | None = "0028_platform_letters"
+revision: str = "0030_platform_webhooks"
+down_revision: str | None = "0029_identity_honey"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
