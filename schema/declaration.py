@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.care import Case
 from schema.interaction import PartyInteraction
+from schema.news import Subscription
 from schema.roots import Mutation, Query, purpose
 from schema.words import SCALARS
 
@@ -15,6 +16,7 @@ def declare() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[PartyInteraction, Case],
         directives=[purpose],
         config=StrawberryConfig(scalar_map=SCALARS),

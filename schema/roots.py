@@ -290,7 +290,7 @@ class Mutation:
 
 
 @strawberry.directive(
-    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
+    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION, DirectiveLocation.SUBSCRIPTION],
     description="What the answer will be used for; every operation on customer data names one.",
     name="purpose",
 )

@@ -51,6 +51,15 @@ class Run:
         """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
         runs.
         """
+        arguments = self.bind()
+        if self.plan.kind is OperationType.MUTATION:
+            return json_object(
+                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
+            )
+        return json_object(await self._read(arguments))
+
+    def bind(self) -> dict[str, dict[str, Any]]:
+        """The arguments of each root. Raises RequestInvalid for what may not be asked, or is too much."""
         arguments = {root.key: root.arguments.values(self.variables) for root in self.plan.roots if root.arguments}
         total = 0
         for read in self.plan.reads:
@@ -61,11 +70,7 @@ class Run:
             raise RequestInvalid(
                 "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
             )
-        if self.plan.kind is OperationType.MUTATION:
-            return json_object(
-                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
-            )
-        return json_object(await self._read(arguments))
+        return arguments
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
