@@ -35,6 +35,7 @@ from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.receiving import Receiver, reception_of
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
@@ -75,7 +76,7 @@ class Parts:
     """What an app is made of.
 
     ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
-    flight have been answered.
+    flight have been answered. receiver: takes in events, below /v1.
     """
 
     door: Door
@@ -83,10 +84,11 @@ class Parts:
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
     routes: Sequence[Route] = ()
+    receiver: ASGIApp | None = None
 
 
 def create_app(parts: Parts) -> ASGIApp:
-    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
+    """The ASGI app: /graphql, /v1, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -111,8 +113,10 @@ def create_app(parts: Parts) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # What is asked most goes straight to its app, past routing and middleware that it has no use for.
-        straight = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (graphql if straight else every)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        if parts.receiver is not None and path.startswith("/v1/"):
+            return await parts.receiver(scope, receive, send)
+        return await (graphql if path == "/graphql" else every)(scope, receive, send)
 
     return app
 
@@ -235,7 +239,9 @@ def serve_house(house: House) -> ASGIApp:
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk = audit_route(EvidenceDesk(house.stores, door.verify))
-    return create_app(Parts(door, readiness, lifespan=planned, routes=[desk]))
+    metrics = Metrics()
+    receiver = Receiver(reception_of(settings, front.writer, door.verify, metrics), RAW_HEADERS)
+    return create_app(Parts(door, readiness, metrics, planned, [desk], receiver))
 
 
 def check_document(source: str) -> None:

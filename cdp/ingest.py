@@ -38,7 +38,7 @@ from cdp.values import store_of
 from privacy.errors import KeyUnavailable
 from privacy.keys import KeyRing
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *RIGHTS)
@@ -120,7 +120,7 @@ async def _ingest_batch(writer: Writer, bodies: Sequence[Mapping[str, Any]], sou
         await _prepare_months(writer, batches[name], records)
         await _store(batches[name], sorted(records, key=lambda record: (record.event.rank, record.event.at)))
     outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
-    await _bury(writer, source, list(zip(bodies, outcomes, strict=True)), now)
+    await bury_rejected(writer, source, list(zip(bodies, outcomes, strict=True)), now)
     return outcomes
 
 
@@ -245,7 +245,7 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
         raise _Again(held)
 
 
-async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
+async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
     """Refused records rest in the store of their region; where that is not known, in the first one."""
     for n, (name, store) in enumerate(writer.stores.items()):
         tags = Tags(writer.rings[name])

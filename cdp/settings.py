@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         default={}, description="JSON: name -> url and key of a witness, asked to sign the checkpoints of every store"
     )
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
+    events_bytes: int = Field(default=4 << 20, ge=1024, le=1 << 30, description="largest body of /v1/events, unpacked")
+    events_per_second: int = Field(default=1000, ge=1, description="events a second of one client, by a token")
+    intake_queue: int = Field(default=32, ge=1, le=10_000, description="requests with events inside, per store")
+    intake_writers: int = Field(default=4, ge=1, le=500, description="how many of them are written at once")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
     ledger: Path | None = Field(

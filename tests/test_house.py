@@ -28,7 +28,8 @@ FLOORS = (
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.linking",),
+    ("cdp.receiving", "cdp.consume"),
+    ("cdp.linking", "cdp.intake", "cdp.event_schemas"),
     ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer"),
     ("cdp.wanted",),
     ("cdp.admission", "cdp.erasure"),
@@ -251,6 +252,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.segments",  # where mainland mobiles are from
         "cdp.identity.blocked",  # identifiers that identify nobody
         "cdp.identity.match_proposals",  # the proposals of a region
+        "cdp.write_keys",  # a key of a client, and what it sent
+        "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.
     assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
@@ -412,4 +415,7 @@ def test_every_error_of_the_house_stands_in_one_of_the_trees() -> None:
         for node in here.nodes()
         if isinstance(node, ast.ClassDef) and is_error(node) and not node.name.startswith("_")
     }
-    assert outside(public, "cdp.errors", "privacy.errors") == {"schema.plan.document.DocumentInvalid"}
+    assert outside(public, "cdp.errors", "privacy.errors") == {
+        "schema.plan.document.DocumentInvalid",
+        "cdp.endpoint.ClientGone",  # whoever reads a body hears of it, and nobody is told
+    }
