@@ -33,6 +33,7 @@ from cdp.terminal import (
     table,
     text_of,
 )
+from cdp.write_key_commands import write_key_group
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -51,6 +52,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
+    "write-key": write_key_group,
 }
 
 BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]

@@ -16,6 +16,7 @@ from cdp.stores import Store
 
 MARK: Final = "cdp"
 SECRET_BYTES: Final = 32
+ID_DIGITS: Final = 16
 REMEMBERED_SECONDS: Final = 30.0
 """How long a key that was revoked may still write."""
 MOST_REMEMBERED: Final = 4096
@@ -29,10 +30,10 @@ LIST = """
 SELECT key_hash, client, region, channel, per_second, per_day, made_at, revoked_at FROM write_key
 ORDER BY client, made_at, key_hash
 """
-REVOKE = """
-UPDATE write_key SET revoked_at = $2 WHERE starts_with(encode(key_hash, 'hex'), $1) AND revoked_at IS NULL
+REVOKE = f"""
+UPDATE write_key SET revoked_at = $2 WHERE left(encode(key_hash, 'hex'), {ID_DIGITS}) = $1 AND revoked_at IS NULL
 RETURNING client
-"""
+"""  # noqa: S608 -- a number of ours
 COUNT = """
 INSERT INTO write_count AS old (client, day, events) VALUES ($1, $2, $3)
 ON CONFLICT (client, day) DO UPDATE SET events = old.events + excluded.events RETURNING events
@@ -70,7 +71,7 @@ async def list_write_keys(store: Store) -> list[KeptKey]:
     """All keys of a store, those that were revoked too."""
     async with store.read() as connection:
         rows = await connection.fetch(LIST)
-    return [KeptKey(row[0].hex()[:16], WriteKey(*row[1:6]), row[6], row[7]) for row in rows]
+    return [KeptKey(row[0].hex()[:ID_DIGITS], WriteKey(*row[1:6]), row[6], row[7]) for row in rows]
 
 
 async def revoke_write_key(store: Store, key_id: str, at: datetime) -> list[str]:

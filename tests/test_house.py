@@ -23,7 +23,7 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands"),
+    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.write_key_commands"),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
