@@ -21,6 +21,7 @@ from bench.run import Outcome, Wish, perform
 from bench.scale import Scale, measure_scale, told
 from bench.scale import tables_of as tables_of_scale
 from bench.schedule import Plan
+from bench.sets import TASKS, measure_sets, table_of
 from bench.tables import LEGEND, WIDTH, markdown, tables_of
 from bench.world import CHECKOUT, MONTHS
 from cdp.errors import CdpError
@@ -48,9 +49,11 @@ def wish_of(arguments: Sequence[str]) -> Wish:
     add("--scale", action="store_true", help="instead: the profile among more and more customers, and documents")
     add("--sizes", nargs="+", type=int, default=SIZES, help=f"with --scale: customers (default {SIZES})")
     add("--documents", type=int, default=DOCUMENTS, help=f"with --scale: different documents (default {DOCUMENTS:,})")
+    add("--sets", nargs="*", choices=TASKS, help="instead: what goes over everybody at once (default: all of it)")
+    add("--rows", type=int, help="with --sets: how many rows instead of the task's own number")
     add("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
     asked = parser.parse_args(arguments)
-    given = (asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents)
+    given = (asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents, asked.rows)
     if min(asked.rounds, asked.workers, *(one for one in given if one is not None)) < 1 or asked.rounds > MOST_ROUNDS:
         parser.error("customers, sizes, documents, rounds, seconds, connections and workers must be at least 1")
     return _wish(asked)
@@ -67,7 +70,8 @@ def _wish(asked: argparse.Namespace) -> Wish:
     )
     customers = asked.customers or (QUICK_CUSTOMERS if quick else CUSTOMERS)
     scale = Scale(sorted(asked.sizes), asked.documents, plan) if asked.scale else None
-    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale)
+    sets = () if asked.sets is None else asked.sets or tuple(TASKS)
+    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale, sets, asked.rows)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,8 +84,8 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"load generator: {generator()}, home: {wish.home}")
     about: dict[str, Any] = {"machine": machine()}
     try:
-        if wish.scale is not None:
-            _publish_scale(wish, wish.scale, about, console)
+        if wish.scale is not None or wish.sets:
+            (_publish_sets if wish.scale is None else _publish_scale)(wish, about, console)
             return 0
         outcome = perform(wish, console)
     except (BenchFailed, CdpError) as failed:
@@ -116,8 +120,19 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
     console.print(f"also in {RESULTS}: latest.json, latest.md, latest.svg")
 
 
-def _publish_scale(wish: Wish, scale: Scale, about: dict[str, Any], console: Console) -> None:
+def _publish_sets(wish: Wish, about: dict[str, Any], console: Console) -> None:
+    """Measures, prints the table and writes sets.json."""
+    measured = measure_sets(wish.home / "world-sets", wish.sets, wish.rows, wish.plan.rounds, console)
+    console.print(table_of(measured))
+    found = [one._asdict() for one in measured]
+    write_results(RESULTS / "sets.json", [], about | {"versions": versions(CHECKOUT), "sets": found})
+    console.print(f"also in {RESULTS}: sets.json")
+
+
+def _publish_scale(wish: Wish, about: dict[str, Any], console: Console) -> None:
     """Measures, prints the tables and writes scale.json."""
+    scale = wish.scale
+    assert scale is not None, "asked for"
     grown, crowd = measure_scale(wish.home, scale, console)
     for table in tables_of_scale(grown, crowd):
         console.print(table)

@@ -38,6 +38,9 @@ class Wish:
     """Processes of each server."""
     scale: Scale | None = None
     """Given where something else is to be measured instead."""
+    sets: Sequence[str] = ()
+    """The same: tasks over everybody at once, each with `rows` rows, or with its own number."""
+    rows: int | None = None
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
+from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
@@ -23,6 +24,7 @@ from cdp.linking import link_job
 from cdp.load import load_file
 from cdp.logs import configure_logs
 from cdp.match import Matching, match
+from cdp.outbox import KEPT_DAYS, LEAST_DAYS
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
 from cdp.terminal import (
     FILE,
@@ -38,7 +40,6 @@ from cdp.terminal import (
 )
 from cdp.witness import Witness
 from cdp.worker import (
-    OUTBOX_DAYS,
     evidence_jobs,
     jobs,
     privacy_jobs,
@@ -120,7 +121,7 @@ def demo_command(
 @cdp.command("worker")
 def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
-    outbox_days: Annotated[int, typer.Option(min=1, help="Days an event stays in the outbox.")] = OUTBOX_DAYS,
+    outbox_days: Annotated[int, typer.Option(min=LEAST_DAYS, help="Days an event stays in the outbox.")] = KEPT_DAYS,
 ) -> None:
     """Do what happens later: the tree over the audit trail, links to carry, months ahead, old outbox rows, erasures,
     terms. Ends with the running job on SIGTERM.
@@ -211,6 +212,9 @@ def match_command(
         typer.echo(json_line(found))
     if not can_compare():
         typer.echo("by the rules alone: likelihood needs splink, `pip install 'cdp[match]'`", err=True)
+
+
+cdp.command("advise-tariffs")(advise_tariffs_command)
 
 
 @cdp.command("token")

@@ -11,6 +11,7 @@ import typer
 
 from cdp.app import check_document
 from cdp.audit_commands import audit_group
+from cdp.catalogue_commands import catalogue_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
 from cdp.house import open_databases, open_house
@@ -52,6 +53,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
+    "catalogue": catalogue_group,
     "write-key": write_key_group,
 }
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
+from cdp.care.events import EVENTS as CARE
+from cdp.care.steps import open_due, take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
@@ -41,7 +43,7 @@ from privacy.keys import KeyRing
 __all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
-    event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *RIGHTS)
+    event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
 }
 BATCH: Final = 5_000
 RETRIES: Final = 5
@@ -209,20 +211,22 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
             if refused := await merge(connection, batch, fresh):
                 raise _Again(refused) if len(refused) == 1 else _Crowded
             await _advance(connection, batch, fresh)
-            await put(connection, [record.entry for record in fresh], batch.now)
+            await put(connection, [entry for record in fresh for entry in record.entries], batch.now)
     return outcomes
 
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
-    """What follows from requests about one's own data, in the order in which they came to it."""
+    """What follows from cases and from requests about one's own data, in the order in which they came to it."""
     steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
+    await open_due(connection, [step for _, step in steps])
     for record, step in steps:
-        if isinstance(record.event, PrivacyRequestAdvanced):
-            try:
+        try:
+            if isinstance(record.event, PrivacyRequestAdvanced):
                 await advance(connection, step, (batch.store.jurisdiction, batch.ring), batch.now)
-            except EventInvalid as invalid:
-                raise _Again([(record, rejected(invalid, batch.store.name))]) from None
+            await take_step(connection, *step)
+        except EventInvalid as invalid:
+            raise _Again([(record, rejected(invalid, batch.store.name))]) from None
 
 
 async def _recognise(connection: Connection, batch: Batch, records: Sequence[Record], outcomes: list[Outcome]) -> None:

@@ -45,6 +45,15 @@ metadata = MetaData(
 )
 
 
+views = MetaData()
+"""What views show: their SQL is in the migrations. They are read like tables, and nothing is written to them."""
+
+
+def view(name: str, *parts: SchemaItem) -> Table:
+    """A view of customers' rows."""
+    return Table(name, views, Column("customer_id", Uuid, primary_key=True, nullable=False), *parts)
+
+
 def reference(name: str, *parts: SchemaItem) -> Table:
     """A table that every machine has whole."""
     return Table(name, metadata, *parts, info={"dist": "reference", "key": None})
@@ -140,7 +149,9 @@ outbox = by_customer(
     *texts("event_type", "event_id"),
     instant("at", nullable=False),
     instant("recorded_at", nullable=False),
-    Index(None, "bucket", "outbox_id", info={"serves": "the worker's next events of one bucket, oldest first"}),
+    Column("written", BigInteger, nullable=False),
+    Column("case_id", Uuid),
+    Index(None, "bucket", "written", "outbox_id", info={"serves": "the next entries of a bucket after a position"}),
 )
 
 dead_letter = queue(

@@ -83,6 +83,11 @@ def money_text(minor: int, unit: str) -> str:
     return f"{'-' if minor < 0 else ''}{whole}.{part:0{digits}}"
 
 
+def price_text(minor: Decimal, unit: str) -> str:
+    """0.4883 CNY in minor units -> "0.004883": as many digits as it has."""
+    return format(minor.scaleb(-CURRENCIES[unit]), "f")
+
+
 def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
     """Whole seconds, messages or bytes; raises ValueError, saying what was expected, for another unit or a part."""
     factor = USAGE_UNITS[usage_type].get(units)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -18,6 +17,7 @@ from cdp.erasure.expire import expire
 from cdp.erasure.ledger import Ledger
 from cdp.erasure.sweep import Sweeper
 from cdp.house import House
+from cdp.outbox import KEPT_DAYS, delete_oldest
 from cdp.partitions import ensure_partitions
 from cdp.sequencer import extend_tree
 from cdp.stores import Store
@@ -29,19 +29,10 @@ from cdp.words import log_words
 
 PARTITIONED: Final = (event_seen, usage_record)
 MONTHS_AHEAD: Final = 3
-OUTBOX_DAYS: Final = 30
 DELETED_AT_ONCE: Final = 5000
 RETRY_SECONDS: Final = 5.0
 LONGEST_RETRY_SECONDS: Final = 300.0
 GRACE_SECONDS: Final = 20.0
-
-# Ids in the outbox sort by the instant they were recorded: the oldest of a bucket are the first in its index.
-DELETE_OUTBOX = """
-DELETE FROM outbox WHERE (customer_id, outbox_id) IN (
-    SELECT customer_id, outbox_id FROM outbox
-    WHERE bucket = $1 AND outbox_id < $2 AND recorded_at < $3 ORDER BY outbox_id LIMIT $4
-)
-"""
 
 log = structlog.get_logger()
 
@@ -55,7 +46,7 @@ class Job:
     run: Callable[[Store], Awaitable[None]]
 
 
-def jobs(outbox_days: int = OUTBOX_DAYS) -> tuple[Job, ...]:
+def jobs(outbox_days: int = KEPT_DAYS) -> tuple[Job, ...]:
     """The jobs of a worker; `outbox_days` is how long an event stays in the outbox."""
 
     async def sweep_outbox(store: Store) -> None:
@@ -117,14 +108,12 @@ def coming_months(today: date) -> list[date]:
 
 async def delete_outbox(store: Store, before: datetime) -> int:
     """Deletes what was recorded before that instant, a few thousand rows at a time, and returns how many."""
-    bound = UUID(int=int(before.timestamp() * 1000) + 1 << 80)
     deleted = 0
     for bucket in range(BUCKETS):
         found = DELETED_AT_ONCE
         while found == DELETED_AT_ONCE:
             async with store.transaction() as connection:
-                status = await connection.execute(DELETE_OUTBOX, bucket, bound, before, DELETED_AT_ONCE)
-            found = int(status.removeprefix("DELETE "))
+                found = await delete_oldest(connection, bucket, before, DELETED_AT_ONCE)
             deleted += found
     return deleted
 

@@ -4,10 +4,21 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.reads import bill_state, relies_on, remaining_minor, top_up_state
-from cdp.billing.tables import account, bill, bill_line, payment, product, tariff, top_up
-from schema.fields import PROFILE, column, many, one, personal, plain, record, rising, same, token
-from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
+from cdp.billing.reads import bill_state, relies_on, remaining_minor, suspended_by, top_up_state
+from cdp.billing.tables import (
+    account,
+    arrears,
+    bill,
+    bill_change,
+    bill_difference,
+    bill_line,
+    payment,
+    product,
+    tariff,
+    top_up,
+)
+from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, same, token
+from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period, price
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
 ACCOUNT = personal("billing.account")
@@ -44,6 +55,15 @@ class ProductStatus(StrEnum):
     terminated = "terminated"
 
 
+@strawberry.enum(description="What a part of a bill is there for; OTHER is whatever no kind of charge explains.")
+class BillCause(StrEnum):
+    TARIFF = "TARIFF"
+    USAGE = "USAGE"
+    ONE_OFF = "ONE_OFF"
+    DISCOUNT = "DISCOUNT"
+    OTHER = "OTHER"
+
+
 @record(tariff, tariff.c.tariff_id, owned=False)
 class Tariff:
     """A product offering with its fee and allowances."""
@@ -56,6 +76,12 @@ class Tariff:
     voice_minutes: int | None = column(tariff.c.voice_minutes, OFFER, "Minutes included.")
     sms_count: int | None = column(tariff.c.sms_count, OFFER, "Messages included.")
     data_megabytes: int | None = column(tariff.c.data_megabytes, OFFER, "Megabytes included.")
+    voice_price: Money | None = price(tariff.c.voice_price, tariff.c.currency, OFFER, "A minute beyond them.")
+    sms_price: Money | None = price(tariff.c.sms_price, tariff.c.currency, OFFER, "A message beyond them.")
+    data_price: Money | None = price(tariff.c.data_price, tariff.c.currency, OFFER, "A megabyte beyond them.")
+    roaming_price: Money | None = price(tariff.c.roaming_price, tariff.c.currency, OFFER, "A megabyte while roaming.")
+    contract_months: int | None = column(tariff.c.contract_months, OFFER, "How long it binds, in months.")
+    withdrawn_on: Day | None = column(tariff.c.withdrawn_on, OFFER, "Since when it is not sold any more.")
 
 
 @record(account, account.c.account_id)
@@ -74,6 +100,9 @@ class BillingAccount:
     )
     payment_status: str | None = column(account.c.payment_status, AMOUNT, "Whether payments are in order.")
     opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
+    arrears: "Arrears | None" = one(
+        same("account_id"), AMOUNT, "What is open on its bills, and what follows; null where all are paid."
+    )
 
 
 @record(product, product.c.product_id)
@@ -93,6 +122,52 @@ class Product(Node):
     tariff: Tariff | None = one(same("tariff_id"), PRODUCT, "What it costs and includes.")
     relies_on: list["Product"] | None = many(
         (rising(product.c.product_ref),), PRODUCT, "The products it cannot work without.", on=relies_on, max_first=20
+    )
+
+
+@record(arrears, arrears.c.account_id)
+class Arrears:
+    """Bills of an account that are not paid in full: overdue after `dueOn`, and with consequences on `suspendsOn`."""
+
+    owed: Money | None = money(arrears.c.owed_minor, arrears.c.currency, AMOUNT, "How much is open.")
+    bills: int | None = column(arrears.c.bills, AMOUNT, "On how many bills.")
+    due_on: Day | None = column(arrears.c.due_on, AMOUNT, "Until when the oldest of them is to be paid.")
+    suspends_on: Day | None = column(
+        arrears.c.suspends_on, AMOUNT, "When the products of the account's region are suspended if it is not."
+    )
+    suspends: list[Product] | None = many(
+        (rising(product.c.product_ref),), PRODUCT, "The products that would be, of those that work.", on=suspended_by
+    )
+
+
+@record(bill_change, bill_change.c.cause)
+class BillChange:
+    """One cause of a bill against its usual amount."""
+
+    cause: BillCause | None = column(bill_change.c.cause, AMOUNT, "What the amounts are there for.")
+    amount: Money | None = money(bill_change.c.amount_minor, bill_change.c.currency, AMOUNT, "On this bill.")
+    usual: Money | None = money(
+        bill_change.c.usual_minor, bill_change.c.currency, AMOUNT, "On average of the bills it is compared with."
+    )
+    difference: Money | None = money(bill_change.c.difference_minor, bill_change.c.currency, AMOUNT, "How much more.")
+
+
+@record(bill_difference, bill_difference.c.bill_id)
+class BillDifference:
+    """A bill against the (at most three) bills of the account before it. The changes add up to the difference."""
+
+    bills: int | None = column(bill_difference.c.bills, AMOUNT, "With how many bills it is compared.")
+    usual: Money | None = money(
+        bill_difference.c.usual_minor,
+        bill_difference.c.currency,
+        AMOUNT,
+        "Their average: of each cause, rounded, and added up.",
+    )
+    difference: Money | None = money(
+        bill_difference.c.difference_minor, bill_difference.c.currency, AMOUNT, "How much more this one asks for."
+    )
+    changes: list[BillChange] | None = many(
+        (newest(bill_change.c.difference_minor),), AMOUNT, "What makes the difference.", on=same("bill_id")
     )
 
 
@@ -121,6 +196,9 @@ class CustomerBill(Node):
     remaining_amount: Money | None = money(remaining_minor, bill.c.currency, AMOUNT, "What is still to be paid.")
     state: BillState | None = column(bill_state, AMOUNT, "How far it is paid.")
     account: BillingAccount | None = one(same("account_id"), ACCOUNT, "The account it is for.")
+    why_different: BillDifference | None = one(
+        same("bill_id"), AMOUNT, "What is different from the bills before; null for the first one of an account."
+    )
     lines: list[BillLine] | None = many(
         (rising(bill_line.c.line_no),),
         AMOUNT,

@@ -4,7 +4,8 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
-from schema.interaction import Case, PartyInteraction
+from schema.care import Case
+from schema.interaction import PartyInteraction
 from schema.roots import Mutation, Query, purpose
 from schema.words import SCALARS
 

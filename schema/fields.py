@@ -164,8 +164,7 @@ class Record:
     owned: bool = True
 
 
-REQUIRED = object()
-RECORD = "__cdp_record__"
+REQUIRED, RECORD = object(), "__cdp_record__"
 RETENTION: dict[str, RetentionClass] = {
     "identity": RetentionClass.IDENTITY,
     "contact": RetentionClass.IDENTITY,
@@ -192,7 +191,8 @@ def part(cls: type) -> type:
     return strawberry.type(cls, description=cls.__doc__)
 
 
-def _declared(declaration: Declaration, description: str) -> Any:
+def declared(declaration: Declaration, description: str) -> Any:
+    """A field filled as declared; the functions below declare the usual kinds."""
     governance = declaration.governance
     directive: object = (
         Personal(
@@ -228,17 +228,17 @@ def word(description: str) -> Any:
 
 def column(source: Source, governance: Governance, description: str, render: Render = None, ends: Ends = None) -> Any:
     """A scalar of one column (or one expression over the row)."""
-    return _declared(ColumnField(governance, (source,), render, ends), description)
+    return declared(ColumnField(governance, (source,), render, ends), description)
 
 
 def token(description: str) -> Any:
     """The sealed global id of the row, bound to the reader's legal entity."""
-    return _declared(TokenField(plain("an opaque token that only its reader can use")), description)
+    return declared(TokenField(plain("an opaque token that only its reader can use")), description)
 
 
 def embedded(present: Source, fields: Mapping[str, ColumnField], governance: Governance, description: str) -> Any:
     """An object of a `part` type, null where `present` is null."""
-    return _declared(EmbeddedField(governance, present, fields), description)
+    return declared(EmbeddedField(governance, present, fields), description)
 
 
 def same(name: str, parent_name: str = "") -> Join:
@@ -248,7 +248,7 @@ def same(name: str, parent_name: str = "") -> Join:
 
 def one(on: Join, governance: Governance, description: str) -> Any:
     """The one row of another table joined by `on`."""
-    return _declared(OneField(governance, on), description)
+    return declared(OneField(governance, on), description)
 
 
 def many(  # noqa: PLR0913 - a list has that many sides
@@ -261,14 +261,14 @@ def many(  # noqa: PLR0913 - a list has that many sides
     max_first: int = 50,
 ) -> Any:
     """A bounded list, at most `first` rows in `order`."""
-    field = _declared(ManyField(governance, order, on, default_first, max_first), description)
+    field = declared(ManyField(governance, order, on, default_first, max_first), description)
     field.arguments = [_first(default_first, max_first)]
     return field
 
 
 def connection(order: tuple[Order, ...], governance: Governance, description: str, *, max_first: int = 100) -> Any:
     """An unbounded list as a Relay connection with sealed keyset cursors; `order` must end in the row's key."""
-    field = _declared(ManyField(governance, order, None, 20, max_first, connection=True), description)
+    field = declared(ManyField(governance, order, None, 20, max_first, connection=True), description)
     after = argument("after", str | None, "The cursor of the last row already seen.", None)
     field.arguments = [_first(20, max_first), after]
     return field
@@ -276,14 +276,14 @@ def connection(order: tuple[Order, ...], governance: Governance, description: st
 
 def answer(governance: Governance, description: str, *arguments: StrawberryArgument) -> Any:
     """A root that is one value."""
-    field = _declared(AnswerField(governance), description)
+    field = declared(AnswerField(governance), description)
     field.arguments = list(arguments)
     return field
 
 
 def listing(values: Column[Any], governance: Governance, description: str) -> Any:
     """The distinct values of a column of the customer's rows, sorted."""
-    return _declared(ListingField(governance, values), description)
+    return declared(ListingField(governance, values), description)
 
 
 def _first(default: int, most: int) -> StrawberryArgument:

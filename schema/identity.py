@@ -4,14 +4,17 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.tables import account, bill, payment, product, top_up
+from cdp.billing.tables import account, bill, payment, product, tariff_advice, top_up
+from cdp.care.tables import case
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.identity.timeline import HoldingState
-from cdp.interaction.tables import case, interaction
+from cdp.interaction.tables import interaction
 from cdp.rights.tables import privacy_request
-from cdp.usage.tables import bucket, usage_month, usage_record
+from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
+from schema.advice import TariffAdvice
 from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
+from schema.care import Case
 from schema.consent import Consent, Objection
 from schema.fields import (
     CONTACT,
@@ -30,9 +33,9 @@ from schema.fields import (
     token,
     word,
 )
-from schema.interaction import Case, PartyInteraction
+from schema.interaction import PartyInteraction
 from schema.rights import PrivacyRequest
-from schema.usage import BUCKET, Bucket, UsageConnection, UsageMonth
+from schema.usage import BUCKET, Bucket, UsageConnection, UsageDay, UsageMonth
 from schema.words import Day, Instant, Node, PageInfo, Region, TimePeriod, period
 
 HOLDING = personal("number.holding", purposes=CONTACT)
@@ -166,6 +169,11 @@ class Customer(Node):
         personal("usage.summary", purposes=PROFILE),
         "What they used, month by month, newest first.",
     )
+    usage_days: list[UsageDay] | None = many(
+        (newest(usage_day.c.day_on), rising(usage_day.c.region), rising(usage_day.c.usage_type)),
+        personal("usage.record"),
+        "What they used, day by day, newest first, while single records are kept.",
+    )
     usage: UsageConnection | None = connection(
         (newest(usage_record.c.at), newest(usage_record.c.record_id)),
         personal("usage.record"),
@@ -176,6 +184,11 @@ class Customer(Node):
     )
     bills: list[CustomerBill] | None = many(
         (newest(bill.c.bill_on),), personal("billing.amount", purposes=PROFILE), "Their bills, newest first."
+    )
+    tariff_advice: list[TariffAdvice] | None = many(
+        (rising(tariff_advice.c.product_id),),
+        personal("usage.summary"),
+        "What each of their products would have cost with every tariff.",
     )
     payments: list[Payment] | None = many(
         (newest(payment.c.paid_at),), personal("billing.amount"), "What they paid, newest first."

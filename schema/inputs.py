@@ -7,9 +7,10 @@ import strawberry
 
 from cdp.rights.events import RequestKind, RequestState
 from privacy.vocabulary import Actor, ConsentKind
+from schema.care import TicketType
 from schema.fields import REQUIRED
 from schema.identity import CustomerKind
-from schema.interaction import Direction, TicketType
+from schema.interaction import Direction
 from schema.words import Instant, Region
 
 
@@ -88,6 +89,24 @@ class CaseInput:
     product_ref: str | None = given("The product it is about.", None)
     owner: str | None = given("The desk that answers for it.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
+@strawberry.input(description="A step that a desk takes in a case.")
+class CaseStepInput:
+    case: strawberry.ID = given("The opaque id of the case.")
+    desk: str = given("The desk that takes it, such as desk-CN-GD.")
+    note: str | None = given("What there is to be said of it.", None)
+    event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
+
+
+@strawberry.input(description="A case that another desk is to take.")
+class CaseTransferInput(CaseStepInput):
+    to: str = given("The desk that is asked; until it accepts, the one that asks it answers.")
+
+
+@strawberry.input(description="A case that is over.")
+class CaseClosingInput(CaseStepInput):
+    root_cause: str = given("What it came from, as a code such as RESUME_NOT_PROPAGATED.")
 
 
 @strawberry.input(description="Two records of one store that are one person's.")

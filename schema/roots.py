@@ -14,7 +14,10 @@ from privacy.vocabulary import RecipientClass
 from schema.fields import SERVICE, Plain, answer, argument, personal, word
 from schema.identity import Customer, CustomerConnection, HoldingRole
 from schema.inputs import (
+    CaseClosingInput,
     CaseInput,
+    CaseStepInput,
+    CaseTransferInput,
     ConsentInput,
     CustomerFilter,
     IdentifierInput,
@@ -248,6 +251,23 @@ class Mutation:
         argument("input", PrivacyAdvanceInput, "Which, and how far."),
     )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
+    accept_case: OrderPayload = root(
+        "A desk takes on a case: its own, or one that was offered to it.", argument("input", CaseStepInput, "Which.")
+    )
+    transfer_case: OrderPayload = root(
+        "Another desk is asked to take a case; its owner answers for it until that accepts.",
+        argument("input", CaseTransferInput, "Which, and who."),
+    )
+    diagnose_case: OrderPayload = root("It is known what is behind a case.", argument("input", CaseStepInput, "Which."))
+    resolve_case: OrderPayload = root("What was to be done is done.", argument("input", CaseStepInput, "Which."))
+    tell_customer: OrderPayload = root(
+        "Any desk tells the customer that it is done.", argument("input", CaseStepInput, "Which case.")
+    )
+    confirm_case: OrderPayload = root("The customer says that it is.", argument("input", CaseStepInput, "Which case."))
+    close_case: OrderPayload = root(
+        "A case is over: refused while its cause stands, or the customer was not told since it is gone.",
+        argument("input", CaseClosingInput, "Which, and what it came from."),
+    )
     propose_link: LinkProposal = root(
         "Two numbers that two stores keep are to be one customer's. If anybody holds the other one, it is sent a code.",
         argument("number", str, "A number the customer holds; its side leads."),

@@ -4,10 +4,10 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.usage.reads import data_megabytes, roaming_megabytes, voice_minutes
-from cdp.usage.tables import bucket, usage_month, usage_record
+from cdp.usage.reads import data_megabytes, roaming_megabytes, runs_out_on, voice_minutes
+from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
 from schema.fields import PROFILE, column, part, personal, plain, record, word
-from schema.words import Instant, Month, PageInfo, Quantity, Region, TimePeriod, month_text, period, quantity
+from schema.words import Day, Instant, Month, PageInfo, Quantity, Region, TimePeriod, month_text, period, quantity
 
 SUMMARY = personal("usage.summary", purposes=PROFILE)
 RECORD = personal("usage.record")
@@ -46,6 +46,17 @@ class UsageMonth:
     roaming_megabytes: int | None = column(roaming_megabytes, SUMMARY, "Megabytes used while roaming.")
 
 
+@record(usage_day, usage_day.c.day_on)
+class UsageDay:
+    """What was used on one day (UTC, as months are) in one region, of one type; roaming is a type of its own."""
+
+    day: Day | None = column(usage_day.c.day_on, RECORD, "The day.")
+    region: Region | None = column(usage_day.c.region, RECORD, "Where it was used.")
+    usage_type: UsageType | None = column(usage_day.c.usage_type, RECORD, "What kind of use it was.")
+    quantity: Quantity | None = quantity(usage_day.c.quantity, usage_day.c.units, RECORD, "How much in all.")
+    records: int | None = column(usage_day.c.records, RECORD, "In how many calls, messages or sessions.")
+
+
 @record(usage_record, usage_record.c.record_id)
 class Usage:
     """One usage record, as the network reported it."""
@@ -73,6 +84,12 @@ class Bucket:
     remaining_at: Instant | None = column(bucket.c.remaining_at, BUCKET, "When that was reported.")
     valid_for: TimePeriod | None = period(
         bucket.c.valid_from, bucket.c.valid_to, BUCKET, "While it can be used; null where that is not known."
+    )
+    runs_out_on: Day | None = column(
+        runs_out_on,
+        BUCKET,
+        "The day it runs out if it is used as in the 14 days before it was reported; null where it lasts to its end, is"
+        " not used, or is used by others too.",
     )
     is_shared: bool | None = column(bucket.c.is_shared, BUCKET, "Whether several numbers use it up.")
     region: Region | None = column(bucket.c.region, BUCKET, "Where it was reported.")

@@ -8,7 +8,7 @@ import strawberry
 from sqlalchemy import Column
 
 from cdp.errors import RequestInvalid
-from cdp.values import money_text, valid_region
+from cdp.values import money_text, price_text, valid_region
 from privacy.vocabulary import ConsentKind, ConsentType
 from schema.fields import ColumnField, Governance, Source, embedded, part, plain, word
 
@@ -121,6 +121,12 @@ class DatePeriod:
 def money(minor: Source, currency: Column[Any], governance: Governance, description: str) -> Any:
     """An amount in minor units, shown as Money."""
     fields = {"value": ColumnField(PART, (minor, currency), money_text), "unit": ColumnField(PART, (currency,))}
+    return embedded(minor, fields, governance, description)
+
+
+def price(minor: Source, currency: Column[Any], governance: Governance, description: str) -> Any:
+    """A price in minor units and parts of them, shown as Money."""
+    fields = {"value": ColumnField(PART, (minor, currency), price_text), "unit": ColumnField(PART, (currency,))}
     return embedded(minor, fields, governance, description)
 
 

@@ -23,7 +23,11 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.write_key_commands"),
+    (
+        *("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
+        "cdp.write_key_commands",
+    ),
+    ("cdp.advise",),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
@@ -162,7 +166,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive")
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
     groups = ("cdp.command_groups", "cdp.officer_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
@@ -252,6 +256,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.segments",  # where mainland mobiles are from
         "cdp.identity.blocked",  # identifiers that identify nobody
         "cdp.identity.match_proposals",  # the proposals of a region
+        "cdp.billing.catalogue",  # what is sold
+        "cdp.advise",  # who would have paid less
         "cdp.write_keys",  # a key of a client, and what it sent
         "cdp.intake",  # when a message happened that may be sent again
     }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, case, func, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, select
 
 from cdp.billing.tables import product_reliance
 
@@ -38,3 +38,8 @@ def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) ->
         product_reliance.c.customer_id == key, product_reliance.c.product_id == parent.c.product_id
     )
     return child.c.product_id.in_(relied.correlate(parent))
+
+
+def suspended_by(child: FromClause, parent: FromClause, _: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The products that arrears of an account would suspend: those of its region that work."""
+    return and_(child.c.region == parent.c.region, child.c.status == "active")

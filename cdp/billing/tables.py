@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Uuid
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Uuid
 
-from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts
+from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts, view
 from privacy.vocabulary import RetentionClass
 
 SERVICE = RetentionClass.SERVICE
@@ -24,7 +24,41 @@ tariff = reference(
     Column("voice_minutes", Integer),
     Column("sms_count", Integer),
     Column("data_megabytes", Integer),
+    *(Column(f"{name}_price", Numeric) for name in ("voice", "sms", "data", "roaming")),
+    text("customer_kind", nullable=True),
+    Column("contract_months", Integer),
+    Column("withdrawn_on", Date),
 )
+"""Prices: minor units for a minute, message or megabyte beyond the allowance; without one there is no more to use."""
+
+tariff_bundle = reference(
+    "tariff_bundle",
+    *texts("tariff_id", "product_kind", primary_key=True),
+    money("discount", nullable=False),
+)
+
+tariff_proposal = by_customer(
+    "tariff_proposal",
+    row_key("product_id"),
+    *texts("region", "tariff_id"),
+    Column("months", Integer, nullable=False),
+    money("saving", nullable=False),
+    text("currency"),
+    instant("made_at", nullable=False),
+    of_customer(),
+    Index(None, "region", info={"serves": "the proposals of a region, made anew"}),
+)
+
+charge_kind = reference("charge_kind", text("kind", primary_key=True), text("cause"))
+"""What a kind of bill line is there for: TARIFF, USAGE, ONE_OFF, DISCOUNT; for any other it is OTHER."""
+
+arrears_term = reference(
+    "arrears_term",
+    text("region", primary_key=True),
+    Column("due_days", Integer, nullable=False),
+    Column("grace_days", Integer, nullable=False),
+)
+"""When a bill is due, in days after its date, and how many days later its region's products are suspended."""
 
 account = by_customer(
     "account",
@@ -106,4 +140,55 @@ top_up = by_customer(
     instant("posted_at"),
     instant("failed_at"),
     of_customer(),
+)
+
+bill_difference = view(
+    "bill_difference",
+    row_key("bill_id"),
+    text("currency"),
+    Column("bills", Integer),
+    money("usual"),
+    money("difference"),
+)
+
+bill_change = view(
+    "bill_change",
+    row_key("bill_id"),
+    text("cause", primary_key=True),
+    text("currency"),
+    money("amount"),
+    money("usual"),
+    money("difference"),
+)
+
+arrears = view(
+    "arrears",
+    row_key("account_id"),
+    *texts("region", "currency"),
+    money("owed"),
+    Column("bills", Integer),
+    Column("due_on", Date),
+    Column("suspends_on", Date),
+)
+
+tariff_option = view(
+    "tariff_option",
+    row_key("product_id"),
+    text("tariff_id", primary_key=True),
+    text("currency"),
+    money("cost"),
+)
+
+tariff_advice = view(
+    "tariff_advice",
+    row_key("product_id"),
+    *texts("region", "currency"),
+    Column("first_on", Date),
+    Column("last_on", Date),
+    Column("months", Integer),
+    money("present"),
+    money("cheapest"),
+    text("cheapest_id"),
+    money("saving"),
+    money("billed"),
 )

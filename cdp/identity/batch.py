@@ -59,8 +59,11 @@ class Record:
         return Seen(self.customer_id, self.event.at, self.event.event_id, self.body_hash)
 
     @property
-    def entry(self) -> Entry:
-        return Entry(self.customer_id, self.event.type, self.event.event_id, self.event.at)
+    def entries(self) -> Iterator[Entry]:
+        """For whom it is about: a merge, for both."""
+        whose = dict.fromkeys(put.row["customer_id"] for put in self.puts) if _joins(self) else (self.customer_id,)
+        case_id = next((put.row["case_id"] for put in self.puts if "case_id" in put.row), None)
+        return (Entry(one, self.event.type, self.event.event_id, self.event.at, case_id) for one in whose)
 
 
 @dataclass(frozen=True, slots=True)

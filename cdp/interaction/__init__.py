@@ -1,3 +1,3 @@
-"""What was said between a customer and the operator in any channel, and the cases that came of it."""
+"""What was said between a customer and the operator in any channel."""
 
 __all__: list[str] = []

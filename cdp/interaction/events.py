@@ -1,20 +1,11 @@
-"""How the conversation with a customer goes on: contacts are logged, cases opened and moved along."""
+"""How the conversation with a customer goes on: contacts are logged."""
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from cdp.changes import NEW, Newest, Put
+from cdp.changes import NEW, Put
 from cdp.context import Context
-from cdp.event import Event, Instant, Lines, Ref, Upper, to_lower, to_upper
-from cdp.interaction.tables import case, interaction
-
-TicketType = Annotated[Literal["fault", "complaint", "inquiry", "request"], to_lower]
-Severity = Annotated[Literal["LOW", "MEDIUM", "HIGH", "CRITICAL"], to_upper]
-CaseStatus = Literal["OPEN", "ACCEPTED", "DIAGNOSED", "RESOLVED", "INFORMED", "CONFIRMED", "CLOSED", "CANCELLED"]
-
-CASE = Newest(
-    ("ticket_type", "severity", "region", "channel", "owner", "due_at", "product_id", "description"), "opened_at"
-)
-CASE_STATUS = Newest(("status",), "status_at")
+from cdp.event import Event, Lines, Ref, Upper
+from cdp.interaction.tables import interaction
 
 
 class InteractionLogged(Event):
@@ -41,59 +32,4 @@ class InteractionLogged(Event):
         return [Put(interaction, row, NEW)]
 
 
-class CaseOpened(Event):
-    """Something is to be done for the customer."""
-
-    case_ref: Ref
-    ticket_type: TicketType
-    severity: Severity
-    channel: Upper
-    description: Lines | None = None
-    product_ref: Ref | None = None
-    owner: Ref | None = None
-    due_at: Instant | None = None
-
-    def apply(self, context: Context) -> list[Put]:
-        row_id = context.row_id("case", self.case_ref)
-        row = {
-            "customer_id": context.customer_id,
-            "case_id": row_id,
-            "case_ref": self.case_ref,
-            "ticket_type": self.ticket_type,
-            "severity": self.severity,
-            "region": self.region,
-            "channel": self.channel,
-            "owner": self.owner,
-            "opened_at": self.at,
-            "due_at": self.due_at,
-            "description": context.seal(case.c.description, self.description, row_id),
-            "product_id": None if self.product_ref is None else context.row_id("product", self.product_ref),
-        }
-        return [Put(case, row, CASE), _status(context, self, "OPEN")]
-
-
-class CaseStatusChanged(Event):
-    """A case has moved along."""
-
-    case_ref: Ref
-    status: CaseStatus
-
-    def apply(self, context: Context) -> list[Put]:
-        return [_status(context, self, self.status)]
-
-
-def _status(context: Context, event: CaseOpened | CaseStatusChanged, status: str) -> Put:
-    return Put(
-        case,
-        {
-            "customer_id": context.customer_id,
-            "case_id": context.row_id("case", event.case_ref),
-            "case_ref": event.case_ref,
-            "status": status,
-            "status_at": event.at,
-        },
-        CASE_STATUS,
-    )
-
-
-EVENTS: Final[tuple[type[Event], ...]] = (InteractionLogged, CaseOpened, CaseStatusChanged)
+EVENTS: Final[tuple[type[Event], ...]] = (InteractionLogged,)

@@ -1,12 +1,14 @@
 """Usage as it is asked for: in the units a customer knows, begun units counted whole."""
 
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import ColumnElement, Date, FromClause, case, cast, func, literal_column, or_, select
 
+from cdp.usage.tables import usage_record
 from cdp.values import BYTES_PER_MEGABYTE
 
 SECONDS_PER_MINUTE = 60
+FORECAST_DAYS: Final = 14
 
 
 def voice_minutes(month: FromClause) -> ColumnElement[Any]:
@@ -22,3 +24,29 @@ def data_megabytes(month: FromClause) -> ColumnElement[Any]:
 def roaming_megabytes(month: FromClause) -> ColumnElement[Any]:
     """Megabytes of a month's roaming."""
     return (month.c.roaming_bytes + (BYTES_PER_MEGABYTE - 1)) // BYTES_PER_MEGABYTE
+
+
+def runs_out_on(bucket: FromClause) -> ColumnElement[Any]:
+    """The day (UTC) a bucket is empty at the rate of the FORECAST_DAYS before its report, if that is before its end.
+
+    Worked out from the report alone: the same whenever it is asked.
+    """
+    use = usage_record.alias("spent")
+    spent = (
+        select(func.sum(use.c.quantity))
+        .where(
+            use.c.customer_id == bucket.c.customer_id,
+            use.c.usage_type == bucket.c.usage_type,
+            use.c.region == bucket.c.region,
+            or_(bucket.c.holding_id.is_(None), use.c.holding_id == bucket.c.holding_id),
+            use.c.at > bucket.c.remaining_at - literal_column(f"interval '{FORECAST_DAYS} days'"),
+            use.c.at <= bucket.c.remaining_at,
+        )
+        .correlate(bucket)
+        .scalar_subquery()
+    )
+    days = bucket.c.remaining * FORECAST_DAYS / func.nullif(spent, 0)
+    # Beyond ten years no day is meant seriously, and dates end.
+    empty = bucket.c.remaining_at + func.least(days, 3650) * literal_column("interval '1 day'")
+    lasts = or_(bucket.c.is_shared, days > 3650, empty >= bucket.c.valid_to)
+    return case((lasts, None), else_=cast(func.timezone("UTC", empty), Date))

@@ -1,8 +1,8 @@
 """What a customer used: records as they came, and their months; what they have left to use."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Numeric, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, Numeric, Uuid
 
-from cdp.tables import by_customer, instant, of_customer, row_key, sealed, text, texts
+from cdp.tables import by_customer, instant, of_customer, row_key, sealed, text, texts, view
 from privacy.vocabulary import RetentionClass
 
 usage_record = by_customer(
@@ -40,4 +40,12 @@ usage_month = by_customer(
     Column("sms_count", BigInteger, nullable=False),
     Column("data_bytes", BigInteger, nullable=False),
     Column("roaming_bytes", BigInteger, nullable=False),
+)
+
+usage_day = view(
+    "usage_day",
+    Column("day_on", Date, primary_key=True),
+    *texts("region", "usage_type", "units", primary_key=True),
+    Column("quantity", Numeric),
+    Column("records", Integer),
 )

@@ -32,6 +32,7 @@ class Order:
 
 SCOPE = ("purpose", "category", "channel", "recipient", "destination")
 CONSENT = (*SCOPE, "kind", "actor", "notice", "expiresAt", "numberOnly")
+STEP = ("desk", "note")
 ORDERS: dict[str, Order] = {
     "giveConsent": Order("ConsentGiven", CONSENT),
     "withdrawConsent": Order("ConsentWithdrawn", CONSENT),
@@ -39,11 +40,20 @@ ORDERS: dict[str, Order] = {
     "openCase": Order(
         "CaseOpened", ("ticketType", "severity", "channel", "description", "productRef", "owner"), "caseRef"
     ),
+    "acceptCase": Order("CaseAccepted", STEP),
+    "transferCase": Order("CaseOffered", (*STEP, "to")),
+    "diagnoseCase": Order("CaseDiagnosed", STEP),
+    "resolveCase": Order("CaseResolved", STEP),
+    "tellCustomer": Order("CaseCustomerTold", STEP),
+    "confirmCase": Order("CaseCustomerConfirmed", STEP),
+    "closeCase": Order("CaseClosed", (*STEP, "rootCause")),
     "merge": Order("CustomersMerged", ("reason",), only=only_stewards),
     "unmerge": Order("CustomersParted", ("reason",), only=only_stewards),
     "openPrivacyRequest": Order("PrivacyRequestOpened", ("kind",), "requestRef"),
     "advancePrivacyRequest": Order("PrivacyRequestAdvanced", ("state", "reason", "evidence"), only=only_officers),
 }
+ROWS = {"request": "PrivacyRequest", "case": "Case"}
+"""The fields of inputs that name a row of a customer, by its opaque id, and its type; the event has `requestId` ..."""
 BY_EVENT = {order.event: order for order in ORDERS.values()}
 
 
@@ -64,8 +74,8 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     }
     if order.reference is not None:
         event[order.reference] = event_id
-    if "request" in given:
-        event["requestId"] = str(_request(given, reach).row_id)
+    if place := _row(given, reach):
+        event[f"{place[0]}Id"] = str(place[1].row_id)
     if "other" in given:
         event["other"], _ = await _subject({"subject": given["other"], "region": region}, reach)
     store = reach.store_of(region)
@@ -104,8 +114,8 @@ def shown(event_id: object, outcome: Outcome) -> dict[str, Any]:
 
 async def _subject(given: Arguments, reach: Reach) -> tuple[dict[str, str], str]:
     """Whom the event is about, and in which region's records."""
-    if "request" in given:
-        place = _request(given, reach)
+    if named := _row(given, reach):
+        place = named[1]
         return {"customerId": str(place.customer_id)}, reach.settings.jurisdiction_of(place.store)
     subject, region = given["subject"], given.get("region")
     if subject.get("number") is not None:
@@ -135,11 +145,15 @@ async def _subject_of_id(text: str, region: str | None, reach: Reach) -> tuple[d
     return {"customerId": str(customer_id)}, region or reach.settings.jurisdiction_of(store)
 
 
-def _request(given: Arguments, reach: Reach) -> GlobalId:
-    found = reach.global_id(given["request"])
-    if found is None or found.type_name != "PrivacyRequest":
-        raise RequestInvalid("ID_UNKNOWN", "input.request: expected the id of a privacy request")
-    return found
+def _row(given: Arguments, reach: Reach) -> tuple[str, GlobalId] | None:
+    """The field that names a row, and the row; None where the input names none."""
+    for field, type_name in ROWS.items():
+        if field in given:
+            found = reach.global_id(given[field])
+            if found is None or found.type_name != type_name:
+                raise RequestInvalid("ID_UNKNOWN", f"input.{field}: expected the id of a {type_name}")
+            return field, found
+    return None
 
 
 def _plain(value: Any) -> Any:

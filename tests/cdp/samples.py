@@ -24,6 +24,9 @@ _CUSTOMER: Final = customer_id_of("cdp", "cn", "sample-CustomerRegistered", date
 """The id that the customer of the examples has in a store that is called so."""
 
 
+_CASE: Final = str(row_id(_CUSTOMER, "case", "K-1"))
+
+
 def _money(value: str) -> dict[str, str]:
     return {"value": value, "unit": "CNY"}
 
@@ -124,9 +127,23 @@ _EVENTS: Final = (
         note="充值 50 元没有到账\nwants a call back",
     ),
     event(
-        "CaseOpened", 25, caseRef="K-1", ticketType="fault", severity="high", channel="HOTLINE", description="no SMS"
+        "CaseOpened",
+        25,
+        caseRef="K-1",
+        ticketType="fault",
+        severity="high",
+        channel="HOTLINE",
+        description="no SMS",
+        owner="desk-CN-GD",
     ),
     event("CaseStatusChanged", 26, caseRef="K-1", status="ACCEPTED"),
+    event("CaseOffered", 26, caseId=_CASE, desk="desk-CN-GD", to="desk-CN-GD-service", note="转给业务部门"),
+    event("CaseAccepted", 26, caseId=_CASE, desk="desk-CN-GD-service"),
+    event("CaseDiagnosed", 26, caseId=_CASE, desk="desk-CN-GD-service", note="resume was not passed on"),
+    event("CaseResolved", 26, caseId=_CASE, desk="desk-CN-GD-service"),
+    event("CaseCustomerTold", 26, caseId=_CASE, desk="desk-hotline"),
+    event("CaseCustomerConfirmed", 26, caseId=_CASE, desk="desk-hotline"),
+    event("CaseClosed", 26, caseId=_CASE, desk="desk-CN-GD-service", rootCause="RESUME_NOT_PROPAGATED"),
     event("PrivacyRequestOpened", 27, requestRef="D-1", kind="ACCESS"),
     event("PrivacyRequestAdvanced", 27, requestId=str(row_id(_CUSTOMER, "privacyRequest", "D-1")), state="VERIFIED"),
     event("NumberReleased", 28, number="13800138000"),

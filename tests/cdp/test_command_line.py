@@ -47,7 +47,8 @@ from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
-    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness", "write-key"),
+    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
+    *("catalogue", "advise-tariffs", "write-key"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -134,6 +135,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        ("catalogue", "load"),
+        ("catalogue", "show"),
         ("write-key", "list"),
         ("write-key", "revoke"),
     ]

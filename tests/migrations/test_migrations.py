@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cdp.billing import tables as billing
+from cdp.care import tables as care
 from cdp.consent import tables as consent
 from cdp.identity import tables as identity
 from cdp.interaction import tables as interaction
@@ -18,7 +19,7 @@ from cdp.tables import metadata
 from cdp.usage import tables as usage
 from tests.databases import Server
 
-DOMAINS = {module.__name__.split(".")[1] for module in (billing, consent, identity, interaction, rights, usage)}
+DOMAINS = {module.__name__.split(".")[1] for module in (billing, care, consent, identity, interaction, rights, usage)}
 TABLES = metadata.sorted_tables
 DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # its constructor has no types
 
@@ -31,6 +32,7 @@ CATALOGUE = {
     "order of columns": """
         SELECT table_name, string_agg(column_name, ',' ORDER BY ordinal_position) FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name <> 'alembic_version' AND table_name !~ '_default$'
+          AND to_regclass(quote_ident(table_name))::oid IN (SELECT oid FROM pg_class WHERE relkind <> 'v')
         GROUP BY table_name""",
     "constraints": """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(k.oid) FROM pg_constraint k

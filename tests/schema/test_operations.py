@@ -43,6 +43,7 @@ READS: Mapping[str, Sequence[dict[str, Any]]] = {
         {"number": NUMBERS["many-3"], "date": "2025-02-01"},
         {"number": NUMBERS["solo"], "date": "2025-01-03"},
     ],
+    "explained": [MANY, B],
     "payer": [{"number": NUMBERS["many-2"]}],
     "marketing": [{"number": NUMBERS["solo"], "at": "2025-01-20T00:00:00Z"}, MANY],
 }

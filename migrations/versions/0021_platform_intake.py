@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0018_platform_intake"
-down_revision: str | None = "0017_consent_officer"
+revision: str = "0021_platform_intake"
+down_revision: str | None = "0020_care_cases"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

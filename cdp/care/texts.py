@@ -1,0 +1,86 @@
+"""What a desk reads out to a customer about a case that the platform opened, in Chinese and in English."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, NamedTuple
+
+CHINA_TIME: Final = timezone(timedelta(hours=8))
+DUE: Final = "due_at"
+
+
+class Text(NamedTuple):
+    """While the cause stands, and once it is gone (`{gone_at}`); `{due_at}` is when an answer is due."""
+
+    zh: str
+    en: str
+    gone_zh: str
+    gone_en: str
+
+
+TEXTS: Final[dict[str, Text]] = {
+    "SERVICE_STILL_OFF": Text(
+        "您的「{product}」自 {suspended_at} 起因{reason}停用。停用原因已于 {cleared_at} 消除，但该服务至今没有恢复。"
+        "这是我们的问题，已由系统发现并立案，我们会在 {due_at} 前恢复并答复您，您不需要再次说明情况。",
+        "Your {product} has been suspended since {suspended_at} because of {reason}. The reason has been gone since "
+        "{cleared_at}, but the service has not come back. The fault is ours: our system found it and opened this case. "
+        "We will restore the service and tell you by {due_at}; you do not need to explain it again.",
+        "您的「{product}」已于 {gone_at} 恢复。此前因{reason}停用，停用原因消除后没有及时恢复，非常抱歉。",
+        "Your {product} has worked again since {gone_at}. It stayed suspended after the reason, {reason}, was gone. We "
+        "are sorry.",
+    ),
+    "SERVICE_STILL_ON": Text(
+        "您的「{product}」所依赖的服务自 {suspended_at} 起停用，但「{product}」仍可使用。"
+        "为避免产生您不知情的费用，我们会在 {due_at} 前核实并答复您。",
+        "What your {product} relies on has been suspended since {suspended_at}, but {product} can still be used. So "
+        "that it costs you nothing you do not know of, we will look into it and tell you by {due_at}.",
+        "您的「{product}」的状态已于 {gone_at} 更正，您无需处理。",
+        "The state of your {product} has been corrected at {gone_at}. There is nothing for you to do.",
+    ),
+}
+"""Kind of cause -> its text."""
+
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "ARREARS": ("欠费", "arrears"),
+    "REQUEST": ("您的申请", "your request"),
+    "FRAUD": ("防诈骗措施", "a measure against fraud"),
+    "LOST": ("挂失", "the loss of the device"),
+}
+"""Codes that a text tells in words; every other stands as it is."""
+
+
+def spelled(
+    kind: str, told: Mapping[str, str], region: str = "CN", due: Any = None, gone: Any = None
+) -> dict[str, str]:
+    """The text of a cause as {"zh": ..., "en": ...}; raises ValueError where the kind has none, or `told` lacks a part.
+
+    Instants are told in the time of the region, where that is China's; elsewhere in UTC.
+    """
+    if kind not in TEXTS:
+        raise ValueError("a kind of cause that has a text")
+    text, at = TEXTS[kind], {DUE: due, "gone_at": gone}
+    at |= {name: datetime.fromisoformat(value) for name, value in told.items() if name.endswith("_at")}
+    made = {}
+    for n, language in enumerate(("zh", "en")):
+        words = {name: WORDS[value][n] if value in WORDS else value for name, value in told.items()}
+        words |= {name: _instant(value, language, region) for name, value in at.items()}
+        try:
+            made[language] = text[n + 2 if gone else n].format_map(words)
+        except KeyError as missing:
+            raise ValueError(f"what the text tells, {missing} too") from None
+    return made
+
+
+def _instant(at: datetime | None, language: str, region: str) -> str:
+    if at is None:
+        return "…"
+    local = at.astimezone(CHINA_TIME) if region[:2] in ("CN", "HK", "MO", "TW") else at
+    zone = "" if local.utcoffset() else " UTC"
+    if language == "zh":
+        return f"{local.year}年{local.month}月{local.day}日{local:%H:%M}{zone}"
+    return f"{local.day} {local:%B %Y, %H:%M}{zone}"
+
+
+def text_in(language: str, kind: str, told: str, *facts: Any) -> str | None:
+    """The text of a case's cause in a language: `told` as JSON, then region, due and gone; None for no kind of ours."""
+    return spelled(kind, json.loads(told), *facts)[language] if kind in TEXTS else None

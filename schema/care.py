@@ -1,0 +1,76 @@
+"""What the customer is owed an answer for, as it is asked for."""
+
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import strawberry
+
+from cdp.care.tables import case, case_step
+from cdp.care.texts import text_in
+from schema.billing import Product, TopUp
+from schema.fields import ColumnField, column, declared, many, one, personal, record, rising, same, token
+from schema.words import Instant, Node, Region
+
+CASE = personal("case.record")
+CONTENT = personal("case.content")
+
+
+@strawberry.enum(description="What a case is about.")
+class TicketType(StrEnum):
+    fault = "fault"
+    complaint = "complaint"
+    inquiry = "inquiry"
+    request = "request"
+
+
+def text_of(language: str, description: str) -> Any:
+    """What a desk reads out to the customer about a case the platform opened."""
+    told = (case.c.cause_kind, case.c.cause_text, case.c.region, case.c.due_at, case.c.gone_at)
+    return declared(ColumnField(CONTENT, told, partial(text_in, language)), description)
+
+
+@record(case_step, case_step.c.step_id)
+class CaseStep:
+    """A step that a desk took in a case."""
+
+    at: Instant | None = column(case_step.c.at, CASE, "When.")
+    step: str | None = column(
+        case_step.c.step, CASE, "What: ACCEPTED, OFFERED, DIAGNOSED, RESOLVED, INFORMED, CONFIRMED, CLOSED."
+    )
+    desk: str | None = column(case_step.c.desk, CASE, "By which desk.")
+    note: str | None = column(case_step.c.note, CONTENT, "What it wrote of it.")
+
+
+@record(case, case.c.case_id)
+class Case(Node):
+    """Something that somebody owes the customer an answer for."""
+
+    id: strawberry.ID = token("Its opaque id.")
+    case_ref: str | None = column(case.c.case_ref, CASE, "The operator's own reference.")
+    ticket_type: TicketType | None = column(case.c.ticket_type, CASE, "What it is about.")
+    severity: str | None = column(case.c.severity, CASE, "How much it hurts.")
+    status: str | None = column(
+        case.c.status,
+        CASE,
+        "How far it has come: OPEN, ACCEPTED, DIAGNOSED, RESOLVED, INFORMED, CONFIRMED, CLOSED, or CANCELLED.",
+    )
+    status_at: Instant | None = column(case.c.status_at, CASE, "Since when it has that status.")
+    owner: str | None = column(case.c.owner, CASE, "The desk that answers for it.")
+    offered_to: str | None = column(case.c.offered_to, CASE, "The desk that is asked to take it, and has not yet.")
+    region: Region | None = column(case.c.region, CASE, "The region it was opened in.")
+    channel: str | None = column(case.c.channel, CASE, "Where it was opened; PLATFORM: by what was found wrong.")
+    opened_at: Instant | None = column(case.c.opened_at, CASE, "When it was opened.")
+    due: Instant | None = column(case.c.due_at, CASE, "When the customer must have an answer.")
+    description: str | None = column(case.c.description, CONTENT, "What the customer said.")
+    cause: str | None = column(case.c.cause_kind, CASE, "What was found wrong, where the platform opened it.")
+    cause_gone_at: Instant | None = column(case.c.gone_at, CASE, "Since when that is right again.")
+    text_zh: str | None = text_of("zh", "What a desk reads out about it in Chinese, where the platform opened it.")
+    text_en: str | None = text_of("en", "The same in English.")
+    customer_told_at: Instant | None = column(case.c.told_at, CASE, "When the customer was told last that it is done.")
+    root_cause: str | None = column(case.c.root_cause, CASE, "What it came from.")
+    product: Product | None = one(same("product_id"), personal("billing.product"), "The product it is about.")
+    top_up: TopUp | None = one(same("top_up_id"), personal("billing.topup"), "The top-up it is about.")
+    steps: list[CaseStep] | None = many(
+        (rising(case_step.c.at),), CASE, "What was done, oldest first.", on=same("case_id"), max_first=100
+    )
