@@ -14,7 +14,7 @@ import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.care.events import EVENTS as CARE
-from cdp.care.steps import open_due, take_step
+from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.dead_letters import Refusal, bury
@@ -219,7 +219,6 @@ async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
     steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
-    await open_due(connection, [step for _, step in steps])
     for record, step in steps:
         try:
             if isinstance(record.event, PrivacyRequestAdvanced):

@@ -23,18 +23,17 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    (
-        *("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
-        "cdp.write_key_commands",
-    ),
-    ("cdp.advise",),
+    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
+    ("cdp.write_key_commands",),
+    ("cdp.advise", "cdp.telling"),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.receiving", "cdp.consume"),
-    ("cdp.linking", "cdp.intake", "cdp.event_schemas"),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer"),
+    ("cdp.receiving",),
+    ("cdp.linking",),
+    ("cdp.intake", "cdp.event_schemas"),
+    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer", "cdp.caring"),
     ("cdp.wanted",),
     ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
@@ -166,7 +165,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
     groups = ("cdp.command_groups", "cdp.officer_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
@@ -258,6 +257,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.match_proposals",  # the proposals of a region
         "cdp.billing.catalogue",  # what is sold
         "cdp.advise",  # who would have paid less
+        "cdp.caring",  # what customers should hear of
+        "cdp.telling",  # what was told
         "cdp.write_keys",  # a key of a client, and what it sent
         "cdp.intake",  # when a message happened that may be sent again
     }

@@ -77,6 +77,7 @@ KEPT: Final[dict[str, Kept]] = {
     "interaction": Kept("What was said", SERVICE, since="at", given=True),
     "case": Kept("What you are owed an answer for", SERVICE, since="opened_at", given=True),
     "case_step": Kept("What was done about it", SERVICE, under="case"),
+    "care_notice": Kept("What we told you without being asked", SERVICE, since="made_at"),
     "event_seen": Kept("Which events were taken in", SERVICE),
     "dead_letter": Kept("What was refused at the door", SERVICE, Goes.AT_ONCE, "last_at"),
     "privacy_request": Kept("What you asked about your data", SERVICE, Goes.STAYS, "state_at"),
