@@ -117,6 +117,11 @@ def sealed(  # noqa: PLR0913 - everything a seal binds
     return Column(name, LargeBinary, info={"sealed": SealedColumn(uid, category, retention, cell_type, padded)})
 
 
+def bound_to(table: Table) -> str:
+    """The column whose value the cells of a row are bound to: the row's own id, which is not always in its key."""
+    return "record_id" if "record_id" in table.columns else list(table.primary_key)[-1].name
+
+
 store_key = reference(
     "store_key",
     text("kind", primary_key=True),
