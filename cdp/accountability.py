@@ -45,6 +45,24 @@ SELECT h.region,
              AND NOT coalesce(p.status = 'terminated' AND p.status_at <= $3, false) ORDER BY p.start_on, p.product_id)
 FROM number_holding h WHERE h.customer_id = $1 AND h.holding_id = $2
 """
+# The number that is nearest to what is asked about: of its region, then as its holder uses it.
+NEAREST: Final = """
+SELECT coalesce(h.region, n.region, c.region), h.region IS NOT NULL OR n.region IS NULL,
+       ARRAY(SELECT a.region FROM account a WHERE a.customer_id = n.customer_id AND a.opened_at <= $3
+             ORDER BY a.opened_at, a.account_id),
+       ARRAY(SELECT p.region FROM product p WHERE p.customer_id = n.customer_id AND p.kind = 'LINE'
+             AND p.region IS NOT NULL AND p.start_on <= $3::date
+             AND NOT coalesce(p.status = 'terminated' AND p.status_at <= $3, false) ORDER BY p.start_on, p.product_id)
+FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS n (customer_id, region, turn)
+JOIN customer AS c ON c.customer_id = n.customer_id
+LEFT JOIN LATERAL (
+    SELECT h.region FROM number_holding h
+    WHERE h.customer_id = n.customer_id AND h.valid_from <= $3 AND (h.valid_to IS NULL OR h.valid_to > $3)
+    ORDER BY h.region IS DISTINCT FROM n.region, array_position(ARRAY['USER', 'REGISTERED_HOLDER'], h.role),
+        h.role, h.valid_from, h.holding_id LIMIT 1
+) AS h ON true
+ORDER BY n.turn
+"""
 RANKS: Final[Mapping[str, int]] = {"USER": 0, "REGISTERED_HOLDER": 1}
 LAST: Final = 2
 
@@ -147,6 +165,19 @@ async def accountability(connection: Connection, known: KnownNumber, at: datetim
         return Accountability(known.region, Reason.NUMBER)
     region, accounts, lines = places
     return decided(region, reason, accounts, [line for line in lines if line is not None])
+
+
+async def answering(
+    connection: Connection, asked: Sequence[tuple[UUID, str | None]], at: datetime
+) -> list[Accountability]:
+    """Who answers for something that customers have in a region (None: that is not known), in order: who answers for
+    the number nearest to it, as for any number; without one, the service desk of the region.
+    """
+    rows = await connection.fetch(NEAREST, *map(list, zip(*asked, strict=True)), at)
+    return [
+        decided(region, Reason.HOLDING, accounts, lines) if held else Accountability(region, Reason.PRODUCT)
+        for region, held, accounts, lines in rows
+    ]
 
 
 def decided(region: str, reason: Reason, accounts: Sequence[str], lines: Sequence[str]) -> Accountability:

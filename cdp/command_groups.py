@@ -20,6 +20,7 @@ from cdp.identity.segments import load_segments, read_segments
 from cdp.number_report import number_report
 from cdp.officer_commands import officer_group, receipt_group
 from cdp.privacy_commands import privacy_group
+from cdp.reconcile_commands import reconcile_group
 from cdp.reports import document_rows, key_rows
 from cdp.rotation import rotate
 from cdp.serving import run
@@ -50,6 +51,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "policy": policy_group,
     "numbers": numbers_group,
     "identifiers": identifiers_group,
+    "reconcile": reconcile_group,
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,

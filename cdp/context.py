@@ -69,10 +69,12 @@ class Context:
             raise EventInvalid("accountNo", "an account no other customer has")
         return self.row_id("account", compact(account_no))
 
-    def anyones_account_id(self, account_no: str) -> UUID:
-        """The id of an account, whoever has it (this customer, where nobody is known to)."""
-        owner = self.known.owner_of("accountNo", account_no) or self.customer_id
-        return row_id(owner, "account", compact(account_no))
+    def anyones_account(self, account_no: str) -> tuple[UUID, UUID]:
+        """An account, whoever has it: that customer and the account's id; raises EventInvalid where nobody has it."""
+        owner = self.known.owner_of("accountNo", account_no)
+        if owner is None:
+            raise EventInvalid("accountNo", "an account that is known here")
+        return owner, row_id(owner, "account", compact(account_no))
 
     def row_id(self, kind: str, ref: str) -> UUID:
         """The id of this customer's row of a kind."""

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Table
 
 from cdp.context import STORE_ITSELF
 from cdp.errors import RequestInvalid
-from cdp.key_store import ADD_DATA_KEYS, KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, key_rows
+from cdp.key_store import KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, add_data_keys, key_rows
 from cdp.stores import Connection
 from cdp.tables import DIALECT, bound_to, metadata
 from privacy.errors import KeyUnavailable, SealBroken
@@ -117,8 +117,7 @@ async def make_generation(connection: Connection, anew: Resealing, after: tuple[
         still = {tuple(row) for row in await keys.fetch(STILL_BEHIND, anew.target, customers)} & {*wanted}
         made = [anew.ring.new_data_key(owner, RetentionClass(kept), anew.target)[1] for owner, kept in sorted(still)]
         if made:
-            rows = [(key.customer_id, *key.row) for key in made]
-            await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+            await add_data_keys(keys, made)
     return wanted
 
 

@@ -139,12 +139,11 @@ data_key = by_customer(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
-event_seen = by_customer(
+event_seen = by_identifier(
     "event_seen",
-    instant("at", primary_key=True),
-    text("event_id", primary_key=True),
+    "event_tag",
     Column("body_hash", LargeBinary, nullable=False),
-    postgresql_partition_by="RANGE (at)",
+    Column("owner_hash", LargeBinary, nullable=False),
 )
 
 outbox = by_customer(

@@ -19,15 +19,16 @@ from cdp.erasure.sweep import Sweeper
 from cdp.house import House
 from cdp.outbox import KEPT_DAYS, delete_oldest
 from cdp.partitions import ensure_partitions
+from cdp.reconcile.services import reconcile_services
 from cdp.sequencer import extend_tree
 from cdp.stores import Store
-from cdp.tables import BUCKETS, event_seen
+from cdp.tables import BUCKETS
 from cdp.usage.tables import usage_record
 from cdp.values import month_from
 from cdp.witnesses import ask_witnesses, witnesses_of
 from cdp.words import log_words
 
-PARTITIONED: Final = (event_seen, usage_record)
+PARTITIONED: Final = (usage_record,)
 MONTHS_AHEAD: Final = 3
 DELETED_AT_ONCE: Final = 5000
 RETRY_SECONDS: Final = 5.0
@@ -52,7 +53,11 @@ def jobs(outbox_days: int = KEPT_DAYS) -> tuple[Job, ...]:
     async def sweep_outbox(store: Store) -> None:
         await delete_outbox(store, datetime.now(UTC) - timedelta(days=outbox_days))
 
-    return (Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox))
+    async def reconcile(store: Store) -> None:
+        await reconcile_services(store, datetime.now(UTC))
+
+    prepared, swept = Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox)
+    return (prepared, swept, Job("services", 30, reconcile))
 
 
 def evidence_jobs(house: House) -> tuple[Job, ...]:

@@ -5,8 +5,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, FromClause, Text, literal_column
 
 from cdp.billing.tables import tariff_advice, tariff_option
-from schema.billing import AMOUNT, PRODUCT, Product, Tariff
+from schema.billing import AMOUNT
 from schema.fields import Key, column, many, one, personal, plain, record, rising, same
+from schema.products import PRODUCT, Product, Tariff
 from schema.words import DatePeriod, Money, Region, money, period
 
 PRICED = personal("usage.summary")

@@ -1,10 +1,10 @@
-"""What a customer holds, owes, pays and tops up, as it is asked for."""
+"""What a customer owes, pays and tops up, as it is asked for."""
 
 from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.reads import bill_state, relies_on, remaining_minor, suspended_by, top_up_state
+from cdp.billing.reads import bill_state, counted_lines, gained_minor, remaining_minor, suspended_by, top_up_state
 from cdp.billing.tables import (
     account,
     arrears,
@@ -12,25 +12,18 @@ from cdp.billing.tables import (
     bill_change,
     bill_difference,
     bill_line,
+    ledger_transaction,
     payment,
     product,
-    tariff,
     top_up,
 )
 from schema.fields import PROFILE, column, many, newest, one, personal, plain, record, rising, same, token
-from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period, price
+from schema.products import PRODUCT, Product, RatingType
+from schema.words import DatePeriod, Day, Instant, Money, Node, Region, money, period
 
 AMOUNT = personal("billing.amount", purposes=PROFILE)
 ACCOUNT = personal("billing.account")
-PRODUCT = personal("billing.product", purposes=PROFILE)
 TOP_UP = personal("billing.topup")
-OFFER = plain("part of the operator's catalogue, the same for everyone")
-
-
-@strawberry.enum(description="Whether use is paid before or after.")
-class RatingType(StrEnum):
-    PREPAID = "PREPAID"
-    POSTPAID = "POSTPAID"
 
 
 @strawberry.enum(description="How far a bill is paid.")
@@ -40,19 +33,27 @@ class BillState(StrEnum):
     settled = "settled"
 
 
-@strawberry.enum(description="How far a top-up has come: asked for, confirmed to the customer, posted to an account.")
+@strawberry.enum(
+    description="How far a top-up has come: asked for, confirmed to the customer, posted to an account of theirs; or"
+    " posted to somebody else's, or taken back."
+)
 class TopUpState(StrEnum):
     REQUESTED = "REQUESTED"
     CONFIRMED = "CONFIRMED"
     POSTED = "POSTED"
+    MISPOSTED = "MISPOSTED"
+    REVERSED = "REVERSED"
     FAILED = "FAILED"
 
 
-@strawberry.enum(description="Whether a product may be used.")
-class ProductStatus(StrEnum):
-    active = "active"
-    suspended = "suspended"
-    terminated = "terminated"
+@strawberry.enum(description="What a transaction of the ledger is for.")
+class LedgerKind(StrEnum):
+    TOP_UP = "TOP_UP"
+    PAYMENT = "PAYMENT"
+    CHARGE = "CHARGE"
+    ADJUSTMENT = "ADJUSTMENT"
+    EXCHANGE = "EXCHANGE"
+    CORRECTION = "CORRECTION"
 
 
 @strawberry.enum(description="What a part of a bill is there for; OTHER is whatever no kind of charge explains.")
@@ -64,24 +65,18 @@ class BillCause(StrEnum):
     OTHER = "OTHER"
 
 
-@record(tariff, tariff.c.tariff_id, owned=False)
-class Tariff:
-    """A product offering with its fee and allowances."""
+@record(ledger_transaction, ledger_transaction.c.transaction_id)
+class LedgerTransaction:
+    """Money that came to an account of the customer's, or left it, as the ledger says; it never changes."""
 
-    tariff_id: str = column(tariff.c.tariff_id, OFFER, "Its number in the catalogue.")
-    name: str = column(tariff.c.name, OFFER, "Its name.")
-    region: Region = column(tariff.c.region, OFFER, "Where it is sold.")
-    rating_type: RatingType = column(tariff.c.rating_type, OFFER, "Whether it is paid before or after.")
-    monthly_fee: Money = money(tariff.c.monthly_fee_minor, tariff.c.currency, OFFER, "What it costs a month.")
-    voice_minutes: int | None = column(tariff.c.voice_minutes, OFFER, "Minutes included.")
-    sms_count: int | None = column(tariff.c.sms_count, OFFER, "Messages included.")
-    data_megabytes: int | None = column(tariff.c.data_megabytes, OFFER, "Megabytes included.")
-    voice_price: Money | None = price(tariff.c.voice_price, tariff.c.currency, OFFER, "A minute beyond them.")
-    sms_price: Money | None = price(tariff.c.sms_price, tariff.c.currency, OFFER, "A message beyond them.")
-    data_price: Money | None = price(tariff.c.data_price, tariff.c.currency, OFFER, "A megabyte beyond them.")
-    roaming_price: Money | None = price(tariff.c.roaming_price, tariff.c.currency, OFFER, "A megabyte while roaming.")
-    contract_months: int | None = column(tariff.c.contract_months, OFFER, "How long it binds, in months.")
-    withdrawn_on: Day | None = column(tariff.c.withdrawn_on, OFFER, "Since when it is not sold any more.")
+    kind: LedgerKind | None = column(ledger_transaction.c.kind, AMOUNT, "What it is for.")
+    at: Instant | None = column(ledger_transaction.c.at, AMOUNT, "When it was posted.")
+    amount: Money | None = money(
+        gained_minor, ledger_transaction.c.currency, AMOUNT, "What the account gets; below zero what it loses."
+    )
+    debit: str | None = column(ledger_transaction.c.debit, AMOUNT, "The ledger account it leaves.")
+    credit: str | None = column(ledger_transaction.c.credit, AMOUNT, "The ledger account it comes to.")
+    top_up: "TopUp | None" = one(same("top_up_id"), TOP_UP, "The top-up it is of, where that is theirs.")
 
 
 @record(account, account.c.account_id)
@@ -100,28 +95,11 @@ class BillingAccount:
     )
     payment_status: str | None = column(account.c.payment_status, AMOUNT, "Whether payments are in order.")
     opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
+    transactions: list[LedgerTransaction] | None = many(
+        (newest(ledger_transaction.c.at),), AMOUNT, "What the ledger says of it, newest first.", on=same("account_id")
+    )
     arrears: "Arrears | None" = one(
         same("account_id"), AMOUNT, "What is open on its bills, and what follows; null where all are paid."
-    )
-
-
-@record(product, product.c.product_id)
-class Product(Node):
-    """Something the customer holds: a line, a messaging service, a contract."""
-
-    id: strawberry.ID = token("Its opaque id.")
-    product_ref: str | None = column(product.c.product_ref, PRODUCT, "The operator's own reference.")
-    name: str | None = column(product.c.name, PRODUCT, "Its name.")
-    kind: str | None = column(product.c.kind, PRODUCT, "What kind of product it is.")
-    region: Region | None = column(product.c.region, PRODUCT, "Where it was sold.")
-    status: ProductStatus | None = column(product.c.status, PRODUCT, "Whether it may be used.")
-    status_reason: str | None = column(product.c.status_reason, PRODUCT, "Why it has that status.")
-    status_at: Instant | None = column(product.c.status_at, PRODUCT, "Since when it has that status.")
-    start_date: Day | None = column(product.c.start_on, PRODUCT, "Since when it is held.")
-    term_end: Day | None = column(product.c.term_end_on, PRODUCT, "Until when the contract binds.")
-    tariff: Tariff | None = one(same("tariff_id"), PRODUCT, "What it costs and includes.")
-    relies_on: list["Product"] | None = many(
-        (rising(product.c.product_ref),), PRODUCT, "The products it cannot work without.", on=relies_on, max_first=20
     )
 
 
@@ -203,7 +181,7 @@ class CustomerBill(Node):
         (rising(bill_line.c.line_no),),
         AMOUNT,
         "What it is made of.",
-        on=same("bill_id"),
+        on=counted_lines,
         default_first=20,
         max_first=100,
     )

@@ -10,8 +10,9 @@ from cdp.care.notice_texts import text_in as notice_in_language
 from cdp.care.reads import due_at
 from cdp.care.tables import care_notice, case, case_step
 from cdp.care.texts import text_in
-from schema.billing import Product, TopUp
+from schema.billing import TopUp
 from schema.fields import ColumnField, column, declared, many, one, personal, record, rising, same, token
+from schema.products import Product
 from schema.words import Instant, Node, Region
 
 CASE = personal("case.record")

@@ -5,7 +5,7 @@ from enum import StrEnum
 import strawberry
 
 from cdp.billing.tables import account, bill, payment, product, tariff_advice, top_up
-from cdp.care.tables import care_notice, case
+from cdp.care.tables import care_notice, case, service_anomaly
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.identity.timeline import HoldingState
@@ -13,7 +13,7 @@ from cdp.interaction.tables import interaction
 from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
 from schema.advice import TariffAdvice
-from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
+from schema.billing import BillingAccount, CustomerBill, Payment, TopUp
 from schema.care import CareNotice, Case
 from schema.consent import Consent, Objection
 from schema.fields import (
@@ -34,6 +34,7 @@ from schema.fields import (
     word,
 )
 from schema.interaction import PartyInteraction
+from schema.products import Product, ServiceAnomaly
 from schema.rights import PrivacyRequest
 from schema.usage import BUCKET, Bucket, UsageConnection, UsageDay, UsageMonth
 from schema.words import Day, Instant, Node, PageInfo, Region, TimePeriod, period
@@ -163,6 +164,9 @@ class Customer(Node):
     )
     products: list[Product] | None = many(
         (rising(product.c.product_ref),), personal("billing.product", purposes=PROFILE), "What they hold."
+    )
+    service_anomalies: list[ServiceAnomaly] | None = many(
+        (newest(service_anomaly.c.found_at),), personal("billing.product"), "Which were not as they should be."
     )
     usage_months: list[UsageMonth] | None = many(
         (newest(usage_month.c.month_on), rising(usage_month.c.region)),

@@ -23,19 +23,33 @@ DOMAINS = ("cdp.identity", "cdp.consent", "cdp.usage", "cdp.billing", "cdp.inter
 FLOORS = (
     ("cdp.__main__",),
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
-    ("cdp.write_key_commands",),
+    (
+        "cdp.audit_commands",
+        "cdp.officer_commands",
+        "cdp.privacy_commands",
+        "cdp.catalogue_commands",
+        "cdp.reconcile_commands",
+    ),
+    ("cdp.write_key_commands", "cdp.consume_command"),
     ("cdp.advise", "cdp.telling"),
-    ("cdp.archive", "cdp.number_report"),
+    ("cdp.archive", "cdp.crew", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.receiving",),
+    ("cdp.receiving", "cdp.consume"),
     ("cdp.linking",),
     ("cdp.intake", "cdp.event_schemas"),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer", "cdp.caring"),
-    ("cdp.wanted",),
-    ("cdp.admission", "cdp.erasure"),
+    (
+        "cdp.incoming",
+        "cdp.ingest",
+        "cdp.query",
+        "cdp.worker",
+        "cdp.joining",
+        "cdp.officer",
+        "cdp.caring",
+    ),
+    ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
+    ("cdp.admission", "cdp.erasure", "cdp.accountability"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -166,7 +180,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
-    groups = ("cdp.command_groups", "cdp.officer_commands")
+    groups = ("cdp.command_groups", "cdp.officer_commands", "cdp.consume_command")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
@@ -248,6 +262,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.witnesses",  # the signature of a witness
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
+        "cdp.reconcile.services",  # products that are not as they should be, and their cases
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
         "cdp.crossings",  # a customer whose data leaves over a transfer basis

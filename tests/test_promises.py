@@ -23,6 +23,7 @@ from graphql import (
 from sqlalchemy import Column, Index, Table, UniqueConstraint
 
 from cdp.__main__ import cdp as command_line
+from cdp.billing.tables import NUMBER_HASH
 from cdp.dead_letters import LETTER_INDEX
 from cdp.event import Event
 from cdp.identity.tables import CODE_INDEX, IDENTIFIER_INDEXES, NUMBER_INDEX
@@ -70,6 +71,7 @@ TAGGED: Final = {
     101: "event",
     102: "row",
     103: "linkCode",
+    180: "topUpNumber",
 }
 RETIRED: Final = frozenset[int]()
 
@@ -252,6 +254,7 @@ def test_sealed_columns_keep_their_uids() -> None:
 
 def test_tags_keep_their_uids() -> None:
     indexes = [NUMBER_INDEX, *IDENTIFIER_INDEXES.values(), LETTER_INDEX, BODY_INDEX, ROW_INDEX, CODE_INDEX]
+    indexes.append(NUMBER_HASH)
     assert len(indexes) == len({index.uid for index in indexes})
     assert {index.uid: index.name for index in indexes} == TAGGED
     assert {index.version for index in indexes} == {1}

@@ -1,13 +1,16 @@
-"""How billing changes: accounts, the products on them, bills, payments and top-ups."""
+"""How billing changes: accounts, bills and payments; products and top-ups have files of their own."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal
+from uuid import UUID
 
 from pydantic import Field
 
-from cdp.billing.tables import account, bill, bill_line, payment, product, product_reliance
+from cdp.billing.ledger import LEDGER
+from cdp.billing.products import PRODUCTS
+from cdp.billing.tables import account, bill, bill_line, payment
 from cdp.billing.top_ups import TOP_UPS
-from cdp.changes import KEEP, NEW, Add, Newest, Put, Row
+from cdp.changes import NEW, Add, Newest, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Day, Event, Kind, Money, Part, Ref, Text, Upper
@@ -18,11 +21,8 @@ RatingType = Literal["PREPAID", "POSTPAID"]
 ACCOUNT = Newest(("region", "rating_type", "currency", "credit_limit_minor", "account_no"), "opened_at")
 BALANCE = Newest(("balance_minor",), "balance_at", amend=True)
 PAYMENT_STATUS = Newest(("payment_status",), "payment_status_at", amend=True)
-PRODUCT = Newest(("name", "kind", "region", "tariff_id", "start_on", "term_end_on"), "described_at")
-PRODUCT_STATUS = Newest(("status", "status_reason"), "status_at")
-BILL = Newest(
-    ("account_id", "region", "bill_on", "period_start_on", "period_end_on", "amount_due_minor", "currency"), "issued_at"
-)
+BILL = Newest(("account_id", "region", "bill_on", "period_start_on", "period_end_on"), "issued_at")
+STATED = Newest(("amount_due_minor", "currency", "statement_id"), "stated_at")
 PAID = Add(("paid_minor",))
 
 
@@ -103,79 +103,6 @@ class PaymentStatusReported(_OfAccount):
         return [Put(account, row, PAYMENT_STATUS)]
 
 
-class _OfProduct(Event):
-    """An event about one of the customer's products."""
-
-    product_ref: Ref
-
-    def product_row(self, context: Context) -> Row:
-        """The key and reference of the product's row."""
-        product_id = context.row_id("product", self.product_ref)
-        return {"customer_id": context.customer_id, "product_id": product_id, "product_ref": self.product_ref}
-
-    def in_status(self, context: Context, status: str, reason: str | None) -> Put:
-        """The product in another status."""
-        row = {"status": status, "status_reason": reason, "status_at": self.at}
-        return Put(product, self.product_row(context) | row, PRODUCT_STATUS)
-
-
-class ProductActivated(_OfProduct):
-    """The customer has a product; it works only while those in `reliesOn` do."""
-
-    name: Text
-    kind: Upper
-    tariff_id: Ref | None = None
-    start_date: Day
-    term_end: Day | None = None
-    relies_on: Annotated[tuple[Ref, ...], Field(max_length=20, strict=False)] = ()
-
-    def apply(self, context: Context) -> list[Put]:
-        if self.product_ref in self.relies_on:
-            raise EventInvalid("reliesOn", "other products")
-        key = self.product_row(context)
-        row = key | {
-            "name": self.name,
-            "kind": self.kind,
-            "region": self.region,
-            "tariff_id": self.tariff_id,
-            "start_on": self.start_date,
-            "term_end_on": self.term_end,
-            "described_at": self.at,
-        }
-        mine = {"customer_id": context.customer_id, "product_id": key["product_id"]}
-        relies_on = [mine | {"relies_on_id": context.row_id("product", ref)} for ref in self.relies_on]
-        return [
-            Put(product, row, PRODUCT),
-            self.in_status(context, "active", None),
-            *(Put(product_reliance, one, KEEP) for one in relies_on),
-        ]
-
-
-class ProductSuspended(_OfProduct):
-    """A product does not work for a while."""
-
-    reason: Ref
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "suspended", self.reason)]
-
-
-class ProductResumed(_OfProduct):
-    """A product works again."""
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "active", None)]
-
-
-class ProductTerminated(_OfProduct):
-    """The customer no longer has a product."""
-
-    reason: Ref | None = None
-
-    def apply(self, context: Context) -> list[Put]:
-        return [self.in_status(context, "terminated", self.reason)]
-
-
 class Line(Part):
     """One line of a bill."""
 
@@ -184,43 +111,64 @@ class Line(Part):
     amount: Money
 
 
-class BillIssued(_OfAccount):
-    """A bill; its lines, where given, add up to what is due."""
+class _OfBill(_OfAccount):
+    """An event that says what a bill asks for; its lines, where given, add up to that."""
 
     bill_no: Ref
-    bill_date: Day
-    period_start: Day
-    period_end: Day
     amount_due: Money
     lines: Annotated[tuple[Line, ...], Field(max_length=500, strict=False)] = ()
 
-    def apply(self, context: Context) -> list[Put]:
-        if self.period_end < self.period_start:
-            raise EventInvalid("periodEnd", "a day not before periodStart")
+    def bill_row(self, context: Context) -> Row:
+        """The key and number of the bill, and the rest that each row of it has."""
+        key = {"customer_id": context.customer_id, "bill_id": context.row_id("bill", self.bill_no)}
+        return key | {"bill_no": self.bill_no, "paid_minor": 0}
+
+    def stated(self, context: Context, statement_id: UUID) -> list[Put]:
+        """What the bill asks for from this event on, unless something later was said of it already."""
         due, unit = self.amount_due.minor("amountDue"), self.amount_due.unit
         amounts = [line.amount.minor(f"lines.{n}.amount") for n, line in enumerate(self.lines)]
         if any(line.amount.unit != unit for line in self.lines):
             raise EventInvalid("lines", "amounts in the currency of amountDue")
         if self.lines and sum(amounts) != due:
             raise EventInvalid("lines", "amounts that add up to amountDue")
-        key = {"customer_id": context.customer_id, "bill_id": context.row_id("bill", self.bill_no)}
-        row = key | {
-            "bill_no": self.bill_no,
+        row = self.bill_row(context)
+        statement = {"statement_id": statement_id}
+        key = {"customer_id": context.customer_id, "bill_id": row["bill_id"]} | statement
+        lines = [
+            {"line_no": n, "kind": line.kind, "description": line.description, "amount_minor": amount, "currency": unit}
+            for n, (line, amount) in enumerate(zip(self.lines, amounts, strict=True), 1)
+        ]
+        asked = row | statement | {"amount_due_minor": due, "currency": unit, "stated_at": self.at}
+        return [Put(bill, asked, STATED), *(Put(bill_line, key | line, NEW) for line in lines)]
+
+
+class BillIssued(_OfBill):
+    """A bill."""
+
+    bill_date: Day
+    period_start: Day
+    period_end: Day
+
+    def apply(self, context: Context) -> list[Put]:
+        if self.period_end < self.period_start:
+            raise EventInvalid("periodEnd", "a day not before periodStart")
+        row = self.bill_row(context) | {
             "account_id": self.account_id(context),
             "region": self.region,
             "bill_on": self.bill_date,
             "period_start_on": self.period_start,
             "period_end_on": self.period_end,
-            "amount_due_minor": due,
-            "currency": unit,
             "issued_at": self.at,
-            "paid_minor": 0,
         }
-        lines = [
-            {"line_no": n, "kind": line.kind, "description": line.description, "amount_minor": amount, "currency": unit}
-            for n, (line, amount) in enumerate(zip(self.lines, amounts, strict=True), 1)
-        ]
-        return [Put(bill, row, BILL), *(Put(bill_line, key | line, NEW) for line in lines)]
+        # A bill is issued once: the lines of a second one would be those of the first.
+        return [Put(bill, row, BILL), *self.stated(context, row["bill_id"])]
+
+
+class BillCorrected(_OfBill):
+    """A bill asks for something else, and is made of other lines, whether it is here already or comes later."""
+
+    def apply(self, context: Context) -> list[Put]:
+        return self.stated(context, context.row_id("statement", self.event_id))
 
 
 class PaymentReceived(_OfAccount):
@@ -253,11 +201,10 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     AccountOpened,
     BalanceReported,
     PaymentStatusReported,
-    ProductActivated,
-    ProductSuspended,
-    ProductResumed,
-    ProductTerminated,
     BillIssued,
+    BillCorrected,
     PaymentReceived,
+    *PRODUCTS,
     *TOP_UPS,
+    *LEDGER,
 )

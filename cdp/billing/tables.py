@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer, LargeBinary, Numeric, Uuid
+from sqlalchemy import text as sql
 
 from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts, view
+from privacy.blind import Index as BlindIndex
 from privacy.vocabulary import RetentionClass
 
 SERVICE = RetentionClass.SERVICE
@@ -84,10 +86,42 @@ product = by_customer(
     instant("described_at"),
     *texts("status", "status_reason", nullable=True),
     instant("status_at"),
+    text("expected_status", nullable=True),
+    instant("expected_at"),
+    Column("behind_id", Uuid),
     of_customer(),
+    Index(
+        None,
+        "customer_id",
+        "product_id",
+        postgresql_where=sql("expected_status <> status"),
+        info={"serves": "products that are not as expected"},
+    ),
+    Index(
+        None,
+        "customer_id",
+        postgresql_where=sql("expected_status IS NULL AND status IN ('active', 'suspended')"),
+        info={"serves": "products of which nothing is expected yet"},
+    ),
 )
+"""Its status follows from its turns, and since when (`expected_at`) it should have which from what it relies on and why
+it was suspended. One that is not as expected is so behind another one (`behind_id`), or itself.
+"""
+
+product_turn = by_customer(
+    "product_turn", row_key("product_id"), instant("at", primary_key=True), *texts("status", "reason", primary_key=True)
+)
+"""What was said of a product: active (with a reason: not suspended for that any more), suspended, terminated."""
 
 product_reliance = by_customer("product_reliance", row_key("product_id"), row_key("relies_on_id"))
+
+suspension_reason = reference("suspension_reason", text("reason", primary_key=True), text("ends_with"))
+"""When a suspension should end: with the return of what the product relies on (RELIANCE), with that or a payment
+(PAYMENT), or for nothing else (ITSELF). The reason `*` is every other.
+"""
+
+service_term = reference("service_term", text("kind", primary_key=True), Column("minutes", Integer, nullable=False))
+"""How long a kind of product may take to be as expected; the kind `*` is every other."""
 
 bill = by_customer(
     "bill",
@@ -102,6 +136,8 @@ bill = by_customer(
     text("currency", nullable=True),
     instant("issued_at"),
     money("paid", nullable=False),
+    Column("statement_id", Uuid),
+    instant("stated_at"),
     of_customer(),
     Index(None, "customer_id", "bill_on", info={"serves": "a customer's newest bills"}),
 )
@@ -113,7 +149,9 @@ bill_line = by_customer(
     *texts("kind", "description"),
     money("amount", nullable=False),
     text("currency"),
+    row_key("statement_id"),
 )
+"""What a bill is made of, each time that was stated; the lines that count are those of its own statement."""
 
 payment = by_customer(
     "payment",
@@ -139,8 +177,46 @@ top_up = by_customer(
     Column("posted_account_id", Uuid),
     instant("posted_at"),
     instant("failed_at"),
+    Column("number_hash", LargeBinary),
     of_customer(),
+    Index(None, "top_up_ref", info={"serves": "the top-up that a posting nobody asked for may belong to"}),
 )
+
+ledger_transaction = by_customer(
+    "ledger_transaction",
+    row_key("transaction_id"),
+    *texts("kind", "debit", "credit", "currency"),
+    money("amount", nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    instant("at", nullable=False),
+    Column("top_up_id", Uuid),
+    Column("number_hash", LargeBinary),
+    text("approved_by", nullable=True),
+    of_customer(),
+    CheckConstraint("amount_minor > 0", name="amount"),
+    CheckConstraint("(debit = 'BALANCE') <> (credit = 'BALANCE')", name="balance"),
+    Index(None, "customer_id", "account_id", "at", info={"serves": "an account's newest transactions"}),
+    Index(None, "top_up_id", info={"serves": "what became of a top-up, on whosever account"}),
+)
+"""One row is a whole transaction: one amount in one currency leaves one ledger account and comes to another, so that
+no row can be out of balance. One of the two is BALANCE, the customer's own account; the other is the operator's:
+`CLEARING/APP/CN-GD`, `REVENUE/CN-GD`, `ADJUSTMENTS/CN-GD`, `EXCHANGE/CN-GD`. Nobody may change a row.
+"""
+
+ledger_exchange = by_customer(
+    "ledger_exchange",
+    row_key("exchange_id"),
+    Column("sold_id", Uuid, nullable=False),
+    Column("bought_id", Uuid, nullable=False),
+    Column("rate", Numeric, nullable=False),
+    instant("at", nullable=False),
+    of_customer(),
+    CheckConstraint("rate > 0", name="rate"),
+)
+"""The rate by which a transaction in one currency belongs to one in another."""
+
+NUMBER_HASH = BlindIndex(uid=180, name="topUpNumber", version=1)
+"""The keyed hash by which the number that was asked for is held against the one that was posted."""
 
 bill_difference = view(
     "bill_difference",

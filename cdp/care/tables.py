@@ -54,6 +54,33 @@ case_step = by_customer(
     of_customer(),
 )
 
+service_anomaly = by_customer(
+    "service_anomaly",
+    row_key("anomaly_id"),
+    Column("product_id", Uuid, nullable=False),
+    *texts("kind", "cause_key", "region", "owner"),
+    text("reason", nullable=True),
+    instant("status_at", nullable=False),
+    instant("arrears_cleared_at"),
+    Column("relied_id", Uuid),
+    text("relied_name", nullable=True),
+    instant("relied_at"),
+    instant("expected_at", nullable=False),
+    instant("due_at", nullable=False),
+    instant("found_at", nullable=False),
+    instant("cleared_at"),
+    of_customer(),
+    Index(
+        None,
+        "customer_id",
+        "product_id",
+        unique=True,
+        postgresql_where=sql("cleared_at IS NULL"),
+        info={"serves": "what is wrong with a product now, and no second time"},
+    ),
+)
+"""A product that was not as it should be when that was due, and how it came to it; `cause_key` is that of its case."""
+
 care_term = reference(
     "care_term",
     text("kind", primary_key=True),

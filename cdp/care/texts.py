@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from string import Formatter
 from typing import Any, Final, NamedTuple
 
 CHINA_TIME: Final = timezone(timedelta(hours=8))
@@ -62,8 +63,7 @@ def spelled(
     at |= {name: datetime.fromisoformat(value) for name, value in told.items() if name.endswith("_at")}
     made = {}
     for n, language in enumerate(("zh", "en")):
-        words = {name: WORDS[value][n] if value in WORDS else value for name, value in told.items()}
-        words |= {name: _instant(value, language, region) for name, value in at.items()}
+        words = {name: _word(value, language, region) for name, value in {**told, **at}.items()}
         try:
             made[language] = text[n + 2 if gone else n].format_map(words)
         except KeyError as missing:
@@ -71,9 +71,7 @@ def spelled(
     return made
 
 
-def _instant(at: datetime | None, language: str, region: str) -> str:
-    if at is None:
-        return "…"
+def _instant(at: datetime, language: str, region: str) -> str:
     local = at.astimezone(CHINA_TIME) if region[:2] in ("CN", "HK", "MO", "TW") else at
     zone = "" if local.utcoffset() else " UTC"
     if language == "zh":
@@ -84,3 +82,51 @@ def _instant(at: datetime | None, language: str, region: str) -> str:
 def text_in(language: str, kind: str, told: str, *facts: Any) -> str | None:
     """The text of a case's cause in a language: `told` as JSON, then region, due and gone; None for no kind of ours."""
     return spelled(kind, json.loads(told), *facts)[language] if kind in TEXTS else None
+
+
+CHAINS: Final = {
+    ("SERVICE_STILL_OFF", "zh"): (
+        "{status_at} 因{reason}停用",
+        "{arrears_cleared_at} 欠费已清",
+        "{relied_at} {relied_name} 已恢复",
+        "应于 {due_at} 前恢复，至今仍停用",
+        "{cleared_at} 已恢复",
+    ),
+    ("SERVICE_STILL_OFF", "en"): (
+        "suspended on {status_at} because of {reason}",
+        "arrears cleared on {arrears_cleared_at}",
+        "{relied_name} back on {relied_at}",
+        "due back by {due_at}, and still suspended",
+        "as it should be since {cleared_at}",
+    ),
+    ("SERVICE_STILL_ON", "zh"): (
+        "{relied_at} {relied_name} 停用",
+        "应于 {due_at} 前停用，至今仍可使用",
+        "{cleared_at} 已更正",
+    ),
+    ("SERVICE_STILL_ON", "en"): (
+        "{relied_name} off since {relied_at}",
+        "due off by {due_at}, and still on",
+        "as it should be since {cleared_at}",
+    ),
+}
+CHAIN: Final = ("reason", "status_at", "arrears_cleared_at", "relied_name", "relied_at", "due_at", "cleared_at")
+
+
+def chain_in(language: str, kind: str, region: str, *facts: Any) -> str | None:
+    """How a product came to be as it should not, one link after the other (`facts` in the order of CHAIN), in a
+    language; what is not known is left out. None for no kind of ours.
+    """
+    told = {name: value for name, value in zip(CHAIN, facts, strict=True) if value is not None}
+    words = {name: _word(value, language, region) for name, value in told.items()}
+    links = CHAINS.get((kind, language), ())
+    known = [link for link in links if {name for _, name, _, _ in Formatter().parse(link) if name} <= words.keys()]
+    # Once it is right again it is not wrong "still".
+    known = [link for link in known if not ("cleared_at" in told and "{due_at}" in link)]
+    return ("；" if language == "zh" else "; ").join(known).format_map(words) or None
+
+
+def _word(value: Any, language: str, region: str) -> str:
+    if isinstance(value, datetime):
+        return _instant(value, language, region)
+    return WORDS[value][language == "en"] if value in WORDS else "…" if value is None else str(value)

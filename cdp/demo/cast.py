@@ -65,7 +65,8 @@ def _goes_off(life: Life, account: str, line: str, fetion: str) -> None:
     for ref in (line, fetion):
         life.add("ProductSuspended", ref, morning, productRef=ref, reason="ARREARS")
     _top_up(life, "2026-10-12 12:02", STILL_OFF_NUMBER, "50.00")
-    life.add("TopUpPosted", "1", _at("2026-10-12 12:03"), topUpRef=f"{life.key}-T1", accountNo=account)
+    posted = {"accountNo": account, "amount": _money("50.00", "CNY"), "channel": "APP"}
+    life.add("TopUpPosted", "1", _at("2026-10-12 12:03"), topUpRef=f"{life.key}-T1", **posted)
     life.add("BalanceReported", "2", _at("2026-10-12 12:03"), accountNo=account, balance=_money("50.80", "CNY"))
     life.add("PaymentStatusReported", "paid", _at("2026-10-12 12:03"), accountNo=account, paymentStatus="IN_ORDER")
     life.add("NumberResumed", "1", noon, number=STILL_OFF_NUMBER)

@@ -79,6 +79,16 @@ _EVENTS: Final = (
         counterparty="+85291234567",
     ),
     event(
+        "UsageRerated",
+        16,
+        {"number": "13800138000"},
+        record="sample-UsageRecorded",
+        recordedAt=_AT.format(15),
+        usageType="VOICE",
+        quantity="150",
+        units="seconds",
+    ),
+    event(
         "BucketReported",
         15,
         bucketRef="B-1",
@@ -112,10 +122,29 @@ _EVENTS: Final = (
             {"kind": "DISCOUNT", "description": "Loyalty", "amount": _money("-2.00")},
         ],
     ),
+    event(
+        "BillCorrected",
+        22,
+        billNo="B-202602",
+        amountDue=_money("88.00"),
+        lines=[{"kind": "FEE", "description": "Monthly fee", "amount": _money("88.00")}],
+    ),
     event("PaymentReceived", 22, paymentRef="R-1", billNo="B-202602", amount=_money("88"), method="CARD"),
     event("TopUpRequested", 23, topUpRef="T-1", number="13800138000", amount=_money("50"), channel="APP"),
     event("TopUpConfirmed", 23, topUpRef="T-1"),
-    event("TopUpPosted", 24, topUpRef="T-1", accountNo="A-77"),
+    event(
+        "TopUpPosted", 24, topUpRef="T-1", accountNo="A-77", amount=_money("50"), channel="APP", number="13800138000"
+    ),
+    event("TopUpReversed", 25, topUpRef="T-1", accountNo="A-77", amount=_money("50"), channel="APP"),
+    event("LedgerPosted", 25, accountNo="A-77", kind="CHARGE", amount=_money("-88.00")),
+    event(
+        "ExchangePosted",
+        25,
+        accountNo="A-77",
+        sold={"value": "100.00", "unit": "HKD"},
+        bought=_money("91.23"),
+        rate="0.91225",
+    ),
     event("TopUpFailed", 24, topUpRef="T-2"),
     event(
         "InteractionLogged",

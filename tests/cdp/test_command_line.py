@@ -48,7 +48,8 @@ from tests.privacy.starter import STARTER_TEXT
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
     *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
-    *("catalogue", "advise-tariffs", "write-key"),
+    *("catalogue", "advise-tariffs", "reconcile"),
+    *("write-key", "consume"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -128,6 +129,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("reconcile", "services"),
         ("privacy", "export"),
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),
@@ -576,6 +578,19 @@ def test_an_instant_without_its_offset_is_refused(migrated: Settings, capsys: py
     capsys.readouterr()
     lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01", code=2)
     assert any("expected an instant with its offset" in line for line in lines)
+
+
+def test_products_are_reconciled_as_of_an_instant(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    line, messaging = (
+        SAMPLES["ProductActivated"] | {"eventId": ref, "productRef": ref, "reliesOn": relies_on}
+        for ref, relies_on in (("line", []), ("messaging", ["line"]))
+    )
+    off = SAMPLES["ProductSuspended"] | {"productRef": "line"}
+    run(take_in(migrated, SAMPLES["CustomerRegistered"], line, messaging, off))
+    for at, found in (("2026-03-18T01:30:00Z", 0), ("2026-03-18T03:00:00Z", 1), ("2026-03-19T00:00:00Z", 0)):
+        printed = output_of(capsys, "reconcile", "services", "--store", "cn", "--at", at)
+        assert re.search(rf"│ cn\s+│\s+{found} │\s+0 │\s+{found} │\s+0 │", printed)
+        assert "│ hk" not in printed
 
 
 def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

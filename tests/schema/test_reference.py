@@ -35,6 +35,7 @@ NESTED = """query($n: String!) @purpose(id: "%s") { customer(number: $n) {
   bills(first: 12) { billNo state remainingAmount { value unit } account { accountNo balance { value } }
     lines(first: 2) { lineNo amount { value } description } }
   topUps { topUpRef state number amount { value unit } account { accountNo } }
+  accounts { transactions(first: 3) { kind at debit credit amount { value unit } topUp { topUpRef state } } }
   payments { amount { value } method account { accountNo paymentStatus } } } }"""
 EVERYTHING = """query($n: String!) @purpose(id: "%s") { customer(number: $n) { __typename id kind formattedName
   birthDate gender

@@ -23,10 +23,10 @@ FROM data_key
 WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT l1_13.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at, t1_3.expected_status AS expected_status, t1_3.expected_at AS expected_at, t1_3.behind_id AS behind_id 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
- LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT t1_7.customer_id AS customer_id, t1_7.product_id AS product_id, t1_7.product_ref AS product_ref, t1_7.name AS name, t1_7.kind AS kind, t1_7.region AS region, t1_7.tariff_id AS tariff_id, t1_7.start_on AS start_on, t1_7.term_end_on AS term_end_on, t1_7.described_at AS described_at, t1_7.status AS status, t1_7.status_reason AS status_reason, t1_7.status_at AS status_at 
+ LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT t1_7.customer_id AS customer_id, t1_7.product_id AS product_id, t1_7.product_ref AS product_ref, t1_7.name AS name, t1_7.kind AS kind, t1_7.region AS region, t1_7.tariff_id AS tariff_id, t1_7.start_on AS start_on, t1_7.term_end_on AS term_end_on, t1_7.described_at AS described_at, t1_7.status AS status, t1_7.status_reason AS status_reason, t1_7.status_at AS status_at, t1_7.expected_status AS expected_status, t1_7.expected_at AS expected_at, t1_7.behind_id AS behind_id 
 FROM product AS t1_7 
 WHERE t1_7.customer_id = c1.customer_id AND t1_7.product_id IN (SELECT product_reliance.relies_on_id 
 FROM product_reliance 
@@ -37,7 +37,7 @@ WHERE t1_11.customer_id = c1.customer_id AND t1_11.product_id IN (SELECT product
 FROM product_reliance 
 WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product_id = b1_8.product_id) ORDER BY t1_11.product_ref COLLATE "C" ASC, t1_11.product_id ASC 
  LIMIT $3::INTEGER) AS l1_13 ON true)) AS list0, array((SELECT l1_14.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at, t1_3.expected_status AS expected_status, t1_3.expected_at AS expected_at, t1_3.behind_id AS behind_id 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT row(b1_4.product_id, t1_7.product_ref, t1_7.product_id) AS made 
@@ -49,12 +49,12 @@ WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $1::INTEGER)) AS list2, array((SELECT l1_26.made 
-FROM LATERAL (SELECT t1_18.customer_id AS customer_id, t1_18.bill_id AS bill_id, t1_18.bill_no AS bill_no, t1_18.account_id AS account_id, t1_18.region AS region, t1_18.bill_on AS bill_on, t1_18.period_start_on AS period_start_on, t1_18.period_end_on AS period_end_on, t1_18.amount_due_minor AS amount_due_minor, t1_18.currency AS currency, t1_18.issued_at AS issued_at, t1_18.paid_minor AS paid_minor 
+FROM LATERAL (SELECT t1_18.customer_id AS customer_id, t1_18.bill_id AS bill_id, t1_18.bill_no AS bill_no, t1_18.account_id AS account_id, t1_18.region AS region, t1_18.bill_on AS bill_on, t1_18.period_start_on AS period_start_on, t1_18.period_end_on AS period_end_on, t1_18.amount_due_minor AS amount_due_minor, t1_18.currency AS currency, t1_18.issued_at AS issued_at, t1_18.paid_minor AS paid_minor, t1_18.statement_id AS statement_id, t1_18.stated_at AS stated_at 
 FROM bill AS t1_18 
 WHERE t1_18.customer_id = c1.customer_id ORDER BY t1_18.bill_on DESC, t1_18.bill_id ASC 
  LIMIT $4::INTEGER) AS b1_19 JOIN LATERAL (SELECT row(b1_19.bill_id, t1_24.line_no, t1_24.amount_minor, t1_24.currency) AS made 
 FROM bill_line AS t1_24 
-WHERE t1_24.customer_id = c1.customer_id AND t1_24.bill_id = b1_19.bill_id ORDER BY t1_24.line_no ASC 
+WHERE t1_24.customer_id = c1.customer_id AND t1_24.bill_id = b1_19.bill_id AND t1_24.statement_id = b1_19.statement_id ORDER BY t1_24.line_no ASC 
  LIMIT $5::INTEGER) AS l1_26 ON true)) AS list3, array((SELECT row(t1_18.bill_on, t1_18.bill_id, t1_18.bill_no, CASE WHEN (t1_18.amount_due_minor IS NOT NULL) THEN greatest(t1_18.amount_due_minor - t1_18.paid_minor, 0) END, t1_18.currency, (SELECT row(o1_20.account_id, o1_20.account_no) AS row_8 
 FROM account AS o1_20 
 WHERE o1_20.customer_id = c1.customer_id AND o1_20.account_id = t1_18.account_id 

@@ -23,7 +23,7 @@ FROM data_key
 WHERE data_key.customer_id = c1.customer_id AND (data_key.retention = 'IDENTITY' OR data_key.retention = 'SERVICE'))) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT l1_9.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.product_id AS product_id, t1_3.product_ref AS product_ref, t1_3.name AS name, t1_3.kind AS kind, t1_3.region AS region, t1_3.tariff_id AS tariff_id, t1_3.start_on AS start_on, t1_3.term_end_on AS term_end_on, t1_3.described_at AS described_at, t1_3.status AS status, t1_3.status_reason AS status_reason, t1_3.status_at AS status_at, t1_3.expected_status AS expected_status, t1_3.expected_at AS expected_at, t1_3.behind_id AS behind_id 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT row(b1_4.product_id, t1_7.product_ref, t1_7.product_id, t1_7.name, t1_7.status) AS made 
@@ -46,7 +46,9 @@ WHERE o1_17.customer_id = c1.customer_id AND o1_17.product_id = t1_15.product_id
  LIMIT 1)) AS made 
 FROM "case" AS t1_15 
 WHERE t1_15.customer_id = c1.customer_id ORDER BY t1_15.opened_at DESC, t1_15.case_id ASC 
- LIMIT $3::INTEGER)) AS list2, array((SELECT row(t1_22.requested_at, t1_22.top_up_id, t1_22.top_up_ref, t1_22.number, t1_22.amount_minor, t1_22.currency, CASE WHEN (t1_22.posted_at IS NOT NULL) THEN 'POSTED' WHEN (t1_22.failed_at IS NOT NULL) THEN 'FAILED' WHEN (t1_22.confirmed_at IS NOT NULL) THEN 'CONFIRMED' ELSE 'REQUESTED' END, (SELECT row(o1_24.account_id, o1_24.account_no) AS row_10 
+ LIMIT $3::INTEGER)) AS list2, array((SELECT row(t1_22.requested_at, t1_22.top_up_id, t1_22.top_up_ref, t1_22.number, t1_22.amount_minor, t1_22.currency, CASE WHEN (t1_22.posted_at IS NOT NULL) THEN CASE sign((SELECT sum(CASE WHEN (posted.credit = 'BALANCE') THEN posted.amount_minor ELSE -posted.amount_minor END) AS sum_1 
+FROM ledger_transaction AS posted 
+WHERE posted.customer_id = t1_22.customer_id AND posted.top_up_id = t1_22.top_up_id)) WHEN 1 THEN 'POSTED' WHEN 0 THEN 'REVERSED' ELSE 'MISPOSTED' END WHEN (t1_22.failed_at IS NOT NULL) THEN 'FAILED' WHEN (t1_22.confirmed_at IS NOT NULL) THEN 'CONFIRMED' ELSE 'REQUESTED' END, (SELECT row(o1_24.account_id, o1_24.account_no) AS row_10 
 FROM account AS o1_24 
 WHERE o1_24.customer_id = c1.customer_id AND o1_24.account_id = t1_22.posted_account_id 
  LIMIT 1)) AS made 
