@@ -25,7 +25,7 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.match", "cdp.command_groups"),
     (
         *("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
-        "cdp.write_key_commands",
+        *("cdp.write_key_commands", "cdp.consume_command"),
     ),
     ("cdp.advise",),
     ("cdp.archive", "cdp.number_report"),
@@ -167,7 +167,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
-    groups = ("cdp.command_groups", "cdp.officer_commands")
+    groups = ("cdp.command_groups", "cdp.officer_commands", "cdp.consume_command")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
