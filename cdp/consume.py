@@ -20,6 +20,7 @@ from cdp.exchange import check_values, decoded
 from cdp.ingest import Outcome, Writer, bury_rejected, ingest
 from cdp.outcome import rejected
 
+CONNECT_SECONDS: Final = 10.0
 FETCH_SECONDS: Final = 2.0
 ACK_SECONDS: Final = 60
 """After how long NATS gives a message again that nobody is done with."""
@@ -161,10 +162,11 @@ async def _nats(source: Source) -> AsyncIterator[Stream]:
         log.warning("stream disturbed", stream=source.stream, error=type(error).__name__)
 
     try:
-        connection = await nats.connect(
-            source.url, name="cdp", error_cb=note, max_reconnect_attempts=-1, allow_reconnect=True, **secret
-        )
-    except (errors.Error, OSError) as wrong:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await nats.connect(
+                source.url, name="cdp", error_cb=note, max_reconnect_attempts=-1, allow_reconnect=True, **secret
+            )
+    except (errors.Error, OSError, TimeoutError) as wrong:
         raise Unavailable(f"NATS: cannot connect ({type(wrong).__name__})") from None
     try:
         yield NatsStream(connection, await _pull(connection, source))

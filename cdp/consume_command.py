@@ -15,7 +15,7 @@ from cdp.terminal import check_known, json_line, settings_of_command
 from cdp.worker import stop_on_signals
 
 
-def consume_command(  # noqa: PLR0913 -- a command has as many options as it has
+def consume_command(
     url: Annotated[str, typer.Argument(help="Where it is: nats://HOST:4222, tls://HOST:4222, kafka://HOST:9092.")],
     *,
     stream: Annotated[str, typer.Option(help="The stream; at Kafka, the topic.")],

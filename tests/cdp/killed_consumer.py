@@ -12,7 +12,7 @@ from cdp.house import open_house
 from cdp.settings import read_settings
 
 
-async def die(_: NatsStream, __: Sequence[Message]) -> None:
+async def die(self: NatsStream, messages: Sequence[Message]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -22,4 +22,5 @@ async def run(source: Source) -> None:
         await consume(stream, writer_of(house), source, asyncio.Event())
 
 
-asyncio.run(run(Source(*sys.argv[1:4], most=10)))
+url, stream, durable = sys.argv[1:]
+asyncio.run(run(Source(url, stream, durable, most=10)))

@@ -29,7 +29,7 @@ async def nats_server(folder: Path, port: int | None = None) -> AsyncIterator[st
     command = ("nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder))
     server = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
-        while not await _answers(port):
+        while not await _answers(port):  # noqa: ASYNC110 - a process does not tell when it is ready
             await asyncio.sleep(0.05)
         yield f"nats://127.0.0.1:{port}"
     finally:

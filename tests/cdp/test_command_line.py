@@ -48,7 +48,7 @@ from tests.privacy.starter import STARTER_TEXT
 COMMANDS = [
     *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
     *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
-    *("catalogue", "advise-tariffs", "write-key"),
+    *("catalogue", "advise-tariffs", "write-key", "consume"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 

@@ -29,6 +29,8 @@ from tests.cdp.samples import SAMPLES, event
 
 STREAM, DURABLE = "events", "cdp"
 REGISTERED = SAMPLES["CustomerRegistered"]
+KEYS = {"CDP_KMS": "file:keys"}
+"""Where the write door of the tests has them."""
 
 
 def used(number: int) -> dict[str, Any]:
@@ -88,6 +90,13 @@ async def drained(stream: Stream, writer: Writer, most: int = 10) -> Counter[str
     return counts
 
 
+async def known(writer: Writer, table: str) -> None:
+    """Waits until a table has a row."""
+    async with asyncio.timeout(60):
+        while not await rows(writer.stores["cn"], table):  # noqa: ASYNC110 - another process may write it
+            await asyncio.sleep(0.1)
+
+
 async def test_a_stream_is_taken_in_and_what_cannot_be_read_holds_nothing_up(url: str, writer: Writer) -> None:
     bad = [b"\xff", b"{", b"[" * 100_000, b'"text"', json.dumps({"eventId": "x\ud800"}).encode(), {"type": "None"}]
     await publish(url, REGISTERED, bad[0], [used(n) for n in range(30)], *bad[1:], *(used(n) for n in range(40)))
@@ -101,13 +110,13 @@ async def test_a_stream_is_taken_in_and_what_cannot_be_read_holds_nothing_up(url
 
 
 async def test_a_process_that_dies_between_the_commit_and_the_ack_doubles_nothing(
-    url: str, writer: Writer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    url: str, writer: Writer, settings: Settings
 ) -> None:
     await publish(url, REGISTERED, *(used(n) for n in range(5)))
     stores = json.dumps(settings.stores)
-    own = {"CDP_HOME": str(settings.home), "CDP_STORES": stores, "CDP_ENVIRONMENT": "test", "CDP_KMS": "file:keys"}
+    own = {"CDP_HOME": str(settings.home), "CDP_STORES": stores, "CDP_ENVIRONMENT": "test"}
     program = (sys.executable, "-m", "tests.cdp.killed_consumer", url, STREAM, DURABLE)
-    dead = await asyncio.create_subprocess_exec(*program, env=os.environ | own)
+    dead = await asyncio.create_subprocess_exec(*program, env=os.environ | own | KEYS)
     assert await dead.wait() == -signal.SIGKILL
     before = await everything(writer.stores["cn"])
     assert len(before["usage_record"]) == 5
@@ -133,13 +142,10 @@ async def test_a_server_that_comes_back_is_read_on(tmp_path: Path, writer: Write
         source = Source(url, STREAM, DURABLE, 10)
         reading = opened(source)
         task = asyncio.create_task(consume(await reading.__aenter__(), writer, source, stop))
-        while not await rows(writer.stores["cn"], "customer"):
-            await asyncio.sleep(0.05)
+        await known(writer, "customer")
     async with nats_server(tmp_path / "streams", int(url.rpartition(":")[2])):
         await publish(url, used(1))
-        async with asyncio.timeout(60):
-            while not await rows(writer.stores["cn"], "usage_record"):
-                await asyncio.sleep(0.1)
+        await known(writer, "usage_record")
         stop.set()
         assert (await task)["accepted"] == 2
         await reading.__aexit__(None, None, None)
@@ -155,6 +161,7 @@ async def test_a_server_that_comes_back_is_read_on(tmp_path: Path, writer: Write
 )
 async def test_a_stream_that_is_none_is_told(where: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiokafka", None)
+    monkeypatch.setattr("cdp.consume.CONNECT_SECONDS", 0.5)
     with pytest.raises((RequestInvalid, Unavailable)) as refused:
         async with asyncio.timeout(20), opened(Source(where, STREAM, DURABLE, 10)):
             raise AssertionError("it was opened")
@@ -172,6 +179,21 @@ async def test_a_stream_or_consumer_that_does_not_fit_is_told(url: str) -> None:
         async with opened(Source(url, STREAM, DURABLE, 10)):
             raise AssertionError("it was opened")
     assert (unknown.value.code, unfit.value.code) == ("STREAM_UNKNOWN", "CONSUMER_INVALID")
+
+
+async def test_the_command_reads_until_it_is_told_to_end(url: str, writer: Writer, settings: Settings) -> None:
+    await publish(url, REGISTERED, used(1), REGISTERED | {"region": "HK"})
+    own = {"CDP_HOME": str(settings.home), "CDP_STORES": json.dumps(settings.stores), "CDP_ENVIRONMENT": "test"}
+    told = ("consume", url, "--stream", STREAM, "--durable", DURABLE, "--store", "cn")
+    piped = asyncio.subprocess.PIPE
+    program = (sys.executable, "-m", "cdp", *told)
+    running = await asyncio.create_subprocess_exec(*program, env=os.environ | own | KEYS, stdout=piped)
+    await known(writer, "usage_record")
+    await known(writer, "dead_letter")
+    running.terminate()
+    said, _ = await running.communicate()
+    assert (running.returncode, json.loads(said)) == (0, {"accepted": 2, "rejected": 1})
+    assert not any((await everything(writer.stores["hk"])).values())
 
 
 # --- Kafka: the driver against a group of one that behaves as aiokafka's consumer does; no broker is to be had here ---
