@@ -31,6 +31,7 @@ from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
 from cdp.house import House, unlock_store
 from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
@@ -203,9 +204,8 @@ def front_door(house: House) -> FrontDoor:
         for name, store in house.stores.items()
     }
     settings = house.settings
-    return FrontDoor(
-        settings, Query(stores), writer_of(house), house.tokens, _documents(), Outgoing(gateway_of(settings))
-    )
+    intake = Intake(writer_of(house), settings.intake_queue, settings.intake_writers)
+    return FrontDoor(settings, Query(stores), intake, house.tokens, _documents(), Outgoing(gateway_of(settings)))
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -242,7 +242,7 @@ def serve_house(house: House) -> ASGIApp:
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk = audit_route(EvidenceDesk(house.stores, door.verify))
     metrics = Metrics()
-    receiver = Receiver(reception_of(settings, front.writer, door.verify, metrics), RAW_HEADERS)
+    receiver = Receiver(reception_of(settings, front.intake, door.verify, metrics), RAW_HEADERS)
     return create_app(Parts(door, readiness, metrics, planned, [desk], receiver))
 
 

@@ -240,9 +240,7 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: 
         raise _Again(held)
 
 
-async def bury_rejected(
-    writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime
-) -> None:
+async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
     """Refused records rest in the store of their region; where that is not known, in the first one."""
     for n, (name, store) in enumerate(writer.stores.items()):
         tags = Tags(writer.rings[name])

@@ -21,7 +21,7 @@ from cdp.endpoint import ClientGone, HttpRequest, Patience, RawHeader, Receive, 
 from cdp.errors import AuthError, CdpError, EventInvalid, RequestInvalid
 from cdp.event_schemas import schema_list, schema_of
 from cdp.exchange import JSON_TYPE, check_values, decoded, refusal_of
-from cdp.ingest import EVENTS, Writer
+from cdp.ingest import EVENTS
 from cdp.intake import Intake, Record, Sender
 from cdp.metrics import Metrics
 from cdp.outcome import Outcome, rejected
@@ -57,10 +57,9 @@ class Reception:
     body_seconds: float = 10.0
 
 
-def reception_of(settings: Settings, writer: Writer, verify: Verify, metrics: Metrics) -> Reception:
+def reception_of(settings: Settings, intake: Intake, verify: Verify, metrics: Metrics) -> Reception:
     """What takes in events for a process with these settings."""
-    intake = Intake(writer, settings.intake_queue, settings.intake_writers)
-    keys = KeyBook(writer.stores)
+    keys = KeyBook(intake.writer.stores)
     return Reception(intake, keys, verify, metrics, settings.events_per_second, settings.events_bytes)
 
 

@@ -15,7 +15,7 @@ from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.gateway import Outgoing
-from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.settings import Settings
@@ -40,7 +40,7 @@ class FrontDoor:
 
     settings: Settings
     query: Query
-    writer: Writer
+    intake: Intake
     tokens: TokenSeal
     documents: Documents
     outgoing: Outgoing
@@ -65,7 +65,7 @@ class FrontDoor:
         asked = Asked(caller, plan, at)
         reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
-        run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
+        run = Run(document, plan, variables, reach, reading, asked, self.query, self.intake, self.outgoing)
         data = await run.data()
         entry_id = await self.query.write_down(asked)
         if not plan.purpose:

@@ -17,6 +17,7 @@ from cdp.app import writer_of
 from cdp.auth import Caller, Role
 from cdp.endpoint import Scope
 from cdp.ingest import EVENTS
+from cdp.intake import Intake
 from cdp.metrics import Metrics
 from cdp.receiving import BATCH_BYTES, EVENT_BYTES, Receiver, reception_of
 from cdp.write_keys import WriteKey, list_write_keys, new_write_key, revoke_write_key
@@ -56,9 +57,9 @@ async def send(world: World, path: str, body: Any, headers: dict[str, str], *, p
     return await world.http.post(path, content=gzip.compress(content) if packed else content, headers=headers | more)
 
 
-async def batch(world: World, key: str, *messages: Any, sent_at: datetime = NOW) -> list[dict[str, Any]]:
+async def batch(world: World, key: str, *messages: Any, sent_at: datetime | None = None) -> list[dict[str, Any]]:
     """The verdicts on a batch."""
-    body = {"batch": messages, "sentAt": sent_at.isoformat(), "writeKey": key}
+    body = {"batch": messages, "sentAt": (sent_at or datetime.now(UTC)).isoformat(), "writeKey": key}
     answer = await send(world, "/v1/batch", body, basic(key), packed=True)
     assert (answer.status_code, answer.json()["success"]) == (200, True), answer.text
     verdicts: list[dict[str, Any]] = answer.json()["verdicts"]
@@ -145,14 +146,15 @@ async def test_traits_change_what_they_tell_and_nothing_else(world: World, key: 
 async def test_a_message_sent_again_by_another_clock_is_the_same(world: World, key: str) -> None:
     """The client's clock is an hour slow; then it is put right; each attempt is sent at another time."""
     await batch(world, key, IDENTIFIED)
-    slow = NOW - timedelta(hours=1)
-    sent = message("track", "m-1", event="Clicked", timestamp=(slow - timedelta(minutes=5)).isoformat())
-    assert states(await batch(world, key, sent, sent_at=slow)) == [("accepted", None)]
+    hour, happened = timedelta(hours=1), NOW - timedelta(minutes=5)
+    sent = message("track", "m-1", event="Clicked", timestamp=(happened - hour).isoformat())
+    before = datetime.now(UTC)
+    assert states(await batch(world, key, sent, sent_at=before - hour)) == [("accepted", None)]
     logged = await one(world.house.stores["cn"], "interaction", "reason = 'Clicked'")
-    off = logged["at"] - (NOW - timedelta(minutes=5))
-    assert timedelta(0) <= off < timedelta(minutes=1)
-    for attempt in (slow + timedelta(seconds=31), slow - timedelta(seconds=7), NOW, NOW + timedelta(minutes=3)):
-        assert states(await batch(world, key, sent, sent_at=attempt)) == [("duplicate", None)]
+    assert timedelta(0) <= logged["at"] - happened <= datetime.now(UTC) - before
+    for off in (hour, hour - timedelta(seconds=31), hour + timedelta(seconds=7), timedelta(0), -timedelta(minutes=3)):
+        again = await batch(world, key, sent, sent_at=datetime.now(UTC) - off)
+        assert states(again) == [("duplicate", None)]
     assert await one(world.house.stores["cn"], "interaction", "reason = 'Clicked'") == logged
     assert await letters(world) == 0
 
@@ -162,7 +164,9 @@ async def test_a_clock_that_is_right_leaves_the_time_alone_and_one_a_day_off_is_
     old = (NOW - timedelta(days=40)).isoformat()
     assert states(await batch(world, key, message("track", "m-1", event="Old", timestamp=old))) == [("accepted", None)]
     assert (await one(world.house.stores["cn"], "interaction", "reason = 'Old'"))["at"] == NOW - timedelta(days=40)
-    verdicts = await batch(world, key, message("track", "m-2", event="Off"), sent_at=NOW - timedelta(days=2))
+    verdicts = await batch(
+        world, key, message("track", "m-2", event="Off"), sent_at=datetime.now(UTC) - timedelta(days=2)
+    )
     assert states(verdicts) == [("rejected", "sentAt")]
     assert await letters(world) == 1
 
@@ -191,7 +195,8 @@ async def test_a_key_writes_to_its_own_region_and_gives_no_orders(world: World, 
 @pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group", "alias"])
 async def test_each_call_has_its_own_address(world: World, key: str, call: str) -> None:
     await batch(world, key, IDENTIFIED)
-    body = message("ignored", "m-1", event="Clicked", groupId="G", previousId="P") | {"sentAt": NOW.isoformat()}
+    body = message("ignored", "m-1", event="Clicked", groupId="G", previousId="P")
+    body["sentAt"] = datetime.now(UTC).isoformat()
     answer = await send(world, f"/v1/{call}", body, basic(key))
     [verdict] = answer.json()["verdicts"]
     assert (answer.status_code, verdict["status"]) == (200, "rejected" if call in ("group", "alias") else "accepted")
@@ -342,7 +347,8 @@ def receiver(world: World, **given: Any) -> Receiver:
         return APP
 
     settings = world.house.settings.model_copy(update=given)
-    return Receiver(reception_of(settings, writer_of(world.house), verify, Metrics()))
+    intake = Intake(writer_of(world.house), settings.intake_queue, settings.intake_writers)
+    return Receiver(reception_of(settings, intake, verify, Metrics()))
 
 
 @pytest.fixture
