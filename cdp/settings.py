@@ -102,9 +102,7 @@ class Settings(BaseSettings):
     events_per_second: int = Field(default=1000, ge=1, description="events a second of one client, by a token")
     intake_queue: int = Field(default=32, ge=1, le=10_000, description="requests with events inside, per store")
     intake_writers: int = Field(default=4, ge=1, le=500, description="how many of them are written at once")
-    stream_secret: str | None = Field(
-        default=None, repr=False, description="USER:PASSWORD or a token, for the servers of `cdp consume`"
-    )
+    stream_secret: str | None = Field(default=None, repr=False, description="USER:PASSWORD or token of `cdp consume`")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
     ledger: Path | None = Field(
