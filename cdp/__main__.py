@@ -22,7 +22,7 @@ from cdp.house import House, migrate_stores, open_house
 from cdp.identity.likeness import can_compare
 from cdp.identity.match_rules import read_match_rules
 from cdp.linking import link_job
-from cdp.load import load_file
+from cdp.load_command import load_command
 from cdp.logs import configure_logs
 from cdp.match import Matching, match
 from cdp.outbox import KEPT_DAYS, LEAST_DAYS
@@ -36,7 +36,6 @@ from cdp.terminal import (
     output,
     progress,
     settings_of_command,
-    table,
     text_of,
     troubles,
 )
@@ -70,6 +69,7 @@ cdp = typer.Typer(
 )
 for name, group in GROUPS.items():
     cdp.add_typer(group, name=name)
+cdp.command("load")(load_command)
 cdp.command("consume")(consume_command)
 
 
@@ -175,23 +175,6 @@ def migrate_command() -> None:
 
     run(migrate())
     output().print(f"{', '.join(settings.store_names)}: up to date")
-
-
-@cdp.command("load")
-def load_command(
-    file: Annotated[Path, typer.Argument(help="CSV file with a header line.", **FILE)],
-    mapping: Annotated[Path, typer.Option(help="TOML file that says which events its columns make.", **FILE)],
-    region: Annotated[str | None, typer.Option(help="Region of records that name none, such as CN-GD or HK.")] = None,
-) -> None:
-    """Load a file through the write journey; bad records go to the dead letters, the rest goes through."""
-    settings = settings_of_command()
-
-    async def load() -> dict[str, int]:
-        async with open_house(settings) as house:
-            with progress(output()) as bars:
-                return await load_file(house, file, mapping, bars, region)
-
-    output().print(table(f"Rows and events of {file.name}", ("outcome", "number"), run(load()).items()))
 
 
 @cdp.command("match")

@@ -169,8 +169,23 @@ dead_letter = queue(
     Column("seen", BigInteger, nullable=False),
     # By whom it says it is, where that can be read: an erasure takes along what was refused.
     Column("subject_tag", LargeBinary),
+    # What the record is called, where it says so: one that is corrected and goes in takes its letters along.
+    Column("record_tag", LargeBinary),
     Index(None, "subject_tag", info={"serves": "the refused records of an erased customer"}),
+    Index(None, "record_tag", info={"serves": "the letters of a record that goes in at last"}),
+    Index(None, "first_at", "dead_letter_id", info={"serves": "the letters of a store page by page, newest first"}),
 )
+
+file_load = reference(
+    "file_load",
+    Column("file_tag", LargeBinary, primary_key=True),
+    Column("records", BigInteger, nullable=False),
+    text("counts"),
+    text("rejects"),
+    Column("rejects_bytes", BigInteger, nullable=False),
+    instant("at", nullable=False),
+)
+"""How far the loading of a file has come that has not ended: by the hash of file, mapping and region."""
 
 audit_entry = queue(
     "audit_entry",

@@ -18,7 +18,9 @@ from rich.progress import Progress
 
 from cdp.archive import export
 from cdp.export import export_log
-from cdp.load import load_file
+from cdp.ingest import EVENTS
+from cdp.load import Task, load_file
+from cdp.mapping import read_mapping
 from cdp.officer.exports import QUESTIONS, What
 from cdp.worker import evidence_jobs, jobs, privacy_jobs, work_once
 from privacy.vocabulary import PURPOSES
@@ -126,11 +128,16 @@ class Journeys:
         file.write_text(CSV_HEAD + "".join(line for plant in self.planted for line in plant.lines()))
         mapping.write_text(MAPPING)
         with Progress(console=Console(file=self.printed)) as progress:
-            counts = await load_file(self.world.house, file, mapping, progress, None)
-        self.printed.write(str(counts))
+            loaded = await load_file(self.world.house, file, Task(read_mapping(str(mapping), EVENTS)), progress)
+        self.printed.write(str(loaded))
+        counts, refused = loaded.counts, loaded.rejects
         assert counts["accepted"] == len(self.planted) * 2
         assert counts["rows refused"] == len(self.planted) * 2
         assert await self.world.rows("dead_letter") == (REFUSALS + 2) * len(self.planted)
+        # What was refused is beside the file as it was in it, for its owner alone.
+        assert refused is not None
+        assert all(plant.texts["name"] in refused.read_text() for plant in self.planted)
+        refused.unlink()
         file.unlink()
 
     async def read(self, plant: Plant) -> None:

@@ -654,23 +654,159 @@ def test_the_demo_prepares_the_stores_first_and_can_start_anew(
     assert seen == [0, (2000, 24), 1, (9, 3), 0, (2000, 24)]
 
 
-def test_a_file_is_loaded_and_counted(
-    migrated: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+COUNTS = ("rows", "accepted", "duplicate", "rejected", "review", "rows refused", "letters settled", "done before")
+LOADED = """
+name = "crm"
+key = ["编号"]
+region = "CN-GD"
+at = "2026-03-05T00:00:00Z"
+subject = { customerKey = { column = "编号" } }
+[[event]]
+type = "CustomerRegistered"
+[event.fields]
+kind = "INDIVIDUAL"
+customerKey = { column = "编号" }
+birthDate = { column = "生日", as = "date", blank = "omit" }
+[[event]]
+type = "NumberActivated"
+[event.fields]
+number = { column = "手机号" }
+[[event]]
+type = "AccountOpened"
+[event.fields]
+accountNo = { text = "A-{编号}" }
+ratingType = "PREPAID"
+currency = "CNY"
+[[event]]
+type = "BalanceReported"
+[event.fields]
+accountNo = { text = "A-{编号}" }
+balance = { value = { column = "余额" }, unit = "CNY" }
+"""
+PEOPLE = "编号,手机号,生日,余额\nK-1,13800138001,,1.50\nK-2,13800138002,1988-05-17,2.00\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """A table of people, and its mapping."""
+    (tmp_path / "people.csv").write_text(PEOPLE, "utf-8")
+    (tmp_path / "people.toml").write_text(LOADED, "utf-8")
+    return str(tmp_path / "people.csv"), str(tmp_path / "people.toml")
+
+
+def test_files_are_loaded_one_after_the_other_and_told(
+    migrated: Settings, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, mapping = tmp_path / "churn.csv", tmp_path / "churn.toml"
-    file.write_text("id\n7\n")
-    assert exit_of("load", str(file), "--mapping", str(mapping)) == 2
-    mapping.write_text("")
-    asked: list[object] = []
+    more = tmp_path / "more.ndjson"
+    more.write_text('{"编号": "K-3", "手机号": 13800138003, "生日": null, "余额": 3}\n{"编号": "K-4"}\n', "utf-8")
+    told = output_of(capsys, "load", files[0], str(more), "--mapping", files[1], "--region", "CN-BJ")
+    numbers = [re.split(r"\s*│\s*", line)[1:3] for line in told.splitlines() if "│" in line]
+    counted = [[name, number] for name, number in numbers if name != "rows/s"]
+    assert counted == [
+        *([name, number] for name, number in zip(COUNTS, ("2", "8", "0", "0", "0", "0", "0", "0"), strict=True)),
+        *([name, number] for name, number in zip(COUNTS, ("2", "4", "0", "0", "0", "1", "0", "0"), strict=True)),
+    ]
+    assert f"to be corrected and loaded again: {more}.rejects.ndjson" in told
 
-    async def load_file(house: House, *arguments: object) -> dict[str, int]:
-        asked.extend((*house.stores, arguments[0], arguments[1], arguments[3]))
-        return {"accepted": 7043, "rejected": 1}
 
-    monkeypatch.setattr(command_line, "load_file", load_file)
-    printed = output_of(capsys, "load", str(file), "--mapping", str(mapping), "--region", "CN-GD")
-    assert asked == ["cn", "hk", file, mapping, "CN-GD"]
-    assert "7,043" in printed
+def test_what_loading_would_do_is_told_without_a_store(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The settings of these tests name databases that are nowhere."""
+    bad = "K-1,13800138003,17.5.1988,1\nK-4,12345,,1\nK-5,12345,,1.234\n,1,,\nK-6,13800138006,2099-01-01,1\nK-7\n"
+    (tmp_path / "people.csv").write_text(PEOPLE + bad, "utf-8")
+    before = sorted(tmp_path.iterdir())
+    assert exit_of("load", files[0], "--mapping", files[1], "--check") == 0
+    told = capsys.readouterr().out
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "│" in line]
+    assert cells == [
+        ["records", "8"],
+        ["with nothing wrong", "2"],
+        ["CustomerRegistered", "4"],
+        ["NumberActivated", "3"],
+        ["AccountOpened", "5"],
+        ["BalanceReported", "4"],
+        ["NUMBER_INVALID", "number", "a full number, not a service's short code", "2"],
+        ["ROW_INVALID", "生日", "a date written as in ISO 8601", "1"],
+        ["EVENT_INVALID", "balance.value", "at most 2 digits behind the point", "1"],
+        ["ROW_INVALID", "编号", "a value", "1"],
+        ["EVENT_INVALID", "birthDate", "a day before the event", "1"],
+        ["ROW_INVALID", "", "4 fields", "1"],
+    ]
+    assert not re.search("K-[0-9]|12345|1380|1988", told)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--region", "MO"), "MAPPING_INVALID: region: expected one that is served here"),
+        (("--region", "XX"), "MAPPING_INVALID: region: expected one that is served here"),
+        (
+            ("--mapping", "nowhere"),
+            "MAPPING_INVALID: nowhere: expected a file, or one of mlc_churn, orange_churn, telco",
+        ),
+        (
+            ("--mapping", "telco_churn"),
+            "MAPPING_INVALID: key[0]: expected a column of people.csv; it has no 'customerID'",
+        ),
+    ],
+)
+def test_a_check_refuses_what_loading_would(
+    files: tuple[str, str], more: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of("load", files[0], "--mapping", files[1], "--check", *more) == 1
+    found = capsys.readouterr()
+    assert (found.out, found.err.splitlines()[-1].startswith(told)) == ("", True)
+
+
+def test_without_a_mapping_nothing_is_loaded(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = error_lines(capsys, "load", files[0], code=2)
+    assert any("expected a mapping; --check suggests one" in line for line in lines)
+
+
+def test_a_suggested_mapping_is_filled_in_and_loads(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, plan = tmp_path / "客户 2026.csv", tmp_path / "plan.toml"
+    file.write_bytes(
+        "客户编号,姓名,性别,出生日期,手机号码,证件类型,证件号码,开户时间,地区,备注,余额\n"
+        "K-1,陈美玲,女,1988/05/17,13800138001,身份证,440106198805170029,2026-03-05 09:30,广东,,1.5\n"
+        "K-2,王小明,男,,,护照,E12345678,2026-03-06 10:00,广东,x,2\n".encode("gb18030")
+    )
+    told = output_of(capsys, "load", str(file), "--check")
+    assert not re.search("K-[0-9]|陈美玲|13800138001|4401|广东|1988", told)
+    plan.write_text(told, "utf-8")
+    assert exit_of("load", str(file), "--mapping", str(plan)) == 1
+    expected = "MAPPING_INVALID: region: expected one that is served here, in the mapping or as --region\n"
+    assert capsys.readouterr().err == expected
+    plan.write_text(told.replace("# time_zone = ...", 'time_zone = "Asia/Shanghai"'), "utf-8")
+    told = output_of(capsys, "load", str(file), "--mapping", str(plan), "--region", "CN-GD")
+    assert re.search(r"accepted +│ +3 ", told)
+    assert re.search(r"rejected +│ +0 ", told)
+
+
+def test_a_suggestion_leaves_open_what_it_cannot_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("Phone No.,DOB,State,Created-At,Sex\n1,01/02/1988,KS,2026,F\n1,03/04/1990,OH,2027,F\n", "utf-8")
+    told = output_of(capsys, "load", str(file), "--check")
+    assert 'key = ["DOB"]' in told
+    for line in (
+        '# region = ...  # where the records are kept, such as HK or CN-GD. The column "State" may tell it.',
+        '# at = ...  # when it happened: an instant, or a column with as = "instant"',
+        '# birthDate = ...  # "DOB" can be read in two ways, or none',
+        'subject = { number = { column = "Phone No." } }',
+        'gender = { column = "Sex", table = "gender" }',
+        '#   "State": text, 2 different ones',
+    ):
+        assert line in told.splitlines()
+    [line] = error_lines(capsys, "load", str(file), "--mapping", _saved(tmp_path, told), "--region", "HK", code=1)
+    assert line == "MAPPING_INVALID: saved.toml: event[0].at: expected a value, here or for all events"
+
+
+def _saved(folder: Path, text: str) -> str:
+    (folder / "saved.toml").write_text(text, "utf-8")
+    return str(folder / "saved.toml")
 
 
 async def asked_for(settings: Settings, kind: str, *states: str) -> str:

@@ -12,12 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nats
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
 
 from cdp.consume import KafkaStream, Message, Source, Stream, consume, opened
 from cdp.errors import RequestInvalid, StoreUnavailable, Unavailable
@@ -27,6 +24,7 @@ from tests.cdp.doors import everything, rows
 from tests.cdp.nats_server import nats_server
 from tests.cdp.samples import SAMPLES, event
 
+nats, api = pytest.importorskip("nats"), pytest.importorskip("nats.js.api")
 STREAM, DURABLE = "events", "cdp"
 REGISTERED = SAMPLES["CustomerRegistered"]
 KEYS = {"CDP_KMS": "file:keys"}
@@ -44,7 +42,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def jetstream(url: str) -> AsyncIterator[JetStreamContext]:
+async def jetstream(url: str) -> AsyncIterator[Any]:
     connection = await nats.connect(url)
     yield connection.jetstream()
     await connection.close()
@@ -174,7 +172,7 @@ async def test_a_stream_or_consumer_that_does_not_fit_is_told(url: str) -> None:
             raise AssertionError("it was opened")
     await publish(url)
     async with jetstream(url) as stream:
-        await stream.add_consumer(STREAM, ConsumerConfig(durable_name=DURABLE, ack_policy=AckPolicy.NONE))
+        await stream.add_consumer(STREAM, api.ConsumerConfig(durable_name=DURABLE, ack_policy=api.AckPolicy.NONE))
     with pytest.raises(RequestInvalid) as unfit:
         async with opened(Source(url, STREAM, DURABLE, 10)):
             raise AssertionError("it was opened")
