@@ -46,9 +46,22 @@ from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
+    *(
+        "demo",
+        "serve",
+        "worker",
+        "migrate",
+        "load",
+        "token",
+        "keys",
+        "audit",
+        "documents",
+        "policy",
+        "privacy",
+        "honey",
+    ),
     *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
-    *("catalogue", "advise-tariffs", "reconcile"),
+    *("catalogue", "advise-tariffs", "reconcile", "webhooks"),
     *("write-key", "consume"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
@@ -129,6 +142,10 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("honey", "mark"),
+        ("honey", "unmark"),
+        ("honey", "clients"),
+        ("honey", "lift"),
         ("reconcile", "services"),
         ("privacy", "export"),
         ("privacy", "certificate"),
@@ -137,6 +154,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        *(("webhooks", name) for name in ("add", "list", "enable", "remove", "replay")),
         ("catalogue", "load"),
         ("catalogue", "show"),
         ("write-key", "list"),
@@ -597,6 +615,51 @@ def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureF
     assert output_of(capsys, "worker", "--once") == ""
 
 
+def test_webhooks_are_added_listed_told_again_and_removed(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "told.graphql"
+    document.write_text('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { tier } }')
+    how = ("--client", "crm", "--document", str(document), "--event", "ConsentGiven")
+    endpoint, secret = output_of(capsys, "webhooks", "add", "--url", "https://crm.example/in", *how).split()
+    assert secret.startswith("whsec_")
+    listed = [json.loads(line) for line in output_of(capsys, "webhooks", "list").splitlines()]
+    assert [(one["store"], one["url"], one["state"]) for one in listed] == [
+        (store, "https://crm.example/in", "ACTIVE") for store in ("cn", "hk")
+    ]
+    assert secret not in json.dumps(listed)
+    position = listed[0]["position"]
+    for command in (("replay", endpoint, "--from", position), ("enable", endpoint), ("remove", endpoint)):
+        output_of(capsys, "webhooks", *command)
+    assert "crm.example" not in output_of(capsys, "webhooks", "list")
+
+    assert error_lines(capsys, "webhooks", "remove", endpoint, code=1)[0].startswith("NOT_FOUND")
+    assert error_lines(capsys, "webhooks", "replay", endpoint, "--from", "x", code=1)[0].startswith("POSITION_INVALID")
+    refused = error_lines(capsys, "webhooks", "add", "--url", "http://crm.example/in", *how, code=1)
+    assert refused[0].startswith("WEBHOOK_URL")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("query T($id: ID!) { customer(id: $id) { tier } }", "PURPOSE_REQUIRED"),
+        ('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { id } }', "DOCUMENT_UNFIT"),
+        ('query T @purpose(id: "service.care") { customer(number: "+85291234567") { tier } }', "DOCUMENT_UNFIT"),
+        ("{ __schema { types { name } } }", "INTROSPECTION_REFUSED"),
+    ],
+)
+def test_a_document_that_cannot_be_delivered_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: str, code: str
+) -> None:
+    file = tmp_path / "told.graphql"
+    file.write_text(document)
+    whose = ("--client", "shop", "--legal-entity", "ACME", "--event", "ConsentGiven")
+    lines = error_lines(
+        capsys, "webhooks", "add", "--url", "https://acme.example/in", "--document", str(file), *whose, code=1
+    )
+    assert lines[0].startswith(code)
+
+
 def test_no_made_up_customers_in_production(
     migrated: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -819,6 +882,28 @@ async def asked_for(settings: Settings, kind: str, *states: str) -> str:
         assert [one.code for one in outcomes] == [None] * len(states)
         request = GlobalId("PrivacyRequest", "cn", known.customer_id, row_id(known.customer_id, "privacyRequest", kind))
         return opaque_id(house.tokens, SELF, request)
+
+
+def test_honey_is_marked_and_a_client_that_was_not_stopped_is_not_lifted(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    customer = {"customerKey": "H-1"}
+    told = {"type": "CustomerRegistered", "eventId": "h", "at": "2026-01-01T00:00:00Z", "region": "HK"}
+
+    async def register() -> None:
+        async with open_house(migrated) as house:
+            [outcome] = await ingest(writer_of(house), [told | {"subject": customer, "kind": "INDIVIDUAL"}], "test")
+            assert outcome.code is None
+
+    run(register())
+    assert output_of(capsys, "honey", "mark", "H-1", "--region", "HK") == "marked\n"
+    [line] = error_lines(capsys, "honey", "mark", "H-2", "--region", "HK", code=1)
+    assert line.startswith("CUSTOMER_UNKNOWN: ")
+    assert "H-2" not in line
+    assert output_of(capsys, "honey", "unmark", "H-1", "--region", "HK") == "not marked any more\n"
+    assert "Suspended" in output_of(capsys, "honey", "clients")
+    [line] = error_lines(capsys, "honey", "lift", "shop-app", code=1)
+    assert line.startswith("CLIENT_UNKNOWN: ")
 
 
 def test_a_person_gets_their_data_once(migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

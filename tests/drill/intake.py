@@ -113,11 +113,12 @@ class Load:
         persons = max(20, count // 100)
         first = {source: people(source, persons) for source in ("A", "B")}
         good, bad, second = [one for some in first.values() for one in some], list[Event](), dict[str, list[Event]]()
+        each = int((count / (1 + DUPLICATES) - len(good)) / 2)
         for source in first:
-            mine, wrong = said(source, persons, (count - len(good)) // 2, draw)
+            mine, wrong = said(source, persons, each, draw)
             good, bad, second[source] = good + mine, bad + wrong, mine + wrong
         for source in first:
-            second[source] = second[source] + draw.sample(good + bad, int(len(second[source]) * DUPLICATES))
+            second[source] = second[source] + draw.sample(good + bad, int(count / 2 * DUPLICATES))
             draw.shuffle(second[source])
         return cls(first, second, good, bad)
 

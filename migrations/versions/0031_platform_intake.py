@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0029_platform_intake"
-down_revision: str | None = "0028_platform_letters"
+revision: str = "0031_platform_intake"
+down_revision: str | None = "0030_platform_webhooks"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0030_identity_described"
-down_revision: str | None = "0029_platform_intake"
+revision: str = "0032_identity_described"
+down_revision: str | None = "0031_platform_intake"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
