@@ -34,11 +34,13 @@ from cdp.headers import RAW_HEADERS, SecurityHeaders
 from cdp.house import House, unlock_store
 from cdp.identity.honey import Watch
 from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.news import News
 from cdp.query import Query
+from cdp.receiving import Receiver, reception_of
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.sockets import SocketEndpoint
@@ -77,7 +79,7 @@ class Parts:
     """What an app is made of. measure: brings the meters up to date that nobody turns here.
 
     ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
-    flight have been answered.
+    flight have been answered. receiver: takes in events, below /v1.
     """
 
     door: Door
@@ -86,10 +88,11 @@ class Parts:
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
     routes: Sequence[Route] = ()
     measure: Callable[[Metrics], Awaitable[None]] = _measure_nothing
+    receiver: ASGIApp | None = None
 
 
 def create_app(parts: Parts) -> ASGIApp:
-    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
+    """The ASGI app: /graphql, /v1, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -117,10 +120,11 @@ def create_app(parts: Parts) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # What is asked most goes straight to its app, past routing and middleware that it has no use for.
-        at: ASGIApp = every
-        if scope["type"] != "lifespan" and scope["path"] == "/graphql":
-            at = graphql if scope["type"] == "http" else sockets
-        await at(scope, receive, send)
+        kind, path = scope["type"], scope.get("path", "")
+        first: ASGIApp | None = parts.receiver if kind == "http" and path.startswith("/v1/") else None
+        if path == "/graphql":
+            first = graphql if kind == "http" else sockets
+        await (first or every)(scope, receive, send)
 
     return app
 
@@ -207,8 +211,9 @@ def front_door(house: House) -> FrontDoor:
         for name, store in house.stores.items()
     }
     settings, watch, news = house.settings, Watch(house.stores, house.trails), News(house.stores)
-    outgoing, documents = Outgoing(gateway_of(settings)), _documents()
-    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, documents, outgoing, watch, news)
+    intake = Intake(writer_of(house), settings.intake_queue, settings.intake_writers)
+    ways = _documents(), Outgoing(gateway_of(settings)), watch, news
+    return FrontDoor(settings, Query(stores), intake, house.tokens, *ways)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -248,12 +253,13 @@ def serve_house(house: House) -> ASGIApp:
         finally:
             stop.set()
             await keeping
-            await front.news.close()
-            await front.outgoing.close()
+            await asyncio.gather(front.news.close(), front.outgoing.close())
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_endpoints, house.stores)
-    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk], measure))
+    metrics = Metrics(lambda: front.watch.alarms)
+    receiver = Receiver(reception_of(settings, front.intake, welcome, metrics), RAW_HEADERS)
+    return create_app(Parts(door, readiness, metrics, planned, [desk], measure, receiver))
 
 
 def courier_of(house: House) -> Courier:
