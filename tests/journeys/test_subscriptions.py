@@ -59,6 +59,7 @@ async def test_what_happens_is_told_as_it_is_now_and_audited(world: World) -> No
     assert change.pop("position")
     assert change == {"eventType": "CustomerTierChanged", "customer": {"tier": "HIGH", "formattedName": "陈家明"}}
     entries = (await world.entries())[before:]
+    assert len(entries) > 0
     audited = {entry["document"] for entry in entries if entry.get("operation") == "subscription"}
     assert audited == {hash_of(TIER)}
     assert told["payload"]["extensions"]["privacy"]["purpose"] == "service.care"
