@@ -24,13 +24,19 @@ FLOORS = (
     ("cdp.__main__",),
     ("cdp.load_command",),
     ("cdp.demo", "cdp.load", "cdp.load_check", "cdp.match", "cdp.command_groups"),
-    ("cdp.audit_commands", "cdp.officer_commands", "cdp.privacy_commands", "cdp.catalogue_commands"),
+    (
+        "cdp.audit_commands",
+        "cdp.letter_commands",
+        "cdp.officer_commands",
+        "cdp.privacy_commands",
+        "cdp.catalogue_commands",
+    ),
     ("cdp.advise",),
     ("cdp.archive", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.linking",),
+    ("cdp.letters", "cdp.linking"),
     ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer"),
     ("cdp.wanted",),
     ("cdp.admission", "cdp.erasure"),
@@ -164,7 +170,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
-    groups = ("cdp.command_groups", "cdp.officer_commands")
+    groups = ("cdp.command_groups", "cdp.letter_commands", "cdp.officer_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
@@ -244,6 +250,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.words",  # what was said is struck off when its entry is durable
         "cdp.sequencer",  # one step of the tree
         "cdp.witnesses",  # the signature of a witness
+        "cdp.letters",  # letters that go, or are counted again
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.erasure.expire",  # data whose term is over
