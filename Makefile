@@ -25,9 +25,8 @@ check: .venv/installed  ## lint, formatting, types
 bench: .venv/installed  ## measure the floor, the peers and us in one run
 	$(BIN)/cdp bench $(ARGS)
 
-drill: .venv/installed  ## kill rotations of keys at 200 points, and time them on 300,000 cells
-	$(BIN)/python -m tests.drill kill 200
-	$(BIN)/python -m tests.drill rekey 50000
+drill: .venv/installed  ## try every bar that takes longer than a test may (ARGS=--quick: with less of everything)
+	$(BIN)/python -m tests.drill $(ARGS)
 
 clean:  ## remove what was installed (the data under .cdp stays)
 	rm -rf .venv

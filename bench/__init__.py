@@ -11,6 +11,7 @@
     load.py rotate.lua fallback.py      the load generators
     check.py        whether the answers are right
     schedule.py     what is measured in which order
+    intake.py ingest.py     the write door beside bare COPY
     results.py tables.py chart.py       what came out
 
 `python -m bench --help` tells the options.

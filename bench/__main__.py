@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,9 @@ from rich.console import Console
 
 from bench.chart import chart
 from bench.contestants import CONTESTANTS
+from bench.ingest import Intake, measure_intake, shown
+from bench.ingest import told as told_intake
+from bench.intake import KINDS
 from bench.load import generator
 from bench.operations import Operation
 from bench.processes import BenchFailed
@@ -30,6 +33,7 @@ RESULTS: Final = CHECKOUT / "bench" / "results"
 CUSTOMERS, SECONDS, ROUNDS, CONNECTIONS = 200_000, 5.0, 3, (1, 32, 256)
 QUICK_CUSTOMERS, QUICK_SECONDS, QUICK_CONNECTIONS = 20_000, 4.0, (32,)
 SIZES, DOCUMENTS, SCALE_CONNECTIONS = (10_000, 100_000, 1_000_000), 100_000, (1, 32)
+EVENTS, PROCESSES = 100_000, (1, 2)
 MOST_ROUNDS: Final = 99
 
 
@@ -49,11 +53,15 @@ def wish_of(arguments: Sequence[str]) -> Wish:
     add("--scale", action="store_true", help="instead: the profile among more and more customers, and documents")
     add("--sizes", nargs="+", type=int, default=SIZES, help=f"with --scale: customers (default {SIZES})")
     add("--documents", type=int, default=DOCUMENTS, help=f"with --scale: different documents (default {DOCUMENTS:,})")
+    add("--ingest", action="store_true", help="instead: events a second through the write door, beside bare COPY")
+    add("--events", type=int, default=EVENTS, help=f"with --ingest: of each kind (default {EVENTS:,})")
+    add("--processes", nargs="+", type=int, default=PROCESSES, help=f"with --ingest (default {PROCESSES})")
     add("--sets", nargs="*", choices=TASKS, help="instead: what goes over everybody at once (default: all of it)")
     add("--rows", type=int, help="with --sets: how many rows instead of the task's own number")
     add("--home", type=Path, default=Path(".cdp-bench"), help="folder of the worlds")
     asked = parser.parse_args(arguments)
-    given = (asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents, asked.rows)
+    given = [asked.customers, asked.seconds, *(asked.concurrency or ()), *asked.sizes, asked.documents, asked.rows]
+    given += [asked.events // 10, *asked.processes]
     if min(asked.rounds, asked.workers, *(one for one in given if one is not None)) < 1 or asked.rounds > MOST_ROUNDS:
         parser.error("customers, sizes, documents, rounds, seconds, connections and workers must be at least 1")
     return _wish(asked)
@@ -71,7 +79,9 @@ def _wish(asked: argparse.Namespace) -> Wish:
     customers = asked.customers or (QUICK_CUSTOMERS if quick else CUSTOMERS)
     scale = Scale(sorted(asked.sizes), asked.documents, plan) if asked.scale else None
     sets = () if asked.sets is None else asked.sets or tuple(TASKS)
-    return Wish(asked.home.expanduser().resolve(), customers, plan, quick, asked.workers, scale, sets, asked.rows)
+    intake = Intake(asked.events, asked.rounds, sorted({1, *asked.processes}), tuple(KINDS)) if asked.ingest else None
+    home = asked.home.expanduser().resolve()
+    return Wish(home, customers, plan, quick, asked.workers, scale, sets, asked.rows, intake)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,8 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     console.print(f"load generator: {generator()}, home: {wish.home}")
     about: dict[str, Any] = {"machine": machine()}
     try:
-        if wish.scale is not None or wish.sets:
-            (_publish_sets if wish.scale is None else _publish_scale)(wish, about, console)
+        if publish := _instead(wish):
+            publish(wish, about, console)
             return 0
         outcome = perform(wish, console)
     except (BenchFailed, CdpError) as failed:
@@ -120,6 +130,15 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
     console.print(f"also in {RESULTS}: latest.json, latest.md, latest.svg")
 
 
+def _instead(wish: Wish) -> Callable[[Wish, dict[str, Any], Console], None] | None:
+    """What is measured and published instead of the contestants."""
+    if wish.intake is not None:
+        return _publish_intake
+    if wish.scale is not None:
+        return _publish_scale
+    return _publish_sets if wish.sets else None
+
+
 def _publish_sets(wish: Wish, about: dict[str, Any], console: Console) -> None:
     """Measures, prints the table and writes sets.json."""
     measured = measure_sets(wish.home / "world-sets", wish.sets, wish.rows, wish.plan.rounds, console)
@@ -138,6 +157,17 @@ def _publish_scale(wish: Wish, about: dict[str, Any], console: Console) -> None:
         console.print(table)
     write_results(RESULTS / "scale.json", [], about | {"versions": versions(CHECKOUT), **told(grown, crowd)})
     console.print(f"also in {RESULTS}: scale.json")
+
+
+def _publish_intake(wish: Wish, about: dict[str, Any], console: Console) -> None:
+    """Measures, prints the table and writes ingest.json."""
+    intake = wish.intake
+    assert intake is not None, "asked for"
+    made = measure_intake(wish.home, intake, console)
+    console.print(shown(made))
+    about |= {"versions": versions(CHECKOUT), "events": intake.events, "taken_in": list(told_intake(made))}
+    write_results(RESULTS / "ingest.json", [], about)
+    console.print(f"also in {RESULTS}: ingest.json")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bench.contestants import OURS
+from bench.ingest import Intake
 from bench.peer import Peer, prepare_peer
 from bench.players import WARM_UP_SECONDS, Team
 from bench.processes import BenchFailed
@@ -41,6 +42,8 @@ class Wish:
     sets: Sequence[str] = ()
     """The same: tasks over everybody at once, each with `rows` rows, or with its own number."""
     rows: int | None = None
+    intake: Intake | None = None
+    """The same."""
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from cdp.logs import configure_logs
 from cdp.match import Matching, match
 from cdp.outbox import KEPT_DAYS, LEAST_DAYS
 from cdp.serving import free_address, listen, multiply, run, serve, url_of
+from cdp.telling import care_jobs
 from cdp.terminal import (
     FILE,
     check_known,
@@ -131,7 +132,7 @@ def worker_command(
     async def keep_in_order() -> int:
         async with open_house(settings) as house:
             links = link_job(writer_for(settings, house.stores))
-            todo = (*jobs(outbox_days), links, *privacy_jobs(house), *evidence_jobs(house))
+            todo = (*jobs(outbox_days), links, *privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
             if once:
                 return await work_once(house.stores.values(), todo)
             stop = asyncio.Event()

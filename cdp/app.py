@@ -27,7 +27,7 @@ from cdp.errors import CdpError
 from cdp.evidence import EvidenceDesk
 from cdp.exchange import JSON_TYPE, refusal_of
 from cdp.gate import Places
-from cdp.gateway import HttpGateway, Outgoing, SpoolGateway
+from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
 from cdp.house import House, unlock_store
 from cdp.ingest import Writer
@@ -178,11 +178,11 @@ def writer_for(settings: Settings, stores: Stores) -> WriterFor:
     return opened
 
 
-def outgoing_of(settings: Settings) -> Outgoing:
+def gateway_of(settings: Settings) -> Gateway:
     """The way to customers: the operator's gateway, or files for a laptop."""
     if settings.gateway_url is None:
-        return Outgoing(SpoolGateway(settings.home / MESSAGES, settings.environment))
-    return Outgoing(HttpGateway(settings.gateway_url, settings.gateway_token))
+        return SpoolGateway(settings.home / MESSAGES, settings.environment)
+    return HttpGateway(settings.gateway_url, settings.gateway_token)
 
 
 def front_door(house: House) -> FrontDoor:
@@ -199,7 +199,9 @@ def front_door(house: House) -> FrontDoor:
         for name, store in house.stores.items()
     }
     settings = house.settings
-    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing_of(settings))
+    return FrontDoor(
+        settings, Query(stores), writer_of(house), house.tokens, _documents(), Outgoing(gateway_of(settings))
+    )
 
 
 def verifier_of(settings: Settings) -> Verifier:

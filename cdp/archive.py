@@ -34,7 +34,7 @@ from cdp.ingest import Status, ingest
 from cdp.rendering import text_of
 from cdp.rights.kept import KEPT
 from cdp.stores import Connection
-from cdp.tables import metadata
+from cdp.tables import bound_to, metadata
 from privacy.errors import PrivacyError
 from privacy.seal import Opener, Sealed
 from privacy.vocabulary import CATEGORIES, SELF, CustomerState
@@ -145,7 +145,7 @@ async def _openers(connection: Connection, house: House, store: str, first: UUID
 
 async def _rows(connection: Connection, house: House, found: Found, openers: dict[UUID, Opener]) -> Found:
     table, places = found.table, Places(house.settings.tenant, found.store)
-    key = "record_id" if "record_id" in table.columns else list(table.primary_key)[-1].name
+    key = bound_to(table)
     cells = {name: table.columns[name].info["sealed"] for name in found.columns if "sealed" in table.columns[name].info}
     statement = f'SELECT t.* FROM "{table.name}" AS t WHERE customer_id = ANY($1::uuid[]) ORDER BY t'  # noqa: S608 -- a declared table
     for row in await connection.fetch(statement, list(openers)):

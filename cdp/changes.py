@@ -16,13 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import MetaData, Table, Uuid
 
 from cdp.context import Cell
+from cdp.staging import staged
 from cdp.stores import Connection
-from cdp.tables import DIALECT
 
 
 @dataclass(frozen=True)
@@ -78,20 +77,25 @@ async def write(connection: Connection, puts: Iterable[Put]) -> None:
 
     Raises what asyncpg raises when a row clashes with what is there. Every Cell must be sealed by then.
     """
-    groups: dict[tuple[Table, Merge, tuple[str, ...]], list[Row]] = {}
+    groups: dict[tuple[Table, int, tuple[str, ...]], tuple[Merge, list[Row]]] = {}
     for table, row, merge in puts:
-        groups.setdefault((table, merge, tuple(row)), []).append(row)
-    for (table, merge, columns), rows in sorted(groups.items(), key=_turn):
+        name = (table, id(merge), tuple(row))
+        if (group := groups.get(name)) is None:
+            groups[name] = group = (merge, [])
+        group[1].append(row)
+    named = [(table, merge, columns, rows) for (table, _, columns), (merge, rows) in groups.items()]
+    for table, merge, columns, rows in sorted(named, key=_turn):
         if isinstance(merge, New):
             await connection.copy_records_to_table(table.name, records=_records(table, columns, rows), columns=columns)
             continue
         for wave in _waves(table, merge, rows):
             records = _records(table, columns, wave)
-            await connection.execute(_statement(table, merge, columns), *map(list, zip(*records, strict=True)))
+            source, parameters = await staged(connection, table, columns, records, joined=_amends(merge))
+            await connection.execute(_statement(table, merge, columns, source), *parameters)
 
 
-def _turn(group: tuple[tuple[Table, Merge, tuple[str, ...]], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:
-    (table, merge, columns), _ = group
+def _turn(group: tuple[Table, Merge, tuple[str, ...], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:
+    table, merge, columns, _ = group
     position = _positions(table.metadata, len(table.metadata.tables))[table]
     return position, _amends(merge), type(merge).__name__, columns
 
@@ -131,24 +135,23 @@ def _waves(table: Table, merge: Merge, rows: list[Row]) -> list[list[Row]]:
     Rows of one key are folded into one where that is exact; the same instant twice is left to the database, whose order
     of values decides it, in a statement of its own.
     """
-    key = [column.name for column in table.primary_key]
+    # By numbers: hashing and comparing UUIDs takes longer than all the rest.
+    key = [(column.name, isinstance(column.type, Uuid)) for column in table.primary_key]
     by_key: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        mine = by_key.setdefault(tuple([row[name] for name in key]), [])
-        if not mine or not _folded(merge, mine, row):
+        name = tuple([row[column].int if is_id else row[column] for column, is_id in key])
+        mine = by_key.get(name)
+        if mine is None:
+            by_key[name] = [row]
+        elif not _folded(merge, mine, row):
             mine.append(row)
     waves: list[list[Row]] = []
-    for _, mine in sorted(by_key.items(), key=_rank):
+    for _, mine in sorted(by_key.items()):
         for n, row in enumerate(mine):
             if n == len(waves):
                 waves.append([])
             waves[n].append(row)
     return waves
-
-
-def _rank(entry: tuple[tuple[Any, ...], list[Row]]) -> tuple[Any, ...]:
-    """A key to sort by; comparing UUIDs as such takes longer than all the rest."""
-    return tuple([part.int if isinstance(part, UUID) else part for part in entry[0]])
 
 
 def _folded(merge: Merge, mine: list[Row], row: Row) -> bool:
@@ -172,19 +175,17 @@ def _earlier(one: Any, other: Any) -> Any:
 
 
 @lru_cache(maxsize=500)
-def _statement(table: Table, merge: Merge, columns: tuple[str, ...]) -> str:
-    """SQL for one group; each parameter is the array of one column."""
-    arrays = ", ".join(f"${n}::{table.c[name].type.compile(DIALECT)}[]" for n, name in enumerate(columns, 1))
+def _statement(table: Table, merge: Merge, columns: tuple[str, ...], source: str) -> str:
+    """SQL for one group, whose rows are in `source`."""
     target, names = f'"{table.name}"', ", ".join(columns)
     key = [column.name for column in table.primary_key]
     if _amends(merge):
         same = " AND ".join(f"old.{name} = new.{name}" for name in key)
         changes, later = _change(merge, "new")
-        source = f"unnest({arrays}) AS new ({names})"
         return f"UPDATE {target} AS old SET {changes} FROM {source} WHERE {same} AND {later}"  # noqa: S608 -- declared names
     changes, later = _change(merge, "excluded")
     action = f"UPDATE SET {changes} WHERE {later}" if changes else "NOTHING"
-    insert = f"INSERT INTO {target} AS old ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 -- declared names
+    insert = f"INSERT INTO {target} AS old ({names}) SELECT {names} FROM {source}"  # noqa: S608 -- declared names
     return f"{insert} ON CONFLICT ({', '.join(key)}) DO {action}"
 
 

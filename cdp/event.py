@@ -160,6 +160,13 @@ class Event(Part):
     """Whether the customer is present in the event's region from then on."""
     rank: ClassVar[int] = 2
     """Within a batch, events of a lower rank are seen by those of a higher one, in whatever order they came."""
+    alone: ClassVar[bool] = False
+    """Whether nobody else may write to the customer meanwhile."""
+
+    @property
+    def as_of(self) -> datetime:
+        """The instant as of which its subject is meant."""
+        return self.at
 
     def names(self) -> Sequence[tuple[Kind, str]]:
         """The identifiers this event mentions beside its subject."""

@@ -5,25 +5,27 @@ parse -> number normalised in the region of the record -> resolved as of the eve
 letters with its reason and the rest goes through.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Final
 
 import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.care.events import EVENTS as CARE
-from cdp.care.steps import open_due, take_step
+from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
+from cdp.context import STORE_ITSELF
 from cdp.dead_letters import Refusal, bury
 from cdp.erasure.advance import Step, advance, open_requests
-from cdp.errors import EventInvalid, RequestInvalid, StoreUnavailable
-from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, read, subject_tag, take_keys
+from cdp.errors import EventInvalid, StoreUnavailable
+from cdp.event import Event
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, subject_tag, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
+from cdp.incoming import Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
 from cdp.outbox import put
@@ -32,13 +34,12 @@ from cdp.partitions import ensure_partitions
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
-from cdp.stores import Connection, Store
-from cdp.tables import event_seen
+from cdp.stores import Connection
 from cdp.usage.events import EVENTS as USAGE
+from cdp.usage.events import UsageRecorded, UsageRerated
+from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
-from cdp.values import store_of
 from privacy.errors import KeyUnavailable
-from privacy.keys import KeyRing
 
 __all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
 
@@ -47,8 +48,9 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
 }
 BATCH: Final = 5_000
 RETRIES: Final = 5
-CLOCKS_DIFFER: Final = timedelta(days=1)
 PREPARED_YEARS: Final = 10
+USED: Final = (UsageRecorded, UsageRerated)
+KEPT: Final = (Status.REJECTED, Status.REVIEW)
 
 
 class _Crowded(Exception):
@@ -61,22 +63,10 @@ CLASHES = (_Crowded, asyncpg.IntegrityConstraintViolationError, asyncpg.DataErro
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """What the door needs: the stores with their keys, which region is kept where, and the clock (aware, UTC).
-
-    `regions` maps a region or its country to the name of a store in `stores`; `rings` has a key ring for each of them.
-    """
-
-    stores: Mapping[str, Store]
-    rings: Mapping[str, KeyRing]
-    regions: Mapping[str, str]
-    clock: Callable[[], datetime]
-    prepared: set[tuple[str, date]] = field(default_factory=set)
-
-
 class _Again(Exception):
-    """Refused events had a hold on others of their batch: the rest has to be done anew without them."""
+    """Events that came to nothing had a hold on others of their batch, or on identifiers: the rest has to be done anew
+    without them.
+    """
 
     def __init__(self, refused: Sequence[tuple[Record, Outcome]]) -> None:
         super().__init__()
@@ -95,57 +85,43 @@ async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: st
 
     Raises StoreUnavailable when a store is gone: sending the same events again is then safe.
     """
+    parts = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
     outcomes: list[Outcome] = []
-    for start in range(0, len(events), BATCH):
-        outcomes += await _ingest_batch(writer, events[start : start + BATCH], source)
+    reading = asyncio.create_task(read_all(writer, EVENTS, parts[0])) if parts else None
+    try:
+        for later in [*parts[1:], None]:
+            if reading is None:
+                break
+            incoming = await reading
+            # Read while the database works on the batch before.
+            reading = asyncio.create_task(read_all(writer, EVENTS, later)) if later else None
+            outcomes += await _take_in(writer, incoming, source)
+    finally:
+        if reading is not None:
+            reading.cancel()
     return outcomes
 
 
-async def _ingest_batch(writer: Writer, bodies: Sequence[Mapping[str, Any]], source: str) -> list[Outcome]:
-    now = writer.clock()
-    batches = {
-        name: Batch(store, writer.rings[name], Tags(writer.rings[name]), now) for name, store in writer.stores.items()
-    }
-    parsed: list[Record | Outcome] = []
-    of_store: dict[str, list[Record]] = {}
-    for body in bodies:
-        name = None
-        try:
-            event = parse_event(EVENTS, body)
-            name = _store_name(writer, event, now)
-            record = read(batches[name], event, body)
-            of_store.setdefault(name, []).append(record)
-            parsed.append(record)
-        except RequestInvalid as invalid:
-            parsed.append(rejected(invalid, name))
-    for name, records in of_store.items():
-        await _prepare_months(writer, batches[name], records)
-        await _store(batches[name], sorted(records, key=lambda record: (record.event.rank, record.event.at)))
+async def _take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
+    for name, records in incoming.of_store.items():
+        batch = incoming.batches[name]
+        await _prepare_months(writer, batch, records)
+        await _store(batch, sorted(records, key=lambda record: (record.event.rank, record.event.at)))
+    parsed = incoming.parsed
     outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
-    await _bury(writer, source, list(zip(bodies, outcomes, strict=True)), now)
+    await _bury(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
     return outcomes
-
-
-def _store_name(writer: Writer, event: Event, now: datetime) -> str:
-    """The store of an event's region; raises EventInvalid where it is not served, and for an event of the future."""
-    name = store_of(event.region, writer.regions)
-    if name is None or name not in writer.stores:
-        raise EventInvalid("region", "a region that is served here")
-    if event.at > now + CLOCKS_DIFFER:
-        raise EventInvalid("at", "an instant that has come")
-    return name
 
 
 async def _prepare_months(writer: Writer, batch: Batch, records: Iterable[Record]) -> None:
-    """Partitions for the months of the events; rows of very old months go to the default partition."""
+    """Partitions for the months of records; rows of very old months go to the default partition."""
     name, oldest = batch.store.name, batch.now.year - PREPARED_YEARS
     months = {(record.event.at.year, record.event.at.month) for record in records}
     days = {date(year, month, 1) for year, month in months if year >= oldest}
     missing = {day for day in days if (name, day) not in writer.prepared}
     if missing:
         async with batch.store.transaction() as connection:
-            for table in (event_seen, usage_record):
-                await ensure_partitions(connection, table, missing)
+            await ensure_partitions(connection, usage_record, missing)
         writer.prepared.update((name, day) for day in missing)
 
 
@@ -190,23 +166,24 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
         outcomes = [applied(batch, graph, record) for record in records]
         await _recognise(connection, batch, records, outcomes)
         accepted = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.ACCEPTED]
-        _done_anew(records, outcomes)
+        _done_anew(records, outcomes, (Status.REJECTED, Status.DUPLICATE))
         fresh = []
-        for n, verdict in zip(accepted, await remember(connection, [records[n].seen for n in accepted]), strict=True):
+        for n, verdict in zip(
+            accepted, await remember(connection, [batch.seen(records[n]) for n in accepted]), strict=True
+        ):
             if verdict is Verdict.FRESH:
                 fresh.append(records[n])
             elif verdict is Verdict.DUPLICATE:
                 outcomes[n] = Outcome(Status.DUPLICATE, records[n].customer_id, batch.store.name)
             else:
-                outcomes[n] = batch.refused(
-                    "EVENT_CONFLICT", "eventId", "an id that no other event of the customer has"
-                )
-        _done_anew(records, outcomes)
+                outcomes[n] = batch.refused("EVENT_CONFLICT", "eventId", "an id that no other event has")
+        _done_anew(records, outcomes, (Status.REJECTED,))
         if fresh or graph.facts:
             if not await hold(connection, fresh):
                 raise _Erased
             await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
             await write(connection, [change for record in fresh for change in record.puts])
+            await rerate(connection, {one.customer_id for one in fresh if isinstance(one.event, USED)})
             await live(connection, batch, graph, fresh)
             if refused := await merge(connection, batch, fresh):
                 raise _Again(refused) if len(refused) == 1 else _Crowded
@@ -219,7 +196,6 @@ async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
     steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
-    await open_due(connection, [step for _, step in steps])
     for record, step in steps:
         try:
             if isinstance(record.event, PrivacyRequestAdvanced):
@@ -232,18 +208,20 @@ async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]
 async def _recognise(connection: Connection, batch: Batch, records: Sequence[Record], outcomes: list[Outcome]) -> None:
     """An event that was applied already is a duplicate, also where it would be refused today."""
     refused = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.REJECTED]
-    before = await seen_before(connection, [records[n].seen for n in refused])
+    before = await seen_before(connection, [records[n].hashes for n in refused])
     for n in refused:
-        if records[n].seen in before:
-            outcomes[n] = Outcome(Status.DUPLICATE, records[n].customer_id, batch.store.name)
+        if records[n].hashes in before:
+            customer_id = records[n].customer_id
+            known = None if customer_id == STORE_ITSELF else customer_id
+            outcomes[n] = Outcome(Status.DUPLICATE, known, batch.store.name)
 
 
-def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome]) -> None:
-    """Raises _Again when an event was refused after others of the batch may have relied on it."""
+def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: Sequence[Status]) -> None:
+    """Raises _Again when an event came to nothing after others of the batch may have relied on it."""
     held = [
         (record, outcome)
         for record, outcome in zip(records, outcomes, strict=True)
-        if outcome.status is Status.REJECTED and (record.relied_on or record.new is not None)
+        if outcome.status in without and (record.relied_on or record.new is not None)
     ]
     if held:
         raise _Again(held)
@@ -256,7 +234,7 @@ async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcom
         mine = [
             Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
             for body, outcome in refused
-            if outcome.status is Status.REJECTED and (outcome.store == name or (outcome.store is None and n == 0))
+            if outcome.status in KEPT and (outcome.store == name or (outcome.store is None and n == 0))
         ]
         if mine:
             async with store.transaction() as connection:

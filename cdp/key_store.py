@@ -6,7 +6,9 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from cdp.context import Cell
+from cdp.staging import staged
 from cdp.stores import Connection, Store
+from cdp.tables import data_key
 from privacy.errors import KeyUnavailable
 from privacy.keys import (
     DataKey,
@@ -19,7 +21,7 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import Place, SealedColumn, seal
+from privacy.seal import Place, seal
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
@@ -59,9 +61,10 @@ SELECT customer_id, max(generation) FROM data_key WHERE customer_id = ANY($1::uu
 """
 
 # Of two writers one makes the key; the other reads it again.
+KEY_COLUMNS = tuple(column.name for column in data_key.columns)
 ADD_DATA_KEYS = """
 INSERT INTO data_key (customer_id, retention, generation, epoch, wrapped)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::int[], $5::bytea[]) ON CONFLICT DO NOTHING
+SELECT customer_id, retention, generation, epoch, wrapped FROM {} ON CONFLICT DO NOTHING
 """
 
 
@@ -155,8 +158,8 @@ async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyN
     keys = await _read(connection, ring, names)
     missing = names - keys.keys()
     if missing:
-        await _create(connection, ring, missing)
-        keys |= await _read(connection, ring, missing)
+        made = await _create(connection, ring, missing)
+        keys |= made or await _read(connection, ring, missing)
     return keys
 
 
@@ -173,17 +176,30 @@ async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> d
     return {name: ring.unwrap(key) for name, key in newest.items()}
 
 
-async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> None:
-    customers = sorted({customer_id for customer_id, _ in names})
+async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
+    """Makes keys; none are returned where another writer was first with some."""
+    customers = sorted({customer_id for customer_id, _ in names}, key=lambda one: one.int)
     await connection.execute(LOCK_CUSTOMERS, customers)
     if await connection.fetch(ERASED_OF, customers, [state.value for state in ERASED]):
         raise KeyUnavailable("an erased customer gets no new key")
     # A class that is new to a customer is not behind the others: a rotation that is past the customer stays past.
     async with key_rows(connection, ring) as keys:
         newest = dict(await keys.fetch(NEWEST_GENERATIONS, customers))
-        made = (ring.new_data_key(*name, newest.get(name[0], 1))[1] for name in sorted(names))
-        rows = [(key.customer_id, *key.row) for key in made]
-        await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+        made = [ring.new_data_key(*name, newest.get(name[0], 1)) for name in sorted(names, key=_in_order)]
+        whole = await add_data_keys(keys, [wrapped for _, wrapped in made])
+    return {(key.customer_id, key.retention): key for key, _ in made} if whole else {}
+
+
+async def add_data_keys(connection: Connection, keys: Iterable[WrappedDataKey]) -> bool:
+    """Keeps data keys, unless there are some of their name and generation; whether all of them are kept now."""
+    rows = [(key.customer_id, *key.row) for key in keys]
+    source, parameters = await staged(connection, data_key, KEY_COLUMNS, rows)
+    added: str = await connection.execute(ADD_DATA_KEYS.format(source), *parameters)
+    return added == f"INSERT 0 {len(rows)}"
+
+
+def _in_order(name: KeyName) -> tuple[int, str]:
+    return name[0].int, name[1]
 
 
 async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:
@@ -191,8 +207,9 @@ async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell
     if not cells:
         return
     keys = await data_keys(connection, ring, {(cell.customer_id, cell.column.retention) for cell in cells})
-    places: dict[SealedColumn, Place] = {}
+    columns = {id(column): column for column in (cell.column for cell in cells)}
+    places = {name: Place(ring.tenant, ring.store, column, ring.suite) for name, column in columns.items()}
     for cell in cells:
         column = cell.column
-        place = places.get(column) or places.setdefault(column, Place(ring.tenant, ring.store, column, ring.suite))
-        cell.cell = seal(cell.value, keys[cell.customer_id, column.retention], place, cell.row_id, cell.customer_id)
+        key = keys[cell.customer_id, column.retention]
+        cell.cell = seal(cell.value, key, places[id(column)], cell.row_id, cell.customer_id)

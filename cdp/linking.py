@@ -258,7 +258,7 @@ async def _told(writer_for: WriterFor, name: str, other: str, intent: Intent, *,
         return intent.state == REVOKED
     event: dict[str, Any] = {
         "type": EVENTS[intent.state],
-        "eventId": hashlib.sha256(intent.token).hexdigest(),
+        "eventId": hashlib.sha256(intent.token + intent.state.encode()).hexdigest(),
         "at": intent.at.isoformat(),
         "region": next(region for region, kept_in in writer.regions.items() if kept_in == name),
         "subject": {"customerId": str(customer_id)},
@@ -267,7 +267,7 @@ async def _told(writer_for: WriterFor, name: str, other: str, intent: Intent, *,
     if intent.state == ACTIVE:
         event |= {"otherStore": other, "leads": leads}
     [outcome] = await ingest(writer, [event], "link")
-    return outcome.status is not Status.REJECTED or intent.state == REVOKED
+    return outcome.status in (Status.ACCEPTED, Status.DUPLICATE) or intent.state == REVOKED
 
 
 def _refused(mine: Side, code: str, field: str, expected: str) -> Outcome:

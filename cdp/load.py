@@ -27,13 +27,13 @@ from cdp.file_records import FileRecord, Form, Source, open_source
 from cdp.house import House
 from cdp.identity.batch import subject_tag
 from cdp.identity.resolve import Tags
-from cdp.ingest import BATCH, Outcome, Status, Writer, ingest
+from cdp.ingest import BATCH, KEPT, Outcome, Status, Writer, ingest
 from cdp.mapping import FileMapping
 from cdp.rejects import Rejects
 from cdp.values import store_of, valid_region
 from privacy.keys import KeyRing
 
-COUNTED: Final = ("accepted", "duplicate", "rejected", "rows refused", "letters settled")
+COUNTED: Final = ("accepted", "duplicate", "rejected", "review", "rows refused", "letters settled")
 
 
 class Task(NamedTuple):
@@ -111,7 +111,7 @@ class _Loading:
         """Code, field and what was expected, for each thing that is wrong with a record."""
         if taken.refusal is not None:
             return [taken.refusal[1:4]]
-        bad = [one for one in outcomes[taken.first : taken.end] if one.status is Status.REJECTED]
+        bad = [one for one in outcomes[taken.first : taken.end] if one.status in KEPT]
         return [(one.code or "", one.field or "", one.expected or "") for one in bad]
 
 
@@ -207,12 +207,12 @@ def _went_in(batch: list[Taken], events: list[dict[str, Any]], outcomes: list[Ou
         for event, outcome in zip(events[taken.first : taken.end], outcomes[taken.first : taken.end], strict=True):
             if outcome.status is Status.ACCEPTED:
                 new |= {event["eventId"], taken.name or ""}
-            elif outcome.status is Status.REJECTED:
+            elif outcome.status in KEPT:
                 refused.add(event["eventId"])
     return new - {name for name in refused if name is not None}
 
 
 def _show(progress: Progress, bar: TaskID, loading: _Loading, rate: float) -> None:
-    bad = loading.counts["rejected"] + loading.counts["rows refused"]
+    bad = sum(loading.counts[name] for name in ("rejected", "review", "rows refused"))
     said = f"{loading.source.path.name}: {rate:,.0f} rows/s, {bad:,} refused"
     progress.update(bar, completed=loading.rows, description=said)

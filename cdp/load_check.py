@@ -19,7 +19,8 @@ from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
 from cdp.file_records import FileRecord, open_source
 from cdp.identity.resolve import normalise
-from cdp.ingest import CLOCKS_DIFFER, EVENTS
+from cdp.incoming import CLOCKS_DIFFER, EARLY
+from cdp.ingest import EVENTS
 from cdp.mapping import FileMapping
 from cdp.outcome import rejected
 from cdp.values import store_of
@@ -108,7 +109,9 @@ def _apply(body: dict[str, Any], regions: Mapping[str, str]) -> None:
     if store_of(event.region, regions) is None:
         raise EventInvalid("region", "a region that is served here")
     if event.at > (now := datetime.now(UTC)) + CLOCKS_DIFFER:
-        raise EventInvalid("at", "an instant that has come")
+        early = EventInvalid(EARLY.field or "", EARLY.expected or "")
+        early.code = EARLY.code or ""
+        raise early
     kind, subject = event.subject.only()
     for one, value in ((kind, subject), *event.names(), *event.gives()):
         if isinstance(value, str):

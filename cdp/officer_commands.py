@@ -106,9 +106,15 @@ def receipt_verify_command(
     file: Annotated[Path, typer.Argument(help="The receipt as it was given out.", **FILE)],
     key: Annotated[str, typer.Option(help="The store's public key, as `cdp receipt keys` prints it.")],
 ) -> None:
-    """Check the signature of a receipt and print what it says; fails where it was altered. Asks no store."""
+    """Check a receipt, its signature and its place in the log, and print what it says; fails where it was altered.
+
+    Asks no store.
+    """
     try:
         public_key = b64decode(key, validate=True)
     except ValueError:
         raise typer.BadParameter("expected a key in base64", param_hint="--key") from None
-    typer.echo(json_line(verify(text_of(file), public_key)))
+    receipt, place = verify(text_of(file), public_key)
+    typer.echo(json_line(receipt))
+    if place is not None:
+        typer.echo(f"its event is entry {place:,} of the log")

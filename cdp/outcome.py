@@ -13,10 +13,13 @@ class Status(StrEnum):
     ACCEPTED = "ACCEPTED"
     DUPLICATE = "DUPLICATE"
     REJECTED = "REJECTED"
+    REVIEW = "REVIEW"
+    """Kept with the dead letters until somebody has looked: its time has not come, so a clock may be wrong."""
 
 
 class Outcome(NamedTuple):
-    """What became of one event, and whom it was about. `code`, `field` and `expected` are given for a rejected one."""
+    """What became of one event, and whom it was about. `code`, `field` and `expected` are given unless it went
+    in."""
 
     status: Status
     customer_id: UUID | None = None

@@ -45,7 +45,10 @@ SERVER_SETTINGS = {
     "max_wal_size": "2GB",
     "jit": "off",
     "timezone": "UTC",
-    # The log must not repeat what was written: no statement texts, no key values in DETAIL lines.
+    # The log must not repeat what was written: no statement texts, no key values in DETAIL lines, no parameters. Those
+    # are sealed, but a wrapped key in a log would outlive the erasure of whom it is for.
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }

@@ -65,6 +65,13 @@ async def prove(connection: Connection, found: Found) -> str | None:
     return proof_text(found.place, hashes, note, leaf_hash(found.leaf))
 
 
+async def evidence_of(connection: Connection, entry_id: UUID) -> tuple[bytes, str] | None:
+    """An entry and the proof that it is in the tree; None while it is in none."""
+    found = await find_entry(connection, entry_id)
+    proof = None if found is None else await prove(connection, found)
+    return None if found is None or proof is None else (found.leaf, proof)
+
+
 def place_proved(found: Found, proof: str, key: NoteKey) -> int:
     """The place of an entry in the tree, once its proof is verified with the log's key; raises ProofRefused."""
     index, hashes, note = read_proof(proof)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Column, Table, Uuid
+from sqlalchemy import Column, Table
 
 from cdp.context import STORE_ITSELF
 from cdp.errors import RequestInvalid
-from cdp.key_store import ADD_DATA_KEYS, KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, key_rows
+from cdp.key_store import KEYS_OF_CUSTOMERS, LOCK_CUSTOMERS, add_data_keys, key_rows
 from cdp.stores import Connection
-from cdp.tables import DIALECT, metadata
+from cdp.tables import DIALECT, bound_to, metadata
 from privacy.errors import KeyUnavailable, SealBroken
 from privacy.keys import DataKey, KeyRing, WrappedDataKey
 from privacy.seal import Place, reseal
@@ -117,8 +117,7 @@ async def make_generation(connection: Connection, anew: Resealing, after: tuple[
         still = {tuple(row) for row in await keys.fetch(STILL_BEHIND, anew.target, customers)} & {*wanted}
         made = [anew.ring.new_data_key(owner, RetentionClass(kept), anew.target)[1] for owner, kept in sorted(still)]
         if made:
-            rows = [(key.customer_id, *key.row) for key in made]
-            await keys.execute(ADD_DATA_KEYS, *map(list, zip(*rows, strict=True)))
+            await add_data_keys(keys, made)
     return wanted
 
 
@@ -179,9 +178,7 @@ class SealedTable:
         self.columns = [column for column in table.columns if "sealed" in column.info]
         self.by_customer = "customer_id" in table.columns
         self.key = [column.name for column in table.primary_key]
-        # What a cell is bound to: the row's own id, which is not always its key.
-        ids = [c.name for c in table.columns if isinstance(c.type, Uuid) and not c.nullable and c.name != "customer_id"]
-        self.row_id = ids[0] if ids else "customer_id"
+        self.row_id = bound_to(table)
         self.stale = " OR ".join(f"substring(t.{column.name} from 5 for 4) < {{0}}" for column in self.columns)
         self.name = f'"{table.name}"'
         mine = "t.customer_id = ANY($2::uuid[]) AND" if self.by_customer else ""

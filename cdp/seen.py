@@ -1,29 +1,33 @@
-"""Which events were applied already: an event is known by its customer, its instant and its id."""
+"""Which events were applied already: for ever, by their ids.
+
+An id is known in the whole store, whoever the event is about and whenever it says it happened: an id that comes again
+with another instant is another body, and refused. That is why the table is not cut into months, in each of which the
+id could be new; and why it holds keyed hashes of one length (48 bytes an event) instead of ids and bodies, which could
+be tried out, or be long.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 from uuid import UUID
 
+from cdp.staging import staged
 from cdp.stores import Connection
+from cdp.tables import event_seen
 from privacy.blind import Index
+from privacy.keys import KeyRing
 
-# A plain hash of a body could be tried out number by number; a keyed one cannot.
+EVENT_INDEX: Final = Index(uid=160, name="eventId", version=1)
 BODY_INDEX: Final = Index(uid=101, name="event", version=1)
+OWNER_INDEX: Final = Index(uid=161, name="eventOwner", version=1)
 
-Key: TypeAlias = tuple[UUID, datetime, str]
-
+COLUMNS: Final = tuple(column.name for column in event_seen.columns)
 REMEMBER = """
-INSERT INTO event_seen (customer_id, at, event_id, body_hash)
-SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[])
-ON CONFLICT DO NOTHING RETURNING customer_id, at, event_id
+INSERT INTO event_seen (event_tag, body_hash, owner_hash) SELECT event_tag, body_hash, owner_hash FROM {}
+ON CONFLICT DO NOTHING RETURNING event_tag
 """
-BODIES = """
-SELECT customer_id, at, event_id, body_hash FROM event_seen
-JOIN unnest($1::uuid[], $2::timestamptz[], $3::text[]) AS asked (customer_id, at, event_id)
-USING (customer_id, at, event_id)
-"""
+BODIES = "SELECT event_tag, body_hash FROM event_seen WHERE event_tag = ANY($1::bytea[])"
+WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE event_tag = $1 AND owner_hash = $2)"
 
 
 class Verdict(Enum):
@@ -35,50 +39,57 @@ class Verdict(Enum):
 
 
 class Seen(NamedTuple):
-    """An event's key and the keyed hash of its body."""
+    """The keyed hashes of an event's id, its body and whose it is."""
 
-    customer_id: UUID
-    at: datetime
-    event_id: str
+    event_tag: bytes
     body_hash: bytes
+    owner_hash: bytes
+
+
+def owner_hash(ring: KeyRing, event_id: str, customer_id: UUID) -> bytes:
+    """Tells, to whoever has the key, whether an event was of a customer; who that was cannot be read from it."""
+    return ring.digest(OWNER_INDEX, f"{customer_id.hex}{event_id}")
+
+
+async def was_applied(connection: Connection, ring: KeyRing, event_id: str, customer_id: UUID) -> bool:
+    """Whether an event of this customer was taken in."""
+    hashes = ring.digest(EVENT_INDEX, event_id), owner_hash(ring, event_id, customer_id)
+    found: bool = await connection.fetchval(WAS_APPLIED, *hashes)
+    return found
 
 
 async def remember(connection: Connection, events: Sequence[Seen]) -> list[Verdict]:
     """Remembers the events that were not seen before and says of each what it is, in order. Inside a transaction.
 
-    Another writer's event with the same key is waited for.
+    Another writer's event with the same id is waited for.
     """
     if not events:
         return []
-    first: dict[Key, bytes] = {}
+    first: dict[bytes, Seen] = {}
     for event in events:
-        first.setdefault(event[:3], event.body_hash)
-    # By numbers: comparing UUIDs takes longer than all the rest.
-    ordered = sorted(first, key=lambda key: (key[0].int, key[1], key[2]))
-    columns = [list(column) for column in zip(*ordered, strict=True)]
-    made = await connection.fetch(REMEMBER, *columns, [first[key] for key in ordered])
-    fresh = set(first) if len(made) == len(first) else {tuple(row) for row in made}
-    bodies = dict(first)
-    old = [key for key in ordered if key not in fresh]
-    if old:
-        columns = [list(column) for column in zip(*old, strict=True)]
-        bodies |= {(a, b, c): body for a, b, c, body in await connection.fetch(BODIES, *columns)}
+        first.setdefault(event.event_tag, event)
+    source, parameters = await staged(connection, event_seen, COLUMNS, [first[tag] for tag in sorted(first)])
+    made = await connection.fetch(REMEMBER.format(source), *parameters)
+    if len(made) == len(events):
+        return [Verdict.FRESH] * len(events)
+    fresh = {row[0] for row in made}
+    bodies = {tag: event.body_hash for tag, event in first.items()}
+    if old := [tag for tag in first if tag not in fresh]:
+        bodies |= dict(await connection.fetch(BODIES, old))
     return [_verdict(event, fresh, bodies) for event in events]
 
 
-async def seen_before(connection: Connection, events: Sequence[Seen]) -> set[Seen]:
-    """Those of the events that were applied already, with the same body."""
+async def seen_before(connection: Connection, events: Sequence[tuple[bytes, bytes]]) -> set[tuple[bytes, bytes]]:
+    """Those of the events (the hashes of id and body) that were applied already, with the same body."""
     if not events:
         return set()
-    columns = [list(column) for column in zip(*(event[:3] for event in events), strict=True)]
-    return {Seen(*row) for row in await connection.fetch(BODIES, *columns)} & set(events)
+    return {(tag, body) for tag, body in await connection.fetch(BODIES, [tag for tag, _ in events])} & set(events)
 
 
-def _verdict(event: Seen, fresh: set[Key], bodies: dict[Key, bytes]) -> Verdict:
-    key = event[:3]
-    if bodies[key] != event.body_hash:
+def _verdict(event: Seen, fresh: set[bytes], bodies: dict[bytes, bytes]) -> Verdict:
+    if bodies[event.event_tag] != event.body_hash:
         return Verdict.CONFLICT
-    if key in fresh:
-        fresh.remove(key)
+    if event.event_tag in fresh:
+        fresh.remove(event.event_tag)
         return Verdict.FRESH
     return Verdict.DUPLICATE

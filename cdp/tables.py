@@ -116,6 +116,11 @@ def sealed(  # noqa: PLR0913 - everything a seal binds
     return Column(name, LargeBinary, info={"sealed": SealedColumn(uid, category, retention, cell_type, padded)})
 
 
+def bound_to(table: Table) -> str:
+    """The column whose value the cells of a row are bound to: the row's own id, which is not always in its key."""
+    return "record_id" if "record_id" in table.columns else list(table.primary_key)[-1].name
+
+
 store_key = reference(
     "store_key",
     text("kind", primary_key=True),
@@ -133,12 +138,11 @@ data_key = by_customer(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
-event_seen = by_customer(
+event_seen = by_identifier(
     "event_seen",
-    instant("at", primary_key=True),
-    text("event_id", primary_key=True),
+    "event_tag",
     Column("body_hash", LargeBinary, nullable=False),
-    postgresql_partition_by="RANGE (at)",
+    Column("owner_hash", LargeBinary, nullable=False),
 )
 
 outbox = by_customer(

@@ -93,6 +93,8 @@ def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
     factor = USAGE_UNITS[usage_type].get(units)
     if factor is None:
         raise ValueError(f"one of {', '.join(USAGE_UNITS[usage_type])}")
+    if quantity.isdecimal() and quantity.isascii() and len(quantity) <= 15:
+        return int(quantity) * factor
     if not _QUANTITY.fullmatch(quantity):
         raise ValueError("a decimal number, not negative, written with digits and one point")
     count = Decimal(quantity) * factor

@@ -21,13 +21,13 @@ from cdp.outbox import KEPT_DAYS, delete_oldest
 from cdp.partitions import ensure_partitions
 from cdp.sequencer import extend_tree
 from cdp.stores import Store
-from cdp.tables import BUCKETS, event_seen
+from cdp.tables import BUCKETS
 from cdp.usage.tables import usage_record
 from cdp.values import month_from
 from cdp.witnesses import ask_witnesses, witnesses_of
 from cdp.words import log_words
 
-PARTITIONED: Final = (event_seen, usage_record)
+PARTITIONED: Final = (usage_record,)
 MONTHS_AHEAD: Final = 3
 DELETED_AT_ONCE: Final = 5000
 RETRY_SECONDS: Final = 5.0

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.reads import bill_state, relies_on, remaining_minor, suspended_by, top_up_state
+from cdp.billing.reads import bill_state, counted_lines, relies_on, remaining_minor, suspended_by, top_up_state
 from cdp.billing.tables import (
     account,
     arrears,
@@ -203,7 +203,7 @@ class CustomerBill(Node):
         (rising(bill_line.c.line_no),),
         AMOUNT,
         "What it is made of.",
-        on=same("bill_id"),
+        on=counted_lines,
         default_first=20,
         max_first=100,
     )

@@ -6,7 +6,9 @@ from typing import Any
 
 import strawberry
 
-from cdp.care.tables import case, case_step
+from cdp.care.notice_texts import text_in as notice_in_language
+from cdp.care.reads import due_at
+from cdp.care.tables import care_notice, case, case_step
 from cdp.care.texts import text_in
 from schema.billing import Product, TopUp
 from schema.fields import ColumnField, column, declared, many, one, personal, record, rising, same, token
@@ -28,6 +30,34 @@ def text_of(language: str, description: str) -> Any:
     """What a desk reads out to the customer about a case the platform opened."""
     told = (case.c.cause_kind, case.c.cause_text, case.c.region, case.c.due_at, case.c.gone_at)
     return declared(ColumnField(CONTENT, told, partial(text_in, language)), description)
+
+
+@strawberry.enum(description="How far a notice has come.")
+class NoticeState(StrEnum):
+    WAITING = "WAITING"
+    SENT = "SENT"
+    WITHHELD = "WITHHELD"
+    FAILED = "FAILED"
+
+
+def notice_in(language: str, description: str) -> Any:
+    """The text of a notice."""
+    told = (care_notice.c.kind, care_notice.c.told, care_notice.c.region)
+    return declared(ColumnField(CONTENT, told, partial(notice_in_language, language)), description)
+
+
+@record(care_notice, care_notice.c.notice_id)
+class CareNotice:
+    """Something a customer is told without having asked."""
+
+    kind: str | None = column(care_notice.c.kind, CASE, "What of: CASE_OPENED, BILL_SHOCK, CONTRACT_ENDS ...")
+    region: Region | None = column(care_notice.c.region, CASE, "The region it is about.")
+    state: NoticeState | None = column(care_notice.c.state, CASE, "How far it has come.")
+    state_at: Instant | None = column(care_notice.c.state_at, CASE, "Since when.")
+    reason: str | None = column(care_notice.c.reason, CASE, "Why it was not told, or not yet.")
+    made_at: Instant | None = column(care_notice.c.made_at, CASE, "When it was found.")
+    text_zh: str | None = notice_in("zh", "Its text in Chinese.")
+    text_en: str | None = notice_in("en", "The same in English.")
 
 
 @record(case_step, case_step.c.step_id)
@@ -61,7 +91,7 @@ class Case(Node):
     region: Region | None = column(case.c.region, CASE, "The region it was opened in.")
     channel: str | None = column(case.c.channel, CASE, "Where it was opened; PLATFORM: by what was found wrong.")
     opened_at: Instant | None = column(case.c.opened_at, CASE, "When it was opened.")
-    due: Instant | None = column(case.c.due_at, CASE, "When the customer must have an answer.")
+    due: Instant | None = column(due_at, CASE, "When the customer must have an answer.")
     description: str | None = column(case.c.description, CONTENT, "What the customer said.")
     cause: str | None = column(case.c.cause_kind, CASE, "What was found wrong, where the platform opened it.")
     cause_gone_at: Instant | None = column(case.c.gone_at, CASE, "Since when that is right again.")

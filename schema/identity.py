@@ -5,7 +5,7 @@ from enum import StrEnum
 import strawberry
 
 from cdp.billing.tables import account, bill, payment, product, tariff_advice, top_up
-from cdp.care.tables import case
+from cdp.care.tables import care_notice, case
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
 from cdp.identity.timeline import HoldingState
@@ -14,7 +14,7 @@ from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
 from schema.advice import TariffAdvice
 from schema.billing import BillingAccount, CustomerBill, Payment, Product, TopUp
-from schema.care import Case
+from schema.care import CareNotice, Case
 from schema.consent import Consent, Objection
 from schema.fields import (
     CONTACT,
@@ -200,6 +200,9 @@ class Customer(Node):
         (newest(interaction.c.at),), personal("interaction.log"), "What was said, newest first."
     )
     cases: list[Case] | None = many((newest(case.c.opened_at),), personal("case.record"), "Their cases, newest first.")
+    notices: list[CareNotice] | None = many(
+        (newest(care_notice.c.made_at),), personal("case.record"), "What they were told without asking, newest first."
+    )
     privacy_requests: list[PrivacyRequest] | None = many(
         (newest(privacy_request.c.opened_at),), personal("case.record"), "What they asked about their data."
     )

@@ -147,7 +147,8 @@ class Query:
         argument("region", Region | None, "Whose law; by default that of every store open to the caller.", None),
     )
     consent_receipt: str | None = root(
-        "The signed receipt of a consent: JSON (ISO/IEC TS 27560) that anybody can check by the operator's public key.",
+        "The signed receipt of a consent: JSON (ISO/IEC TS 27560) that anybody can check by the operator's public key, "
+        "with the proof that its event is in the log, once it is.",
         argument("id", strawberry.ID, "The id of the consent."),
     )
     same_holder_since: bool | None = answer(

@@ -1,14 +1,14 @@
 """A store before and after a rotation of its keys: what is in it, who is found, and processes that are killed."""
 
 import asyncio
-import multiprocessing
 import os
 import random
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from rich.progress import Progress
@@ -28,6 +28,7 @@ from privacy.keys import KeyRing, WrappedDataKey
 from privacy.seal import Place, Suite, cipher_of, open_bytes
 from privacy.vocabulary import RetentionClass
 from tests.cdp.samples import SAMPLES
+from tests.dying import in_child
 
 KINDS: Final = tuple(rotation.KINDS)
 PEOPLE: Final = 7
@@ -79,7 +80,12 @@ async def state_of(settings: Settings, store: Store, people_known: int = PEOPLE)
     return State(await _values(store, ring), await _found(store, ring, people_known))
 
 
-async def _values(store: Store, ring: KeyRing) -> dict[tuple[Any, ...], object]:
+async def values_of(settings: Settings, store: Store, gone: Collection[UUID] = ()) -> dict[tuple[Any, ...], object]:
+    """What its cells hold, but for those of customers who are `gone`: their keys may be."""
+    return await _values(store, await unlock(store, root_kms(settings), settings.tenant), gone)
+
+
+async def _values(store: Store, ring: KeyRing, gone: Collection[UUID] = ()) -> dict[tuple[Any, ...], object]:
     values: dict[tuple[Any, ...], object] = {}
     async with store.keys.read() as connection:
         owners = [row[0] for row in await connection.fetch("SELECT DISTINCT customer_id FROM data_key")]
@@ -95,7 +101,7 @@ async def _values(store: Store, ring: KeyRing) -> dict[tuple[Any, ...], object]:
                     f"SELECT {owner}, {table.row_id}, {column.name}, {names} FROM {table.name}"
                     f" WHERE {column.name} IS NOT NULL"
                 )
-                for customer_id, row_id, cell, *key in found:
+                for customer_id, row_id, cell, *key in (row for row in found if row[0] not in gone):
                     bound = Place(ring.tenant, store.name, sealed).prefix + cell[:8]
                     bound += b"".join(b"\0\x10" + part.bytes for part in (row_id, customer_id))
                     wrapped = keys[customer_id, sealed.retention, int.from_bytes(cell[4:8], "big")]
@@ -154,20 +160,6 @@ def rotate_in_child(settings: dict[str, Any], kind: str, die_at: float) -> None:
         asyncio.run(rotation.rotate(Settings(**settings), ["cn"], kind, bars))
 
 
-FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__])
-
-
-async def killed(settings: Settings, kind: str, die_at: float) -> bool:
-    """Rotates in another process that is killed at a step; False where it came to its end before."""
-    given = settings.model_dump(exclude_defaults=True)
-    child = FORKS.Process(target=rotate_in_child, args=(given, kind, die_at))
-    child.start()
-    await asyncio.to_thread(child.join)
-    assert child.exitcode in (0, -signal.SIGKILL), child.exitcode
-    return child.exitcode != 0
-
-
 async def finish(settings: Settings, kind: str) -> Mapping[str, int]:
     """Rotates to the end, in this process."""
     with Progress(disable=True) as bars:
@@ -192,7 +184,7 @@ async def begin_index(settings: Settings, name: str = "cn") -> None:
 async def drill(settings: Settings, store: Store, kind: str, die_at: float) -> tuple[State, State, State, bool]:
     """Before, after the kill, after the end; and whether it was killed."""
     before = await state_of(settings, store)
-    dead = await killed(settings, kind, die_at)
+    dead = await in_child(rotate_in_child, settings, kind, die_at)
     between = await state_of(settings, store)
     await finish(settings, kind)
     return before, between, await state_of(settings, store), dead
@@ -204,4 +196,4 @@ def points(count: int, most: int, seed: int) -> list[tuple[str, float]]:
     return [(KINDS[n % len(KINDS)], drawn.randrange(2 * most) / 2) for n in range(count)]
 
 
-__all__ = ["KINDS", "State", "begin_index", "drill", "finish", "killed", "people", "points", "populate", "state_of"]
+__all__ = ["KINDS", "State", "begin_index", "drill", "finish", "people", "points", "populate", "state_of", "values_of"]

@@ -26,19 +26,28 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.load_check", "cdp.match", "cdp.command_groups"),
     (
         "cdp.audit_commands",
-        "cdp.letter_commands",
         "cdp.officer_commands",
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
+        "cdp.letter_commands",
     ),
-    ("cdp.advise",),
-    ("cdp.archive", "cdp.number_report"),
+    ("cdp.advise", "cdp.telling"),
+    ("cdp.archive", "cdp.crew", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
     ("cdp.letters", "cdp.linking"),
-    ("cdp.ingest", "cdp.query", "cdp.worker", "cdp.accountability", "cdp.joining", "cdp.officer"),
-    ("cdp.wanted",),
+    (
+        "cdp.incoming",
+        "cdp.ingest",
+        "cdp.query",
+        "cdp.worker",
+        "cdp.accountability",
+        "cdp.joining",
+        "cdp.officer",
+        "cdp.caring",
+    ),
+    ("cdp.wanted", "cdp.incoming"),
     ("cdp.admission", "cdp.erasure"),
     ("cdp.insight",),
     DOMAINS,
@@ -169,7 +178,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise")
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
     groups = ("cdp.command_groups", "cdp.letter_commands", "cdp.officer_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
@@ -262,6 +271,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.match_proposals",  # the proposals of a region
         "cdp.billing.catalogue",  # what is sold
         "cdp.advise",  # who would have paid less
+        "cdp.caring",  # what customers should hear of
+        "cdp.telling",  # what was told
     }
     # Who seals begins with the newest keys, and keeps them the newest.
     assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}

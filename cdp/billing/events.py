@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal
+from uuid import UUID
 
 from pydantic import Field
 
@@ -20,9 +21,8 @@ BALANCE = Newest(("balance_minor",), "balance_at", amend=True)
 PAYMENT_STATUS = Newest(("payment_status",), "payment_status_at", amend=True)
 PRODUCT = Newest(("name", "kind", "region", "tariff_id", "start_on", "term_end_on"), "described_at")
 PRODUCT_STATUS = Newest(("status", "status_reason"), "status_at")
-BILL = Newest(
-    ("account_id", "region", "bill_on", "period_start_on", "period_end_on", "amount_due_minor", "currency"), "issued_at"
-)
+BILL = Newest(("account_id", "region", "bill_on", "period_start_on", "period_end_on"), "issued_at")
+STATED = Newest(("amount_due_minor", "currency", "statement_id"), "stated_at")
 PAID = Add(("paid_minor",))
 
 
@@ -184,43 +184,64 @@ class Line(Part):
     amount: Money
 
 
-class BillIssued(_OfAccount):
-    """A bill; its lines, where given, add up to what is due."""
+class _OfBill(_OfAccount):
+    """An event that says what a bill asks for; its lines, where given, add up to that."""
 
     bill_no: Ref
-    bill_date: Day
-    period_start: Day
-    period_end: Day
     amount_due: Money
     lines: Annotated[tuple[Line, ...], Field(max_length=500, strict=False)] = ()
 
-    def apply(self, context: Context) -> list[Put]:
-        if self.period_end < self.period_start:
-            raise EventInvalid("periodEnd", "a day not before periodStart")
+    def bill_row(self, context: Context) -> Row:
+        """The key and number of the bill, and the rest that each row of it has."""
+        key = {"customer_id": context.customer_id, "bill_id": context.row_id("bill", self.bill_no)}
+        return key | {"bill_no": self.bill_no, "paid_minor": 0}
+
+    def stated(self, context: Context, statement_id: UUID) -> list[Put]:
+        """What the bill asks for from this event on, unless something later was said of it already."""
         due, unit = self.amount_due.minor("amountDue"), self.amount_due.unit
         amounts = [line.amount.minor(f"lines.{n}.amount") for n, line in enumerate(self.lines)]
         if any(line.amount.unit != unit for line in self.lines):
             raise EventInvalid("lines", "amounts in the currency of amountDue")
         if self.lines and sum(amounts) != due:
             raise EventInvalid("lines", "amounts that add up to amountDue")
-        key = {"customer_id": context.customer_id, "bill_id": context.row_id("bill", self.bill_no)}
-        row = key | {
-            "bill_no": self.bill_no,
+        row = self.bill_row(context)
+        statement = {"statement_id": statement_id}
+        key = {"customer_id": context.customer_id, "bill_id": row["bill_id"]} | statement
+        lines = [
+            {"line_no": n, "kind": line.kind, "description": line.description, "amount_minor": amount, "currency": unit}
+            for n, (line, amount) in enumerate(zip(self.lines, amounts, strict=True), 1)
+        ]
+        asked = row | statement | {"amount_due_minor": due, "currency": unit, "stated_at": self.at}
+        return [Put(bill, asked, STATED), *(Put(bill_line, key | line, NEW) for line in lines)]
+
+
+class BillIssued(_OfBill):
+    """A bill."""
+
+    bill_date: Day
+    period_start: Day
+    period_end: Day
+
+    def apply(self, context: Context) -> list[Put]:
+        if self.period_end < self.period_start:
+            raise EventInvalid("periodEnd", "a day not before periodStart")
+        row = self.bill_row(context) | {
             "account_id": self.account_id(context),
             "region": self.region,
             "bill_on": self.bill_date,
             "period_start_on": self.period_start,
             "period_end_on": self.period_end,
-            "amount_due_minor": due,
-            "currency": unit,
             "issued_at": self.at,
-            "paid_minor": 0,
         }
-        lines = [
-            {"line_no": n, "kind": line.kind, "description": line.description, "amount_minor": amount, "currency": unit}
-            for n, (line, amount) in enumerate(zip(self.lines, amounts, strict=True), 1)
-        ]
-        return [Put(bill, row, BILL), *(Put(bill_line, key | line, NEW) for line in lines)]
+        # A bill is issued once: the lines of a second one would be those of the first.
+        return [Put(bill, row, BILL), *self.stated(context, row["bill_id"])]
+
+
+class BillCorrected(_OfBill):
+    """A bill asks for something else, and is made of other lines, whether it is here already or comes later."""
+
+    def apply(self, context: Context) -> list[Put]:
+        return self.stated(context, context.row_id("statement", self.event_id))
 
 
 class PaymentReceived(_OfAccount):
@@ -258,6 +279,7 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     ProductResumed,
     ProductTerminated,
     BillIssued,
+    BillCorrected,
     PaymentReceived,
     *TOP_UPS,
 )

@@ -40,6 +40,11 @@ def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) ->
     return child.c.product_id.in_(relied.correlate(parent))
 
 
+def counted_lines(line: FromClause, bill: FromClause, _key: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The lines of a bill as it was stated last."""
+    return (line.c.bill_id == bill.c.bill_id) & (line.c.statement_id == bill.c.statement_id)
+
+
 def suspended_by(child: FromClause, parent: FromClause, _: ColumnElement[Any]) -> ColumnElement[bool]:
     """The products that arrears of an account would suspend: those of its region that work."""
     return and_(child.c.region == parent.c.region, child.c.status == "active")

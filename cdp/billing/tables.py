@@ -102,6 +102,8 @@ bill = by_customer(
     text("currency", nullable=True),
     instant("issued_at"),
     money("paid", nullable=False),
+    Column("statement_id", Uuid),
+    instant("stated_at"),
     of_customer(),
     Index(None, "customer_id", "bill_on", info={"serves": "a customer's newest bills"}),
 )
@@ -113,7 +115,9 @@ bill_line = by_customer(
     *texts("kind", "description"),
     money("amount", nullable=False),
     text("currency"),
+    row_key("statement_id"),
 )
+"""What a bill is made of, each time that was stated; the lines that count are those of its own statement."""
 
 payment = by_customer(
     "payment",

@@ -1,6 +1,5 @@
 """What follows, inside the write door, from a case that was opened or takes a step."""
 
-from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -10,12 +9,6 @@ from cdp.event import Event
 from cdp.stores import Connection
 from cdp.values import row_id
 
-DUE: Final = """
-UPDATE "case" AS k SET due_at = k.opened_at + make_interval(mins => (
-    SELECT t.minutes FROM case_term AS t JOIN customer AS c ON c.customer_id = k.customer_id
-    WHERE t.severity = k.severity AND t.tier IN (c.tier, '*') ORDER BY t.tier = '*' LIMIT 1))
-WHERE k.customer_id = ANY($1::uuid[]) AND k.due_at IS NULL AND k.opened_at IS NOT NULL
-"""
 FOUND: Final = 'SELECT * FROM "case" WHERE customer_id = $1 AND case_id = $2 FOR UPDATE'
 MOVE: Final = """
 UPDATE "case" SET status = $3, status_at = $4, owner = $5, offered_to = $6, told_at = $7, closed_at = $8,
@@ -23,12 +16,6 @@ UPDATE "case" SET status = $3, status_at = $4, owner = $5, offered_to = $6, told
 WHERE customer_id = $1 AND case_id = $2
 """
 MOVES: Final = ("owner", "offered_to", "told_at", "closed_at", "root_cause")
-
-
-async def open_due(connection: Connection, events: Iterable[tuple[UUID, Event]]) -> None:
-    """Says by when the customer must have an answer, where whoever opened a case did not."""
-    if opened := [customer_id for customer_id, event in events if isinstance(event, CaseOpened)]:
-        await connection.execute(DUE, opened)
 
 
 async def take_step(connection: Connection, customer_id: UUID, event: Event) -> None:

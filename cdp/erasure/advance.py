@@ -10,6 +10,7 @@ from cdp.errors import EventInvalid
 from cdp.event import Event
 from cdp.rights.events import PrivacyRequestAdvanced, PrivacyRequestOpened
 from cdp.rights.terms import read_terms
+from cdp.seen import was_applied
 from cdp.stores import Connection
 from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState
@@ -24,7 +25,6 @@ ADVANCE = """
 UPDATE privacy_request SET state = $3, state_at = $4, reason = $5, evidence = coalesce($6, evidence)
 WHERE customer_id = $1 AND request_id = $2 AND state = ANY($7::text[]) RETURNING kind
 """
-WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE customer_id = $1 AND event_id = $2)"
 RESTRICT = "UPDATE customer SET state = $2 WHERE customer_id = $1 AND state = ANY($3::text[])"
 
 READABLE: Final = [CustomerState.ACTIVE.value, CustomerState.RESTRICTED.value]
@@ -63,13 +63,13 @@ async def advance(connection: Connection, step: Step, at: tuple[str, KeyRing], n
         terms = await read_terms(connection, jurisdiction)
         await erase(connection, ring, Erasure(step.customer_id, now, event.request_id), terms)
     elif event.state == "COMPLETED":
-        await _complete(connection, step.customer_id, kind, event.evidence)
+        await _complete(connection, ring, step.customer_id, kind, event.evidence)
 
 
-async def _complete(connection: Connection, customer_id: UUID, kind: str, evidence: str | None) -> None:
+async def _complete(connection: Connection, ring: KeyRing, customer_id: UUID, kind: str, evidence: str | None) -> None:
     if kind in RESTRICTS:
         await connection.execute(RESTRICT, customer_id, RESTRICTS[kind], READABLE)
     elif evidence is None:
         raise EventInvalid("evidence", "what was done: an event's id, or the hash of an archive")
-    elif kind in BY_EVENT and not await connection.fetchval(WAS_APPLIED, customer_id, evidence):
+    elif kind in BY_EVENT and not await was_applied(connection, ring, evidence, customer_id):
         raise EventInvalid("evidence", "the id of an event of this customer that was taken in")

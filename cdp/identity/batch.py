@@ -24,13 +24,14 @@ from cdp.identity.timeline import Fact
 from cdp.key_store import hold_keys
 from cdp.outbox import Entry
 from cdp.outcome import Outcome, Status, rejected
-from cdp.seen import BODY_INDEX, Seen
+from cdp.seen import BODY_INDEX, EVENT_INDEX, Seen, owner_hash
 from cdp.stores import Connection, Store
 from cdp.values import customer_id_of
 from privacy.keys import KeyRing, StoreKeyKind
 
 # Held until the commit: an erasure waits, or was first, which is then seen here.
 HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
+HOLD_ALONE = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR UPDATE"
 
 
 @dataclass(slots=True)
@@ -41,7 +42,8 @@ class Record:
     """
 
     event: Event
-    body_hash: bytes
+    hashes: tuple[bytes, bytes]
+    """Of its id and its body."""
     kind: str
     subject: bytes | UUID
     mentions: Sequence[tuple[str, bytes]]
@@ -53,10 +55,6 @@ class Record:
     relied_on: bool = False
     puts: list[Put] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
-
-    @property
-    def seen(self) -> Seen:
-        return Seen(self.customer_id, self.event.at, self.event.event_id, self.body_hash)
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -75,14 +73,18 @@ class Batch:
     tags: Tags
     now: datetime
 
+    def seen(self, record: Record) -> Seen:
+        return Seen(*record.hashes, owner_hash(self.ring, record.event.event_id, record.customer_id))
+
     def refused(self, code: str, field: str, expected: str) -> Outcome:
         return Outcome(Status.REJECTED, None, self.store.name, code, field, expected)
 
 
 def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
-    found = _tagged(batch, event)
-    return Record(event, batch.ring.digest(BODY_INDEX, spelled(body)), *found, batch.ring.epoch_of(StoreKeyKind.INDEX))
+    ring = batch.ring
+    hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
+    return Record(event, hashes, *_tagged(batch, event), ring.epoch_of(StoreKeyKind.INDEX))
 
 
 Tagged: TypeAlias = tuple[str, bytes | UUID, Sequence[tuple[str, bytes]], tuple[bytes, str] | None]
@@ -146,6 +148,8 @@ async def hold(connection: Connection, records: Sequence[Record]) -> bool:
     """Keeps whom these records are about from being erased until the commit; False where one of them was, meanwhile."""
     customers = {record.customer_id for record in records}
     customers.update(put.row["customer_id"] for record in records if _joins(record) for put in record.puts)
+    if alone := {record.customer_id for record in records if record.event.alone}:
+        await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
     held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))
     return not any(row[0] in GONE for row in held)
 
@@ -195,7 +199,7 @@ def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
     if isinstance(subject, UUID):
         customer_id = subject if subject in graph.present else None
     elif record.kind == "number":
-        holding = graph.holder(subject, record.event.at)
+        holding = graph.holder(subject, record.event.as_of)
         if holding is not None:
             return holding.customer_id, holding.holding_id
     else:

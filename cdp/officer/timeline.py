@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cdp.admission import OpenStore
 from cdp.officer.dossier import Moment, policy_now
+from cdp.proofs import evidence_of
 from privacy.receipts import SCHEMA, signed
 from privacy.rulebook import Policy
 from privacy.vocabulary import NOWHERE, SELF, Sensitivity, covers
@@ -46,16 +47,19 @@ async def timeline_of(at: OpenStore, customers: Sequence[UUID], moment: Moment, 
 
 
 async def receipt_of(at: OpenStore, customer_id: UUID, event_id: UUID, operator: str) -> dict[str, Any] | None:
-    """The signed receipt of one consent event; None where there is no such event.
+    """The signed receipt of one consent event, with the proof that the log has it, once it has; None where there is no
+    such event.
 
     `operator` is the legal entity that asked. Raises KeyUnavailable where the process does not hold the log key.
     """
     async with at.store.read() as connection:
         said = await connection.fetchrow(ONE, [customer_id], event_id)
+        evidence = await evidence_of(connection, event_id)
     if said is None:
         return None
     principal = at.book.trail.names.pseudonym(customer_id, said["happened_at"].year)
-    return signed(_receipt(said, await policy_now(at), at.store.jurisdiction, (principal, operator)), at.ring.signer)
+    receipt = _receipt(said, await policy_now(at), at.store.jurisdiction, (principal, operator))
+    return signed(receipt, at.ring.signer, evidence)
 
 
 def _receipt(said: Said, policy: Policy, here: str, parties: tuple[str, str]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """How usage changes: single records come in, and whole months where the source has added them up already."""
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Annotated, Final, Literal, TypeAlias
+from datetime import date, datetime
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
@@ -11,7 +11,7 @@ from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import Event, Instant, Kind, Ref, Text
 from cdp.numbers import PhoneNumber
-from cdp.usage.tables import bucket, usage_month, usage_record
+from cdp.usage.tables import bucket, usage_correction, usage_month, usage_record
 from cdp.values import USAGE_UNITS, to_usage_count
 
 UsageType: TypeAlias = Literal["VOICE", "SMS", "DATA", "ROAMING"]
@@ -22,6 +22,7 @@ TOTALS: Final = {"VOICE": "voice_seconds", "SMS": "sms_count", "DATA": "data_byt
 NOTHING: Final = dict.fromkeys(TOTALS.values(), 0)
 BASE_UNITS: Final = {"VOICE": "seconds", "SMS": "messages", "DATA": "bytes", "ROAMING": "bytes"}
 ADD_UP = Add(tuple(TOTALS.values()))
+RERATED = Newest(("usage_type", "quantity", "units", "waits"), "rerated_at")
 LEFT = Newest(
     ("holding_id", "region", "usage_type", "units", "remaining", "is_shared", "valid_from", "valid_to"), "remaining_at"
 )
@@ -51,9 +52,43 @@ class UsageRecorded(Event):
             "holding_id": context.holding_id,
             "counterparty": context.seal(usage_record.c.counterparty, self.counterparty, record),
         }
-        month = {"customer_id": context.customer_id, "month_on": self.at.date().replace(day=1), "region": self.region}
-        total = month | NOTHING | {TOTALS[self.usage_type]: count}
+        month = date(self.at.year, self.at.month, 1)
+        total = {"customer_id": context.customer_id, "month_on": month, "region": self.region, **NOTHING}
+        total[TOTALS[self.usage_type]] = count
         return [Put(usage_record, row, NEW), Put(usage_month, total, ADD_UP)]
+
+
+class UsageRerated(Event):
+    """A record was wrong: this is what is counted instead, whether the record is here already or comes later."""
+
+    record: Ref
+    """The id of the event that reported it."""
+    recorded_at: Instant
+    """When it happened: a number is meant as of then."""
+    usage_type: UsageType
+    quantity: Ref
+    units: Ref
+
+    # It must not miss a record that is being written, nor the record miss it.
+    alone: ClassVar[bool] = True
+
+    @property
+    def as_of(self) -> datetime:
+        return self.recorded_at
+
+    def apply(self, context: Context) -> list[Put]:
+        if self.recorded_at > self.at:
+            raise EventInvalid("recordedAt", "an instant that is not after the event")
+        row = {
+            "customer_id": context.customer_id,
+            "record_id": context.row_id("usage", self.record),
+            "usage_type": self.usage_type,
+            "quantity": _count(self.usage_type, self.quantity, self.units, "quantity"),
+            "units": BASE_UNITS[self.usage_type],
+            "rerated_at": self.at,
+            "waits": True,
+        }
+        return [Put(usage_correction, row, RERATED)]
 
 
 def _count(usage_type: UsageType, quantity: str, units: str, field: str) -> int:
@@ -124,4 +159,4 @@ class UsageSummarized(Event):
         return [Put(usage_month, row, ADD_UP)]
 
 
-EVENTS: Final[tuple[type[Event], ...]] = (UsageRecorded, UsageSummarized, BucketReported)
+EVENTS: Final[tuple[type[Event], ...]] = (UsageRecorded, UsageRerated, UsageSummarized, BucketReported)

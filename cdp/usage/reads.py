@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Date, FromClause, case, cast, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Date, FromClause, Select, case, cast, func, literal_column, or_, select
 
+from cdp.usage.tables import bucket as buckets
 from cdp.usage.tables import usage_record
 from cdp.values import BYTES_PER_MEGABYTE
 
@@ -50,3 +51,9 @@ def runs_out_on(bucket: FromClause) -> ColumnElement[Any]:
     empty = bucket.c.remaining_at + func.least(days, 3650) * literal_column("interval '1 day'")
     lasts = or_(bucket.c.is_shared, days > 3650, empty >= bucket.c.valid_to)
     return case((lasts, None), else_=cast(func.timezone("UTC", empty), Date))
+
+
+def forecast_rows() -> Select[Any]:
+    """The buckets, each with the day it runs out."""
+    names = ("customer_id", "bucket_id", "region", "usage_type", "valid_from")
+    return select(*(buckets.c[name] for name in names), runs_out_on(buckets).label("runs_out_on"))

@@ -1,6 +1,7 @@
 """What a customer used: records as they came, and their months; what they have left to use."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, Numeric, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, Numeric, Uuid
+from sqlalchemy import text as literal
 
 from cdp.tables import by_customer, instant, of_customer, row_key, sealed, text, texts, view
 from privacy.vocabulary import RetentionClass
@@ -17,6 +18,24 @@ usage_record = by_customer(
     sealed("counterparty", 20, "usage.counterparty", RetentionClass.USAGE),
     postgresql_partition_by="RANGE (at)",
 )
+
+usage_correction = by_customer(
+    "usage_correction",
+    row_key("record_id"),
+    text("usage_type"),
+    Column("quantity", Numeric, nullable=False),
+    text("units"),
+    instant("rerated_at", nullable=False),
+    Column("waits", Boolean, nullable=False),
+    of_customer(),
+    Index(
+        "ix_usage_correction_waits",
+        "customer_id",
+        postgresql_where=literal("waits"),
+        info={"serves": "the corrections whose record is not there yet, or not corrected yet"},
+    ),
+)
+"""What was said last of a record after it was reported; it `waits` until the record says so too."""
 
 bucket = by_customer(
     "bucket",

@@ -97,6 +97,8 @@ def test_what_was_written_does_not_come_back_in_the_log(server: Embedded, home: 
     log = (home / "postgres" / "log").read_text()
     assert "duplicate key" in log
     assert "91234567" not in log
+    for setting in ("log_parameter_max_length", "log_parameter_max_length_on_error"):
+        assert ask(url, f"SHOW {setting}") == "0"
 
 
 def test_a_running_server_is_joined_and_ends_with_its_last_user(home: Path) -> None:

@@ -268,6 +268,15 @@ async def test_of_two_records_with_one_key_the_refused_one_is_not_forgotten(hous
         assert await letters(house) == [("EVENT_CONFLICT", "eventId", seen)]
 
 
+async def test_what_has_not_happened_yet_is_in_the_file_of_the_refused_too(house: House, tmp_path: Path) -> None:
+    later = MAPPING.replace("2026-03-05T00:00:00Z", "2222-01-01T00:00:00Z")
+    loaded = await load(house, written(tmp_path, "people.csv", HEADER + "K-1,,F,\n"), later)
+    assert told(loaded) == {"rows": 1, "review": 1}
+    assert await letters(house) == [("EVENT_EARLY", "at", 1)]
+    assert loaded.rejects is not None
+    assert "EVENT_EARLY,at,an instant that has come,K-1,,F,\n" in loaded.rejects.read_text()
+
+
 async def test_whom_a_refused_record_is_about_is_kept_for_their_erasure(house: House, tmp_path: Path) -> None:
     await load(house, written(tmp_path, "people.csv", HEADER + "K-2,,?,\n,,?,\n"))
     tags = [row["subject_tag"] for row in await rows(house.stores["cn"], "dead_letter")]

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -13,13 +14,14 @@ from hypothesis import strategies as st
 
 from cdp.context import STORE_ITSELF
 from cdp.identity.tables import customer
+from cdp.incoming import CLOCKS_DIFFER
 from cdp.ingest import EVENTS, Outcome, Status, Writer, ingest
 from cdp.key_store import data_keys
 from cdp.stores import Store
 from cdp.tables import dead_letter
 from privacy.errors import KeyUnavailable
 from privacy.vocabulary import RetentionClass
-from tests.cdp.doors import accept, codes, empty, everything, one, opened, rows
+from tests.cdp.doors import NOW, accept, codes, empty, everything, one, opened, rows
 from tests.cdp.samples import OTHER, SAMPLES, event
 
 CANARY = "CANARY-13912345678"
@@ -85,6 +87,51 @@ async def test_one_id_with_two_bodies_is_a_conflict_and_the_first_stays(writer: 
     assert (await one(writer.stores["cn"], "dead_letter"))["reason"] == "EVENT_CONFLICT"
 
 
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "a moment later": {"at": "2026-03-15T09:30:00.000001+08:00"},
+    "in another month": {"at": "2026-02-15T09:30:00+08:00"},
+    "of another customer": {"subject": {"customerKey": "C-2002"}},
+    "in another region": {"region": "CN-BJ"},
+    "of another kind": {"type": "UsageSummarized", "month": "2026-02", "smsCount": 1},
+}
+
+
+@pytest.mark.parametrize("changed", OTHERWISE.values(), ids=OTHERWISE)
+async def test_an_id_is_known_in_the_whole_store_whatever_else_is_said(writer: Writer, changed: dict[str, Any]) -> None:
+    used = event("UsageRecorded", 15, usageType="SMS", quantity="1", units="messages")
+    other = used | changed
+    if "type" in changed:
+        other = {name: other[name] for name in other if name not in ("usageType", "quantity", "units")}
+    await accept(writer, OTHER, REGISTERED, used)
+    before = await everything(writer.stores["cn"])
+    outcomes = await ingest(writer, [used, other, used], "test")
+    assert [one.status for one in outcomes] == ["DUPLICATE", "REJECTED", "DUPLICATE"]
+    assert (outcomes[1].code, outcomes[1].field) == ("EVENT_CONFLICT", "eventId")
+    assert await everything(writer.stores["cn"]) == before
+    await empty(writer.stores["cn"])
+    await accept(writer, OTHER, REGISTERED)
+    outcomes = await ingest(writer, [used, other], "test")
+    assert sorted(one.status for one in outcomes) == ["ACCEPTED", "REJECTED"], "of one batch, one goes in"
+
+
+async def test_an_event_stays_known_when_its_subject_is_somebody_else_by_now(writer: Writer) -> None:
+    by_number = STATUS | {"subject": {"number": "13800138000"}, "at": "2026-03-20T00:00:00Z"}
+    await accept(writer, OTHER, REGISTERED, NUMBER, by_number)
+    gone_before = event("NumberReassigned", 10, {"customerKey": "C-2002"}, number="13800138000")
+    await accept(writer, gone_before)
+    before = await everything(writer.stores["cn"])
+    (outcome,) = await ingest(writer, [by_number], "test")
+    assert outcome.status is Status.DUPLICATE
+    assert await everything(writer.stores["cn"]) == before
+
+
+async def test_an_event_takes_the_same_space_whatever_its_id_is(writer: Writer) -> None:
+    await accept(writer, REGISTERED | {"eventId": "1"}, STATUS | {"eventId": "2" * 128})
+    assert [{len(value) for value in row.values()} for row in await rows(writer.stores["cn"], "event_seen")] == [
+        {16}
+    ] * 2
+
+
 async def test_a_conflicting_activation_gives_nobody_the_number(writer: Writer) -> None:
     await accept(writer, REGISTERED, NUMBER)
     false = NUMBER | {"number": "13700137000"}
@@ -97,7 +144,6 @@ async def test_a_conflicting_activation_gives_nobody_the_number(writer: Writer) 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (STATUS | {"region": "US-CA", "eventId": CANARY}, "EVENT_INVALID", "region"),
-    (STATUS | {"at": "2026-04-03T00:00:00Z", "eventId": CANARY}, "EVENT_INVALID", "at"),
     (STATUS | {"subject": {}, "eventId": CANARY}, "EVENT_INVALID", "subject"),
     (STATUS | {"subject": {"customerKey": CANARY}}, "UNKNOWN_CUSTOMER", "subject"),
     (STATUS | {"subject": {"customerId": str(UUID(int=5))}, "eventId": CANARY}, "UNKNOWN_CUSTOMER", "subject"),
@@ -152,6 +198,25 @@ async def test_a_dead_letter_is_sealed_counted_and_can_be_sent_again(writer: Wri
     await accept(writer, registered("C-9"), record)
 
 
+async def test_what_has_not_happened_yet_is_looked_at_and_goes_in_when_its_time_has_come(writer: Writer) -> None:
+    cn = writer.stores["cn"]
+    await accept(writer, REGISTERED)
+    before = await everything(cn)
+    skewed = STATUS | {"at": (NOW + CLOCKS_DIFFER).isoformat(), "eventId": "within"}
+    early = STATUS | {"at": (NOW + CLOCKS_DIFFER + timedelta(microseconds=1)).isoformat()}
+    (outcome,) = await ingest(writer, [early], "feed")
+    assert outcome == Outcome(Status.REVIEW, None, "cn", "EVENT_EARLY", "at", "an instant that has come")
+    assert await everything(cn) == before
+    letter = await one(cn, "dead_letter")
+    assert (letter["source"], letter["reason"], letter["field"]) == ("feed", "EVENT_EARLY", "at")
+    held = await opened(writer, "cn", dead_letter.c.body, (STORE_ITSELF, letter["dead_letter_id"]), letter["body"])
+    assert isinstance(held, dict)
+    later = replace(writer, clock=lambda: NOW + timedelta(days=2))
+    assert [one.status for one in await ingest(writer, [skewed, early], "feed")] == ["ACCEPTED", "REVIEW"]
+    again = json.loads(held["record"])
+    assert [one.status for one in await ingest(later, [again, early], "feed")] == ["ACCEPTED", "DUPLICATE"]
+
+
 async def test_records_of_any_shape_are_refused_and_kept(writer: Writer) -> None:
     deep: Any = 0
     for _ in range(100_000):
@@ -193,7 +258,7 @@ async def test_one_record_the_database_refuses_does_not_take_the_others_along(wr
     cn = writer.stores["cn"]
     assert [row["amount_minor"] for row in await rows(cn, "payment")] == [8800] * 20
     assert len(await rows(cn, "outbox")) == 40
-    assert await rows(cn, "event_seen", "event_id = 'another'") == []
+    assert len(await rows(cn, "event_seen")) == 40
 
 
 async def test_a_customer_registered_in_the_batch_is_seen_by_all_of_it(writer: Writer) -> None:
@@ -301,7 +366,8 @@ async def test_an_erased_customer_is_not_found_and_gets_no_key(writer: Writer, s
     before = await everything(cn)
     by_id = SAMPLES["InteractionLogged"] | {"subject": {"customerId": str(registration.customer_id)}}
     outcomes = await ingest(writer, [SAMPLES["InteractionLogged"], by_id, REGISTERED], "test")
-    assert codes(outcomes) == ["UNKNOWN_CUSTOMER"] * 3
+    assert codes(outcomes) == ["UNKNOWN_CUSTOMER"] * 2 + [None]
+    assert outcomes[2] == Outcome(Status.DUPLICATE, None, "cn"), "it was taken in once, and is not kept again"
     with pytest.raises(KeyUnavailable):
         async with cn.transaction() as connection:
             await data_keys(connection, writer.rings["cn"], [(registration.customer_id, RetentionClass.SERVICE)])
@@ -318,11 +384,12 @@ async def test_a_restricted_customer_is_still_written_to(writer: Writer) -> None
 
 
 async def test_months_get_their_partitions_and_old_rows_a_place(writer: Writer) -> None:
-    old = registered("C-7", at="1999-01-01T00:00:00Z")
-    await accept(writer, REGISTERED, old)
+    old = event("NumberActivated", 1, eventId="old", number="13800138000") | {"at": "1998-01-01T00:00:00Z"}
+    used = SAMPLES["UsageRecorded"]
+    await accept(writer, REGISTERED, old, used, used | {"eventId": "u-old", "at": "1999-01-01T00:00:00Z"})
     cn = writer.stores["cn"]
-    assert [row["event_id"] for row in await rows(cn, "event_seen_default")] == ["r-C-7"]
-    assert len(await rows(cn, "event_seen_202603")) == 1
+    assert [row["event_id"] for row in await rows(cn, "usage_record_default")] == ["u-old"]
+    assert len(await rows(cn, "usage_record_202603")) == 1
 
 
 def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
@@ -346,6 +413,8 @@ HISTORY = numbered(
     S["ConsentWithdrawn"],
     S["ObjectionRaised"],
     S["UsageRecorded"],
+    S["UsageRerated"] | {"record": "h-12", "quantity": "7"},
+    S["UsageRerated"] | {"record": "h-12", "quantity": "900", "at": "2026-03-17T00:00:00Z"},
     S["UsageSummarized"],
     S["UsageSummarized"] | {"smsCount": 5},
     S["BalanceReported"],
@@ -357,6 +426,7 @@ HISTORY = numbered(
     S["ProductSuspended"] | {"reason": "LOST"},
     S["ProductResumed"],
     S["BillIssued"],
+    S["BillCorrected"],
     S["PaymentReceived"],
     S["PaymentReceived"] | {"paymentRef": "R-2"},
     S["TopUpRequested"],

@@ -109,7 +109,8 @@ async def letters(house: House) -> list[tuple[str, str, str]]:
 
 def counts(**given: int) -> dict[str, int]:
     return {"rows": 0, "accepted": 0, "duplicate": 0, "rejected": 0} | {
-        name.replace("_", " "): count for name, count in ({"rows_refused": 0, "letters_settled": 0} | given).items()
+        name.replace("_", " "): count
+        for name, count in ({"review": 0, "rows_refused": 0, "letters_settled": 0} | given).items()
     }
 
 
@@ -159,7 +160,7 @@ async def test_another_mapping_makes_other_events(house: House, files: Path) -> 
 async def test_an_event_id_does_not_hold_the_key(house: House, files: Path) -> None:
     by_number = MAPPING.replace('key = ["编号"]', 'key = ["号码"]')
     await load(house, files, mapping=by_number)
-    seen = await rows(house.stores["cn"], "event_seen")
+    seen = await rows(house.stores["cn"], "outbox")
     assert len(seen) == 6
     assert all(row["event_id"].startswith("crm:") and "1390013" not in row["event_id"] for row in seen)
 

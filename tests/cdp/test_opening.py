@@ -16,7 +16,7 @@ from privacy.vocabulary import RetentionClass
 
 CUSTOMER = UUID(int=7)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-MARCH = "CREATE TABLE event_seen_202603 PARTITION OF event_seen FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"
+MARCH = "CREATE TABLE usage_record_202603 PARTITION OF usage_record FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"
 
 
 @pytest.fixture

@@ -1,15 +1,10 @@
 """What people ask about their own data, over HTTP: asked at a desk, answered by officers, seen by nobody else."""
 
-import asyncio
 import csv
 import io
 import json
-import os
 import stat
-import sys
 import zipfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,10 +15,10 @@ import pytest
 
 from cdp.archive import export
 from cdp.auth import Caller, Role
-from cdp.embedded import program
 from cdp.errors import RequestInvalid
 from cdp.worker import sweepers
 from privacy.vocabulary import PURPOSES
+from tests.journeys.processes import ran, served
 from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World
 
 EMPTY = b"DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
@@ -49,7 +44,7 @@ async def opened(world: World, kind: str, number: str = MAINLAND_NUMBER) -> str:
     """The opaque id of a new request, as the officers' queue has it."""
     made = (await world.ask(OPEN, n=number, kind=kind))["data"]["openPrivacyRequest"]
     assert made["outcome"] == {"status": "ACCEPTED", "code": None, "field": None}
-    region = "CN" if number == MAINLAND_NUMBER else "HK"
+    region = "CN" if number.startswith("+86") else "HK"
     queue = (await world.ask(QUEUE, OFFICER, region=region))["data"]["privacyRequests"]
     [request] = [one["id"] for one in queue if one["kind"] == kind]
     return str(request)
@@ -244,33 +239,6 @@ async def test_a_backup_brings_nobody_back(world: World) -> None:
         assert await sweeper.replay() == 0
         await sweeper.sweep()
     assert await rows_of(urls["cn"]) == before
-
-
-async def ran(name: str, *arguments: str, sent: bytes | None = None) -> bytes:
-    """What a client program of PostgreSQL printed; it must not fail."""
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(program(name), *arguments, stdin=pipe, stdout=pipe, stderr=pipe)
-    printed, wrong = await process.communicate(sent)
-    assert process.returncode == 0, wrong.decode()
-    return printed
-
-
-@asynccontextmanager
-async def served(world: World) -> AsyncIterator[str]:
-    """The URL of `cdp serve`, a process of its own over the same stores."""
-    settings = world.house.settings
-    own = {"CDP_HOME": str(settings.home), "CDP_STORES": json.dumps(settings.stores), "CDP_ENVIRONMENT": "test"}
-    command = (sys.executable, "-m", "cdp", "serve", "--port", "0")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=os.environ | own)
-    assert process.stdout is not None
-    try:
-        line = (await process.stdout.readline()).decode()
-        while line and not line.startswith("serving "):
-            line = (await process.stdout.readline()).decode()
-        yield line.split()[1].removesuffix("/graphql")
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def rows_of(url: str) -> dict[str, int]:

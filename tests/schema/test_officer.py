@@ -3,6 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,9 @@ from cdp.identity.tables import NUMBER_INDEX
 from cdp.ingest import Status, ingest
 from cdp.officer.dossier import dossier_of
 from cdp.officer.entries import CATEGORY_OF, Line, Replay, lines_of, policy_of
-from privacy.errors import SignatureBroken
+from cdp.sequencer import extend_tree
+from cdp.words import log_words
+from privacy.errors import ProofRefused, SignatureBroken
 from privacy.receipts import verify
 from privacy.rulebook import Policy
 from privacy.vocabulary import CATEGORIES, RecipientClass
@@ -436,9 +439,12 @@ async def lived_in(world: World) -> None:
     await everybody_reads()
 
 
-async def test_every_logged_decision_replays_to_the_same_answer(fresh_world: World) -> None:
+async def test_every_logged_decision_replays_to_the_same_answer(
+    fresh_world: World, record_property: Callable[[str, object], None]
+) -> None:
     await lived_in(fresh_world)
     met: dict[str, int] = {}
+    decisions = 0
     for name, at in fresh_world.front.query.stores.items():
         async with at.store.read() as connection:
             customers = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer")]
@@ -457,10 +463,12 @@ async def test_every_logged_decision_replays_to_the_same_answer(fresh_world: Wor
             replay = Replay.of(line, dossiers[line.customer_id], policy)
             found = {key: int(line.line[key], 16) for key in ("allowed", "masked", "denied")}
             assert replay.bitmaps(line) == found, (line.entry, line.line)
+            decisions += 1
             for mark in ("as_of", "state", "with", "alone", "exhausted", "recipient_class", "undeclared"):
                 met[mark] = met.get(mark, 0) + (mark in line.line or mark in line.entry)
         assert set(policies) == {1, 2}
     assert min(met[mark] for mark in met if mark != "as_of") > 0, met
+    record_property("decisions", decisions)
 
 
 async def test_what_is_said_for_a_number_alone_decides_where_it_is_asked_by(fresh_world: World) -> None:
@@ -579,6 +587,38 @@ async def test_records_of_processing_are_what_the_policy_lets_through(world: Wor
 # --- receipts ---------------------------------------------------------------------------------------------------------
 
 
+async def test_a_receipt_proves_that_the_log_has_its_event(fresh_world: World) -> None:
+    """Whoever has a receipt needs nothing else: the entry, its place, and a checkpoint that the log has signed."""
+    house = fresh_world.house
+    key, texts = house.rings["cn"].signer.public_key, list[str]()
+    await log_words(house.stores["cn"], house.trails["cn"])
+    await extend_tree(house.stores["cn"], house.rings["cn"])
+    for one in [one for one in await told(fresh_world, TIMELINE, **who("many")) if one["source"] == "CONSENT"]:
+        texts.append((await answer(fresh_world, RECEIPT, CARE, id=one["id"]))["data"]["consentReceipt"])
+    places = [verify(text, key).place for text in texts]
+    assert None not in places
+    assert len(set(places)) == len(texts) > 1
+    [first, second, *_] = map(json.loads, texts)
+    entry, proof = first["evidence"]["entry"], first["evidence"]["proof"]
+    assert json.loads(entry)["word"] == "consent"
+    assert json.loads(entry)["id"] == first["receipt"]["receipt_id"]
+    assert not any(number in text for number in NUMBERS.values() for text in texts)
+    for evidence in (
+        second["evidence"],
+        {"entry": entry, "proof": second["evidence"]["proof"]},
+        {"entry": entry.replace("consent", "dissent"), "proof": proof},
+        {"entry": entry, "proof": proof.replace("/audit/cn", "/audit/hk")},
+        {"entry": entry, "proof": ""},
+        {"entry": "no JSON", "proof": proof},
+        {"proof": proof},
+        None,
+    ):
+        with pytest.raises(ProofRefused):
+            verify(json.dumps(first | {"evidence": evidence}), key)
+    del first["evidence"]
+    assert verify(json.dumps(first), key).place is None
+
+
 async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
     consents = """query($n: String!) @purpose(id: "service.care") {
       customer(number: $n) { consents(first: 50) { id purpose category recipient type kind notice expiresAt } } }"""
@@ -586,7 +626,9 @@ async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
     key = world.house.rings["cn"].signer.public_key
     for one in given:
         text = (await answer(world, RECEIPT, CARE, id=one["id"]))["data"]["consentReceipt"]
-        record = verify(text, key)["record"]
+        receipt, place = verify(text, key)
+        record = receipt["record"]
+        assert place is None, "nothing of it is in the tree yet"
         [purpose] = record["pii_processing"]["purposes"]
         [event] = record["event"]
         assert (purpose["purpose"], event["event_state"], event["event_type"]) == (

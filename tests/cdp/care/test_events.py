@@ -1,11 +1,15 @@
 """Cases: they move along step by step, have one owner at any time, and end when the customer knows."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from cdp.care.reads import due_at
 from cdp.care.tables import case, case_step
 from cdp.ingest import Writer, ingest
+from cdp.tables import written_out
 from tests.cdp.doors import accept, codes, everything, one, opened, rows
 from tests.cdp.samples import SAMPLES
 
@@ -62,15 +66,23 @@ async def due_of(writer: Writer, tier: str, severity: str) -> Any:
         )
 
 
-async def test_a_case_is_due_by_the_tier_of_its_customer(writer: Writer) -> None:
+async def dues(writer: Writer) -> dict[str, Any]:
+    """Reference of a case -> since its opening, until it is due."""
+    rows = written_out(select(case.c.case_ref, due_at(case) - case.c.opened_at))
+    async with writer.stores["cn"].read() as connection:
+        return {row[0]: row[1] for row in await connection.fetch(rows)}
+
+
+async def test_a_case_is_due_by_the_tier_of_its_customer_whenever_that_is_known(writer: Writer) -> None:
+    at = {"at": "2026-03-25T00:00:00Z", "dueAt": "2026-03-26T00:00:00Z"}
     await accept(writer, S["CustomerRegistered"], S["CaseOpened"])
-    row = await one(writer.stores["cn"], "case")
+    await accept(writer, S["CaseOpened"] | at | {"eventId": "k2", "caseRef": "K-2"})
     high, everybody = await due_of(writer, "HIGH", "HIGH"), await due_of(writer, "*", "HIGH")
-    assert row["due_at"] - row["opened_at"] == high < everybody
-    given = S["CaseOpened"] | {"eventId": "k2", "caseRef": "K-2", "dueAt": "2026-03-26T00:00:00Z"}
-    await accept(writer, given)
-    dues = {found["case_ref"]: found["due_at"].isoformat() for found in await rows(writer.stores["cn"], "case")}
-    assert dues["K-2"] == "2026-03-26T00:00:00+00:00"
+    assert high < everybody
+    assert await dues(writer) == {"K-1": high, "K-2": timedelta(days=1)}
+    await accept(writer, S["CustomerTierChanged"] | {"tier": "LOW"})
+    low = await due_of(writer, "LOW", "HIGH") or everybody
+    assert await dues(writer) == {"K-1": low, "K-2": timedelta(days=1)}
 
 
 REFUSED = [

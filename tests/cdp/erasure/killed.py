@@ -16,7 +16,7 @@ from typing import Any
 from cdp.app import writer_of
 from cdp.house import open_house
 from cdp.ingest import ingest
-from cdp.settings import read_settings
+from cdp.settings import Settings, read_settings
 from cdp.stores import Connection, Store
 from cdp.worker import sweepers
 
@@ -39,8 +39,8 @@ def deadly(at: int) -> Any:
     return transaction
 
 
-async def run(step: str, at: int, event: str) -> None:
-    async with open_house(read_settings()) as house:
+async def run(settings: Settings, step: str, at: int, event: str) -> None:
+    async with open_house(settings) as house:
         Store.transaction = deadly(at)  # type: ignore[method-assign]  # it is what has to die
         if step == "sweep":
             await sweepers(house)["cn"].sweep()
@@ -48,4 +48,10 @@ async def run(step: str, at: int, event: str) -> None:
             await ingest(writer_of(house), [json.loads(event)], "killed")
 
 
-asyncio.run(run(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+def die_in(settings: dict[str, Any], step: str, at: int, event: str) -> None:
+    """The same in a process that has nothing else to do."""
+    asyncio.run(run(Settings(**settings), step, at, event))
+
+
+if __name__ == "__main__":
+    asyncio.run(run(read_settings(), sys.argv[1], int(sys.argv[2]), sys.argv[3]))

@@ -42,7 +42,7 @@ async def test_nothing_goes_before_its_time(writer: Writer) -> None:
 
 async def test_rows_go_by_their_own_age(writer: Writer) -> None:
     await told(writer)
-    assert set(await after(writer, NOW + timedelta(days=181))) == {"usage_record", "bucket"}
+    assert set(await after(writer, NOW + timedelta(days=181))) == {"usage_record", "usage_correction", "bucket"}
     gone = await after(writer, NOW + 4 * YEARS)
     assert gone.keys() >= {"usage_month", "bill", "bill_line", "payment", "top_up", "interaction", "case"}
     assert not gone.keys() & {"customer", "account", "product", "consent_event", "number_holding", "identifier_index"}

@@ -15,7 +15,7 @@ FROM data_key
 WHERE data_key.customer_id = c1.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT l1_11.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.bill_id AS bill_id, t1_3.bill_no AS bill_no, t1_3.account_id AS account_id, t1_3.region AS region, t1_3.bill_on AS bill_on, t1_3.period_start_on AS period_start_on, t1_3.period_end_on AS period_end_on, t1_3.amount_due_minor AS amount_due_minor, t1_3.currency AS currency, t1_3.issued_at AS issued_at, t1_3.paid_minor AS paid_minor 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.bill_id AS bill_id, t1_3.bill_no AS bill_no, t1_3.account_id AS account_id, t1_3.region AS region, t1_3.bill_on AS bill_on, t1_3.period_start_on AS period_start_on, t1_3.period_end_on AS period_end_on, t1_3.amount_due_minor AS amount_due_minor, t1_3.currency AS currency, t1_3.issued_at AS issued_at, t1_3.paid_minor AS paid_minor, t1_3.statement_id AS statement_id, t1_3.stated_at AS stated_at 
 FROM bill AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.bill_on DESC, t1_3.bill_id ASC 
  LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT o1_5.customer_id AS customer_id, o1_5.bill_id AS bill_id, o1_5.currency AS currency, o1_5.bills AS bills, o1_5.usual_minor AS usual_minor, o1_5.difference_minor AS difference_minor 
@@ -108,7 +108,7 @@ FROM data_key
 WHERE data_key.customer_id = c1.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_7 
 FROM link 
 WHERE link.customer_id = c1.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT l1_11.made 
-FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.bill_id AS bill_id, t1_3.bill_no AS bill_no, t1_3.account_id AS account_id, t1_3.region AS region, t1_3.bill_on AS bill_on, t1_3.period_start_on AS period_start_on, t1_3.period_end_on AS period_end_on, t1_3.amount_due_minor AS amount_due_minor, t1_3.currency AS currency, t1_3.issued_at AS issued_at, t1_3.paid_minor AS paid_minor 
+FROM LATERAL (SELECT t1_3.customer_id AS customer_id, t1_3.bill_id AS bill_id, t1_3.bill_no AS bill_no, t1_3.account_id AS account_id, t1_3.region AS region, t1_3.bill_on AS bill_on, t1_3.period_start_on AS period_start_on, t1_3.period_end_on AS period_end_on, t1_3.amount_due_minor AS amount_due_minor, t1_3.currency AS currency, t1_3.issued_at AS issued_at, t1_3.paid_minor AS paid_minor, t1_3.statement_id AS statement_id, t1_3.stated_at AS stated_at 
 FROM bill AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.bill_on DESC, t1_3.bill_id ASC 
  LIMIT $1::INTEGER) AS b1_4 JOIN LATERAL (SELECT o1_5.customer_id AS customer_id, o1_5.bill_id AS bill_id, o1_5.currency AS currency, o1_5.bills AS bills, o1_5.usual_minor AS usual_minor, o1_5.difference_minor AS difference_minor 

@@ -49,12 +49,12 @@ WHERE product_reliance.customer_id = c1.customer_id AND product_reliance.product
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
  LIMIT $1::INTEGER)) AS list2, array((SELECT l1_26.made 
-FROM LATERAL (SELECT t1_18.customer_id AS customer_id, t1_18.bill_id AS bill_id, t1_18.bill_no AS bill_no, t1_18.account_id AS account_id, t1_18.region AS region, t1_18.bill_on AS bill_on, t1_18.period_start_on AS period_start_on, t1_18.period_end_on AS period_end_on, t1_18.amount_due_minor AS amount_due_minor, t1_18.currency AS currency, t1_18.issued_at AS issued_at, t1_18.paid_minor AS paid_minor 
+FROM LATERAL (SELECT t1_18.customer_id AS customer_id, t1_18.bill_id AS bill_id, t1_18.bill_no AS bill_no, t1_18.account_id AS account_id, t1_18.region AS region, t1_18.bill_on AS bill_on, t1_18.period_start_on AS period_start_on, t1_18.period_end_on AS period_end_on, t1_18.amount_due_minor AS amount_due_minor, t1_18.currency AS currency, t1_18.issued_at AS issued_at, t1_18.paid_minor AS paid_minor, t1_18.statement_id AS statement_id, t1_18.stated_at AS stated_at 
 FROM bill AS t1_18 
 WHERE t1_18.customer_id = c1.customer_id ORDER BY t1_18.bill_on DESC, t1_18.bill_id ASC 
  LIMIT $4::INTEGER) AS b1_19 JOIN LATERAL (SELECT row(b1_19.bill_id, t1_24.line_no, t1_24.amount_minor, t1_24.currency) AS made 
 FROM bill_line AS t1_24 
-WHERE t1_24.customer_id = c1.customer_id AND t1_24.bill_id = b1_19.bill_id ORDER BY t1_24.line_no ASC 
+WHERE t1_24.customer_id = c1.customer_id AND t1_24.bill_id = b1_19.bill_id AND t1_24.statement_id = b1_19.statement_id ORDER BY t1_24.line_no ASC 
  LIMIT $5::INTEGER) AS l1_26 ON true)) AS list3, array((SELECT row(t1_18.bill_on, t1_18.bill_id, t1_18.bill_no, CASE WHEN (t1_18.amount_due_minor IS NOT NULL) THEN greatest(t1_18.amount_due_minor - t1_18.paid_minor, 0) END, t1_18.currency, (SELECT row(o1_20.account_id, o1_20.account_no) AS row_8 
 FROM account AS o1_20 
 WHERE o1_20.customer_id = c1.customer_id AND o1_20.account_id = t1_18.account_id 

@@ -40,7 +40,7 @@ WHERE data_key.customer_id = c5.customer_id AND data_key.retention = 'IDENTITY')
 FROM link 
 WHERE link.customer_id = c5.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, array((SELECT row(t5_3.line_no, t5_3.description, t5_3.amount_minor, t5_3.currency) AS made 
 FROM bill_line AS t5_3 
-WHERE t5_3.customer_id = c5.customer_id AND t5_3.bill_id = m5.bill_id ORDER BY t5_3.line_no ASC 
+WHERE t5_3.customer_id = c5.customer_id AND t5_3.bill_id = m5.bill_id AND t5_3.statement_id = m5.statement_id ORDER BY t5_3.line_no ASC 
  LIMIT $1::INTEGER)) AS list0 
 FROM unnest($2::UUID[], $3::UUID[], $4::UUID[]) WITH ORDINALITY AS k5(key, row, held, key_no) JOIN customer AS c5 ON c5.customer_id = k5.key AND (k5.held IS NULL OR (SELECT number_holding.valid_to IS NULL AS anon_1 
 FROM number_holding 

@@ -37,7 +37,10 @@ WHERE o1_10.tariff_id = t1_3.tariff_id
  LIMIT 1)) AS made 
 FROM product AS t1_3 
 WHERE t1_3.customer_id = c1.customer_id ORDER BY t1_3.product_ref COLLATE "C" ASC, t1_3.product_id ASC 
- LIMIT $1::INTEGER)) AS list1, array((SELECT row(t1_15.opened_at, t1_15.case_id, t1_15.case_ref, t1_15.ticket_type, t1_15.severity, t1_15.status, t1_15.owner, t1_15.due_at, t1_15.description, (SELECT row(o1_17.product_id, o1_17.name, o1_17.status) AS row_9 
+ LIMIT $1::INTEGER)) AS list1, array((SELECT row(t1_15.opened_at, t1_15.case_id, t1_15.case_ref, t1_15.ticket_type, t1_15.severity, t1_15.status, t1_15.owner, coalesce(t1_15.due_at, t1_15.opened_at + (SELECT term.minutes * interval '1 minute' AS anon_1 
+FROM case_term AS term, customer AS theirs 
+WHERE t1_15.customer_id = theirs.customer_id AND term.severity = t1_15.severity AND term.tier IN (theirs.tier, '*') ORDER BY CASE WHEN (term.tier = '*') THEN 1 ELSE 0 END 
+ LIMIT 1)), t1_15.description, (SELECT row(o1_17.product_id, o1_17.name, o1_17.status) AS row_9 
 FROM product AS o1_17 
 WHERE o1_17.customer_id = c1.customer_id AND o1_17.product_id = t1_15.product_id 
  LIMIT 1)) AS made 

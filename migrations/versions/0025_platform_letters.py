@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import reference
 
-revision: str = "0021_platform_letters"
-down_revision: str | None = "0020_care_cases"
+revision: str = "0025_platform_letters"
+down_revision: str | None = "0024_billing_statements"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 

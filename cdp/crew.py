@@ -1,0 +1,155 @@
+"""Several processes at the write door, for more than one can take in: each gets the events of customers of its own.
+
+Events that name the same number, key or account, and those that name what these name beside it, go to one process in
+their order; one call is over before the next begins. So the result is that of one process.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, NamedTuple, TypeAlias
+from zlib import crc32
+
+from cdp.bulk import seldom_collected
+from cdp.errors import CdpError, StoreUnavailable
+from cdp.house import House, open_databases, unlock_store
+from cdp.ingest import Outcome, Writer, ingest
+from cdp.root_keys import root_kms
+from cdp.settings import Settings
+from cdp.values import compact
+
+Body: TypeAlias = Mapping[str, Any]
+NAMES: Final = ("customerKey", "number", "accountNo", "email", "documentNumber", "token", "requestId")
+"""The fields by which an event names somebody, or something of theirs, beside its subject."""
+DIGITS: Final = 8
+END_SECONDS: Final = 20.0
+
+
+class Member(NamedTuple):
+    """One of the processes, and the line to it."""
+
+    process: BaseProcess
+    line: Connection
+
+
+class Crew:
+    """Takes in events as `ingest` does, on several processes."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+
+    async def ingest(self, events: Sequence[Body], source: str) -> list[Outcome]:
+        """What became of each event, in order. Raises StoreUnavailable when a store or a process is gone: sending the
+        same events again is then safe.
+        """
+        outcomes: list[Outcome | None] = [None] * len(events)
+        shares = deal(events, len(self.members))
+        asked = (self._ask(*one, source) for one in zip(self.members, shares, strict=True) if one[1])
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            for (place, _), outcome in zip(*answer, strict=True):
+                outcomes[place] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    async def _ask(self, member: Member, share: "Share", source: str) -> tuple["Share", list[Outcome]]:
+        try:
+            await asyncio.to_thread(member.line.send, ([body for _, body in share], source))
+            answer: list[Outcome] | CdpError = await asyncio.to_thread(member.line.recv)
+        except (EOFError, OSError):
+            raise StoreUnavailable("any", "a process that wrote has ended") from None
+        if isinstance(answer, CdpError):
+            raise answer
+        return share, answer
+
+
+Share: TypeAlias = list[tuple[int, Body]]
+
+
+def deal(events: Sequence[Body], processes: int) -> list[Share]:
+    """Which events, with their places, each process gets: those that are tied by a name are not parted."""
+    tied: dict[str, str] = {}
+
+    def first_of(name: str) -> str:
+        while (before := tied.setdefault(name, name)) != name:
+            tied[name] = name = tied[before]
+        return name
+
+    leads = []
+    for n, body in enumerate(events):
+        names = _names(body) or [str(n)]
+        lead = first_of(names[0])
+        for name in names[1:]:
+            tied[first_of(name)] = lead
+        leads.append(lead)
+    shares: list[Share] = [[] for _ in range(processes)]
+    for n, (lead, body) in enumerate(zip(leads, events, strict=True)):
+        shares[crc32(first_of(lead).encode("utf-8", "replace")) % processes].append((n, body))
+    return shares
+
+
+def _names(body: Any) -> list[str]:
+    """Whom or what an event names, so that one name has one spelling; a body of any shape may come."""
+    if not isinstance(body, Mapping):
+        return []
+    parts = [part for part in (body.get("subject"), body.get("other")) if isinstance(part, dict)]
+    named = [*(value for part in parts for value in part.values()), *(body[name] for name in NAMES if name in body)]
+    return [_spelled(name) for name in named if isinstance(name, str)]
+
+
+def _spelled(name: str) -> str:
+    """Numbers by their last digits: without a country, or in whatever digits, they are the same."""
+    name = compact(name)
+    return str(int(name[-DIGITS:])) if len(name) >= DIGITS and name[-DIGITS:].isdecimal() else name
+
+
+@asynccontextmanager
+async def open_crew(house: House, processes: int) -> AsyncIterator[Crew]:
+    """So many processes with connections and keys of their own, while the block runs."""
+    urls = {name: store.writing.url for name, store in house.stores.items()}
+    settings = house.settings.model_copy(update={"stores": urls})
+    context, members = get_context("spawn"), list[Member]()
+    try:
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(settings, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            members.append(Member(process, ours))
+        yield Crew(members)
+    finally:
+        for member in members:
+            member.line.close()
+        for member in members:
+            await asyncio.to_thread(member.process.join, END_SECONDS)
+
+
+def _work(settings: Settings, line: Connection) -> None:
+    # Whoever interrupts the load closes the line; what is under way is finished first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(_serve(settings, line))
+
+
+async def _serve(settings: Settings, line: Connection) -> None:
+    """Takes in what comes along the line, until it is closed."""
+    async with open_databases(settings) as stores:
+        kms = root_kms(settings)
+        rings = {name: await unlock_store(settings, kms, store) for name, store in stores.items()}
+        writer = Writer(stores, rings, settings.regions, lambda: datetime.now(UTC))
+        with seldom_collected():
+            while True:
+                try:
+                    events, source = await asyncio.to_thread(line.recv)
+                except (EOFError, OSError):
+                    return
+                try:
+                    answer: list[Outcome] | CdpError = await ingest(writer, events, source)
+                except CdpError as failed:
+                    answer = failed
+                await asyncio.to_thread(line.send, answer)
