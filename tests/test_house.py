@@ -30,13 +30,14 @@ FLOORS = (
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
         "cdp.reconcile_commands",
+        "cdp.letter_commands",
     ),
     ("cdp.advise", "cdp.telling"),
     ("cdp.archive", "cdp.crew", "cdp.number_report"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
-    ("cdp.linking",),
+    ("cdp.letters", "cdp.linking"),
     (
         "cdp.incoming",
         "cdp.ingest",
@@ -55,7 +56,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 31_000, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 31_600, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -178,7 +179,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
-    groups = ("cdp.command_groups", "cdp.officer_commands")
+    groups = ("cdp.command_groups", "cdp.letter_commands", "cdp.officer_commands")
     assert outside(users("cdp.app"), *commands, *groups) == set()
     assert users("cdp.__main__") == set()
 
@@ -258,6 +259,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.words",  # what was said is struck off when its entry is durable
         "cdp.sequencer",  # one step of the tree
         "cdp.witnesses",  # the signature of a witness
+        "cdp.letters",  # letters that go, or are counted again
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.reconcile.services",  # products that are not as they should be, and their cases
