@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdp.admission import OpenStore
 from cdp.asked import Book
-from cdp.auth import Verifier
+from cdp.auth import Caller, Verifier
 from cdp.bulk import keep_for_good
 from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
@@ -30,6 +30,7 @@ from cdp.gate import Places
 from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
 from cdp.house import House, unlock_store
+from cdp.identity.honey import Watch
 from cdp.ingest import Writer
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
@@ -39,7 +40,7 @@ from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
 from cdp.witness import Witness
-from cdp.worker import evidence_jobs, work
+from cdp.worker import Job, evidence_jobs, work, work_once
 from privacy.keys import KeyRing
 from privacy.notes import LONGEST_NOTE
 from schema.answers import FrontDoor
@@ -50,6 +51,7 @@ from schema.plan.document import Documents
 KEYS_FILE: Final = Path("tokens/jwks.json")
 MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -198,10 +200,9 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    settings = house.settings
-    return FrontDoor(
-        settings, Query(stores), writer_of(house), house.tokens, _documents(), Outgoing(gateway_of(settings))
-    )
+    settings, watch = house.settings, Watch(house.stores, house.trails)
+    outgoing = Outgoing(gateway_of(settings))
+    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing, watch)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -212,8 +213,13 @@ def verifier_of(settings: Settings) -> Verifier:
 
 def serve_house(house: House) -> ASGIApp:
     """The app of an open house."""
-    settings, front = house.settings, front_door(house)
-    door = Door(verifier_of(settings).verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+    settings, front, verify = house.settings, front_door(house), verifier_of(house.settings).verify
+    door = Door(verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+
+    async def welcome(token: str) -> Caller:
+        caller = await verify(token)
+        front.watch.check(caller)
+        return caller
 
     def ready(store: Store) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:
@@ -224,10 +230,12 @@ def serve_house(house: House) -> ASGIApp:
 
     @asynccontextmanager
     async def planned(_: Starlette) -> AsyncIterator[None]:
+        watching = Job("honey", LOOK_SECONDS, front.watch.look)
+        await work_once(house.stores.values(), [watching])
         await front.plan_registered()
         keep_for_good()
         stop = asyncio.Event()
-        keeping = asyncio.create_task(work(house.stores.values(), evidence_jobs(house), stop))
+        keeping = asyncio.create_task(work(house.stores.values(), (*evidence_jobs(house), watching), stop))
         try:
             yield
         finally:
@@ -236,8 +244,8 @@ def serve_house(house: House) -> ASGIApp:
             await front.outgoing.close()
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
-    desk = audit_route(EvidenceDesk(house.stores, door.verify))
-    return create_app(Parts(door, readiness, lifespan=planned, routes=[desk]))
+    desk = audit_route(EvidenceDesk(house.stores, welcome))
+    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk]))
 
 
 def check_document(source: str) -> None:

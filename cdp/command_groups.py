@@ -14,6 +14,7 @@ from cdp.audit_commands import audit_group
 from cdp.catalogue_commands import catalogue_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
+from cdp.honey_commands import honey_group
 from cdp.house import open_databases, open_house
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
@@ -51,6 +52,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "policy": policy_group,
     "numbers": numbers_group,
     "identifiers": identifiers_group,
+    "honey": honey_group,
     "reconcile": reconcile_group,
     "privacy": privacy_group,
     "officer": officer_group,

@@ -168,6 +168,11 @@ class Event(Part):
         """The instant as of which its subject is meant."""
         return self.at
 
+    @property
+    def needs_role(self) -> str | None:
+        """The role in a number of the customer's that whoever says this must have; None where it is their own word."""
+        return None
+
     def names(self) -> Sequence[tuple[Kind, str]]:
         """The identifiers this event mentions beside its subject."""
         return ()

@@ -52,6 +52,7 @@ BATCH: Final = 5_000
 RETRIES: Final = 5
 PREPARED_YEARS: Final = 10
 USED: Final = (UsageRecorded, UsageRerated)
+STEPS: Final = (*CARE, *RIGHTS)
 KEPT: Final = (Status.REJECTED, Status.REVIEW)
 
 
@@ -207,7 +208,8 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
-    steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
+    some = (record for record in fresh if isinstance(record.event, STEPS))
+    steps = [(record, Step(record.customer_id, record.event)) for record in some]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:

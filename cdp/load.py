@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from rich.progress import Progress, TaskID
 
 from cdp.app import writer_of
-from cdp.bulk import seldom_collected
+from cdp.crew import open_door
 from cdp.dead_letters import ROW_INVALID, Refusal, bury, settle
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.file_positions import Position, forget_position, keep_position, position_of
@@ -27,7 +27,7 @@ from cdp.file_records import FileRecord, Form, Source, open_source
 from cdp.house import House
 from cdp.identity.batch import subject_tag
 from cdp.identity.resolve import Tags
-from cdp.ingest import BATCH, KEPT, Outcome, Status, Writer, ingest
+from cdp.ingest import BATCH, KEPT, Outcome, Status, Writer
 from cdp.mapping import FileMapping
 from cdp.rejects import Rejects
 from cdp.values import store_of, valid_region
@@ -38,12 +38,13 @@ COUNTED: Final = ("accepted", "duplicate", "rejected", "review", "rows refused",
 
 class Task(NamedTuple):
     """How files are to be loaded. `region` goes before the one of the mapping; `rejects` is the folder for what is
-    refused, by default the file's own.
+    refused, by default the file's own; `processes` share the write door.
     """
 
     mapping: FileMapping
     region: str | None = None
     rejects: Path | None = None
+    processes: int = 1
 
 
 class Loaded(NamedTuple):
@@ -105,7 +106,7 @@ class _Loading:
 
     @property
     def full(self) -> bool:
-        return len(self.events) >= BATCH or len(self.batch) >= BATCH
+        return max(len(self.events), len(self.batch)) >= BATCH * self.task.processes
 
     def wrong_with(self, taken: Taken, outcomes: list[Outcome]) -> list[tuple[str, str, str]]:
         """Code, field and what was expected, for each thing that is wrong with a record."""
@@ -151,9 +152,10 @@ async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
         progress.console.print(f"{loading.source.path.name}: goes on after record {loading.rows:,}")
     resumed = loading.rows
     bar = progress.add_task(loading.source.path.name, total=loading.source.size, completed=resumed)
-    with seldom_collected():
+    async with open_door(house, loading.writer, loading.task.processes) as take_in:
         for _ in _batches(loading, resumed):
-            await _send(house, loading, named)
+            outcomes = await take_in(loading.events, loading.source.path.name)
+            await _keep(house, loading, named, outcomes)
             _show(progress, bar, loading, (loading.rows - resumed) / max(time.monotonic() - started, 0.001))
     async with store.transaction() as connection:
         await forget_position(connection, loading.ring, named)
@@ -173,13 +175,12 @@ def _batches(loading: _Loading, done: int) -> Iterator[None]:
         yield
 
 
-async def _send(house: House, loading: _Loading, named: tuple[str, str, str]) -> None:
-    """Hands over the batch and empties it: events first, then the refused and how far this is. Stopped in between, the
+async def _keep(house: House, loading: _Loading, named: tuple[str, str, str], outcomes: list[Outcome]) -> None:
+    """Empties the batch whose events were taken in: keeps the refused, then how far this is. Stopped before that, the
     batch is sent again, which changes nothing.
     """
     batch, events, writer, ring = loading.batch, loading.events, loading.writer, loading.ring
     loading.batch, loading.events = [], []
-    outcomes = await ingest(writer, events, loading.source.path.name)
     refused = [taken.refusal for taken in batch if taken.refusal is not None]
     for taken in batch:
         if wrong := loading.wrong_with(taken, outcomes):

@@ -43,10 +43,13 @@ class Checked:
 
 
 class _Everybody:
-    """Everybody is known, and is whoever is asked for."""
+    """Everybody is known, and is whoever is asked for, in any role."""
 
     def held(self, customer_id: UUID, e164: str, at: datetime) -> UUID | None:
         return SOMEBODY
+
+    def has(self, customer_id: UUID, role: str, at: datetime) -> bool:
+        return True
 
     def owner_of(self, kind: str, value: str) -> UUID | None:
         return STORE_ITSELF

@@ -18,7 +18,7 @@ from cdp.settings import Settings
 from cdp.terminal import FILE, output, progress, settings_of_command, table
 
 
-def load_command(
+def load_command(  # noqa: PLR0913 -- a command has as many options as it has
     files: Annotated[list[Path], typer.Argument(help="CSV with a header line, .ndjson (.jsonl) or .parquet.", **FILE)],
     *,
     mapping: Annotated[
@@ -31,6 +31,7 @@ def load_command(
     rejects: Annotated[
         Path | None, typer.Option(help="Folder for refused records; unset: the file's own.", exists=True)
     ] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="How many share the write door.")] = 1,
 ) -> None:
     """Load files through the write journey; bad records go to the dead letters and into a file, the rest goes through.
 
@@ -42,7 +43,7 @@ def load_command(
         raise typer.BadParameter("expected a mapping; --check suggests one", param_hint="--mapping")
     if not check:
         assert plan is not None
-        run(_load(settings, files, Task(plan, region, rejects)))
+        run(_load(settings, files, Task(plan, region, rejects, processes)))
         return
     for file in files:
         if plan is None:

@@ -6,7 +6,7 @@ when they are asked for.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -21,12 +21,13 @@ LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 class Metrics(Collector):
     """The meters of one process in a registry of their own, so that two apps in one process do not meet.
 
-    `answers` by status, `refusals` by code, `in_flight` requests being answered.
+    `answers` by status, `refusals` by code, `in_flight` requests being answered; `alarms` tells how many there were.
     """
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Callable[[], int] = int) -> None:
+        self._alarms = alarms
         self.answers: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()
         self.in_flight = 0
@@ -49,6 +50,7 @@ class Metrics(Collector):
         refusals = CounterMetricFamily("cdp_refusals", "Refused requests by code.", labels=["code"])
         for code, count in self.refusals.items():
             refusals.add_metric([code], count)
+        yield CounterMetricFamily("cdp_honey_opened", "Honey customers that were opened.", self._alarms())
         seconds = HistogramMetricFamily(
             "cdp_request_seconds", "From the first byte of a GraphQL request to the last of its answer."
         )

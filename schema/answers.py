@@ -15,6 +15,7 @@ from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.gateway import Outgoing
+from cdp.identity.honey import Watch
 from cdp.ingest import Writer
 from cdp.query import Query
 from cdp.rendering import to_json
@@ -44,9 +45,11 @@ class FrontDoor:
     tokens: TokenSeal
     documents: Documents
     outgoing: Outgoing
+    watch: Watch
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
+        self.watch.check(caller)
         try:
             document = await self._document(request, caller)
         except DocumentInvalid as invalid:
@@ -67,6 +70,7 @@ class FrontDoor:
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
         run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
         data = await run.data()
+        await self.watch.look_over(asked)
         entry_id = await self.query.write_down(asked)
         if not plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())

@@ -26,6 +26,7 @@ FLOORS = (
     ("cdp.demo", "cdp.load", "cdp.load_check", "cdp.match", "cdp.command_groups"),
     (
         "cdp.audit_commands",
+        "cdp.honey_commands",
         "cdp.officer_commands",
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
@@ -56,7 +57,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 31_600, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 31_950, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -253,6 +254,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.stores",
         "cdp.ingest",  # events, months made ready for them, dead letters
         "cdp.key_store",  # the keys of a store
+        "cdp.seen",  # what was known of events before they went by their ids
         "cdp.rotation",  # other keys of a store, step by step
         "cdp.documents",  # a registered document
         "cdp.worker",  # months ahead, old outbox rows
@@ -270,6 +272,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.segments",  # where mainland mobiles are from
         "cdp.identity.blocked",  # identifiers that identify nobody
         "cdp.identity.match_proposals",  # the proposals of a region
+        "cdp.identity.honey",  # customers who are nobody, and the clients that opened one
         "cdp.billing.catalogue",  # what is sold
         "cdp.advise",  # who would have paid less
         "cdp.caring",  # what customers should hear of

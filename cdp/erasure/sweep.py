@@ -156,5 +156,8 @@ def signed(ring: KeyRing, said: dict[str, Any]) -> str:
 
 async def certificate_of(connection: Connection, customer_id: UUID, ring: KeyRing) -> str | None:
     """The certificate of a customer's erasure; None where there is none, or it is not as it was signed."""
-    found = await connection.fetchval("SELECT certificate FROM erasure WHERE customer_id = $1", customer_id)
-    return found if found is not None and signed(ring, json.loads(found)["certificate"]) == found else None
+    found: str | None = await connection.fetchval("SELECT certificate FROM erasure WHERE customer_id = $1", customer_id)
+    try:
+        return found if found is not None and signed(ring, json.loads(found)["certificate"]) == found else None
+    except (ValueError, TypeError, KeyError):  # nothing that we would sign
+        return None

@@ -80,8 +80,15 @@ match_proposal = by_customer(
     instant("found_at", nullable=False),
     of_customer(),
     Index(None, "region", info={"serves": "mergeProposals(region) and its replacement by the next run"}),
+    Index(None, "other_id", info={"serves": "the proposals that name an erased customer"}),
 )
 """Records that may be one person's, for a steward to look at: by which rule, and how likely by what they say."""
+
+honey = by_customer("honey", instant("marked_at", nullable=False), of_customer())
+"""Customers who are nobody, whom no client has a reason to open."""
+
+suspended_client = reference("suspended_client", text("client", primary_key=True), instant("since", nullable=False))
+"""The clients that opened one of them, and get no answers until that is lifted."""
 
 sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 

@@ -46,7 +46,20 @@ from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
+    *(
+        "demo",
+        "serve",
+        "worker",
+        "migrate",
+        "load",
+        "token",
+        "keys",
+        "audit",
+        "documents",
+        "policy",
+        "privacy",
+        "honey",
+    ),
     *("dead-letters", "numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
     *("catalogue", "advise-tariffs", "reconcile"),
 ]
@@ -128,6 +141,10 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("honey", "mark"),
+        ("honey", "unmark"),
+        ("honey", "clients"),
+        ("honey", "lift"),
         ("reconcile", "services"),
         ("privacy", "export"),
         ("privacy", "certificate"),
@@ -860,6 +877,28 @@ async def asked_for(settings: Settings, kind: str, *states: str) -> str:
         assert [one.code for one in outcomes] == [None] * len(states)
         request = GlobalId("PrivacyRequest", "cn", known.customer_id, row_id(known.customer_id, "privacyRequest", kind))
         return opaque_id(house.tokens, SELF, request)
+
+
+def test_honey_is_marked_and_a_client_that_was_not_stopped_is_not_lifted(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    customer = {"customerKey": "H-1"}
+    told = {"type": "CustomerRegistered", "eventId": "h", "at": "2026-01-01T00:00:00Z", "region": "HK"}
+
+    async def register() -> None:
+        async with open_house(migrated) as house:
+            [outcome] = await ingest(writer_of(house), [told | {"subject": customer, "kind": "INDIVIDUAL"}], "test")
+            assert outcome.code is None
+
+    run(register())
+    assert output_of(capsys, "honey", "mark", "H-1", "--region", "HK") == "marked\n"
+    [line] = error_lines(capsys, "honey", "mark", "H-2", "--region", "HK", code=1)
+    assert line.startswith("CUSTOMER_UNKNOWN: ")
+    assert "H-2" not in line
+    assert output_of(capsys, "honey", "unmark", "H-1", "--region", "HK") == "not marked any more\n"
+    assert "Suspended" in output_of(capsys, "honey", "clients")
+    [line] = error_lines(capsys, "honey", "lift", "shop-app", code=1)
+    assert line.startswith("CLIENT_UNKNOWN: ")
 
 
 def test_a_person_gets_their_data_once(migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

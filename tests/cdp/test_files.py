@@ -318,6 +318,7 @@ def test_what_is_refused_reads_as_it_did(cells: list[str], tmp_path_factory: pyt
 
 KILLED = """
 import os, signal, sys
+import cdp.crew as crew
 import cdp.load as load
 from cdp.rejects import Rejects
 
@@ -338,12 +339,13 @@ if where == "flush":
         dies()
     Rejects.flush = flushed
 elif where != "nowhere":
-    called = getattr(load, where)
+    place = crew if where == "ingest" else load
+    called = getattr(place, where)
     async def calling(*arguments):
         done = await called(*arguments)
         dies()
         return done
-    setattr(load, where, calling)
+    setattr(place, where, calling)
 
 from cdp.__main__ import main
 main(sys.argv[3:])
@@ -430,3 +432,15 @@ async def test_a_file_is_loaded_once_at_a_time(house: House, tmp_path: Path) -> 
             await load(house, file)
     assert refused.value.code == "FILE_BUSY"
     assert await rows(house.stores["cn"], "customer") == []
+
+
+async def test_several_processes_load_what_one_loads(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdp.load.BATCH", 3)
+    file, task = written(tmp_path, "people.csv", MANY), Task(parse_mapping(MAPPING, EVENTS), processes=2)
+    with Progress(disable=True) as bars:
+        loaded = await load_file(house, file, task, bars)
+    assert told(loaded) == {"rows": 12, "accepted": 18, "rows refused": 3}
+    assert told(await load(house, file)) == {"rows": 12, "duplicate": 18, "rows refused": 3}
+    assert len(await rows(house.stores["cn"], "customer")) == 9
