@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
+from cdp.app import courier_of, explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
@@ -40,6 +40,7 @@ from cdp.terminal import (
 )
 from cdp.witness import Witness
 from cdp.worker import (
+    Job,
     evidence_jobs,
     jobs,
     privacy_jobs,
@@ -124,20 +125,26 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=LEAST_DAYS, help="Days an event stays in the outbox.")] = KEPT_DAYS,
 ) -> None:
-    """Do what happens later: the tree over the audit trail, links to carry, months ahead, old outbox rows, erasures,
-    terms. Ends with the running job on SIGTERM.
+    """Do what happens later: the tree over the audit trail, links to carry, webhooks, months ahead, old outbox rows,
+    erasures, terms. Ends with the running job on SIGTERM.
     """
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_house(settings) as house:
             links = link_job(writer_for(settings, house.stores))
-            todo = (*jobs(outbox_days), links, *privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
-            if once:
-                return await work_once(house.stores.values(), todo)
-            stop = asyncio.Event()
-            stop_on_signals(stop)
-            await work(house.stores.values(), todo, stop)
+            courier = courier_of(house)
+            webhooks = Job("webhooks", 0.5, courier.tell)
+            kept = (*privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
+            todo = (*jobs(outbox_days), links, webhooks, *kept)
+            try:
+                if once:
+                    return await work_once(house.stores.values(), todo)
+                stop = asyncio.Event()
+                stop_on_signals(stop)
+                await work(house.stores.values(), todo, stop)
+            finally:
+                await courier.close()
             return 0
 
     if failed := run(keep_in_order()):

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cdp.admission import OpenStore
 from cdp.asked import Book
@@ -23,12 +24,13 @@ from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.crossings import Crossings
 from cdp.endpoint import Door, GraphqlEndpoint
-from cdp.errors import CdpError
+from cdp.errors import CdpError, Unavailable
 from cdp.evidence import EvidenceDesk
-from cdp.exchange import JSON_TYPE, refusal_of
+from cdp.exchange import JSON_TYPE, GraphqlRequest, refusal_of
 from cdp.gate import Places
 from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
+from cdp.headers import RAW_HEADERS, SecurityHeaders
 from cdp.house import House, unlock_store
 from cdp.identity.honey import Watch
 from cdp.ingest import Writer
@@ -39,11 +41,13 @@ from cdp.query import Query
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
+from cdp.webhooks.courier import Courier, Means
+from cdp.webhooks.endpoints import endpoint_states
 from cdp.witness import Witness
 from cdp.worker import Job, evidence_jobs, work, work_once
 from privacy.keys import KeyRing
 from privacy.notes import LONGEST_NOTE
-from schema.answers import FrontDoor
+from schema.answers import FrontDoor, check_delivered
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
 from schema.plan.document import Documents
@@ -52,17 +56,6 @@ KEYS_FILE: Final = Path("tokens/jwks.json")
 MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 1.0
-SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-
-RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 log = structlog.get_logger()
 
@@ -72,9 +65,13 @@ async def _nothing(_: Starlette) -> AsyncIterator[None]:
     yield
 
 
+async def _measure_nothing(_: Metrics) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an app is made of.
+    """What an app is made of. measure: brings the meters up to date that nobody turns here.
 
     ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
     flight have been answered.
@@ -85,6 +82,7 @@ class Parts:
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
     routes: Sequence[Route] = ()
+    measure: Callable[[Metrics], Awaitable[None]] = _measure_nothing
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -99,6 +97,7 @@ def create_app(parts: Parts) -> ASGIApp:
         return JSONResponse({"stores": stores}, 200 if all(states) else 503)
 
     async def metrics(_: Request) -> Response:
+        await parts.measure(parts.metrics)
         return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
 
     graphql = GraphqlEndpoint(parts.door, SecurityHeaders(page()), parts.metrics, RAW_HEADERS)
@@ -244,8 +243,32 @@ def serve_house(house: House) -> ASGIApp:
             await front.outgoing.close()
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
-    desk = audit_route(EvidenceDesk(house.stores, welcome))
-    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk]))
+    desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_webhooks, house.stores)
+    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk], measure))
+
+
+async def measure_webhooks(stores: Stores, metrics: Metrics) -> None:
+    """How many webhooks of each store are in each state, where it answers."""
+    for name, store in stores.items():
+        with suppress(Unavailable):
+            async with store.read() as connection:
+                metrics.webhooks[name] = await endpoint_states(connection)
+
+
+def courier_of(house: House) -> Courier:
+    """Who tells the webhooks of a house."""
+    front = front_door(house)
+
+    async def ask(caller: Caller, document: str, variables: Mapping[str, str]) -> bytes | None:
+        return await front.shown(GraphqlRequest(None, document, None, variables), caller)
+
+    looks = front.watch.look, front.watch.is_honey
+    return Courier(Means(house.tokens, ask, lambda: datetime.now(UTC), *looks, house.settings.webhook_private))
+
+
+def check_delivered_document(source: str, caller: Caller) -> str:
+    """The purpose of a document that is delivered to a caller; raises RequestInvalid and AuthError."""
+    return check_delivered(_documents(), source, caller)
 
 
 def check_document(source: str) -> None:
@@ -268,19 +291,3 @@ async def prepare(house: House) -> None:
         async with store.transaction() as connection:
             if await connection.fetchval("SELECT count(*) FROM policy_version") == 0:
                 await write_policy(connection, starter_rows(), datetime.now(UTC))
-
-
-class SecurityHeaders:
-    """Adds the headers that every response carries, unless a route has its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in RAW_HEADERS if pair[0] not in own)]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

@@ -37,6 +37,7 @@ from cdp.terminal import (
     table,
     text_of,
 )
+from cdp.webhook_commands import webhooks_group
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -58,6 +59,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "officer": officer_group,
     "receipt": receipt_group,
     "dead-letters": dead_letters_group,
+    "webhooks": webhooks_group,
     "catalogue": catalogue_group,
 }
 

@@ -6,7 +6,7 @@ when they are asked for.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -21,7 +21,8 @@ LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 class Metrics(Collector):
     """The meters of one process in a registry of their own, so that two apps in one process do not meet.
 
-    `answers` by status, `refusals` by code, `in_flight` requests being answered; `alarms` tells how many there were.
+    `answers` by status, `refusals` by code, `in_flight` requests being answered, `webhooks` by store and state;
+    `alarms` tells how many there were.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -31,6 +32,7 @@ class Metrics(Collector):
         self.answers: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()
         self.in_flight = 0
+        self.webhooks: dict[str, Mapping[str, int]] = {}
         self._slower_than = [0] * len(LABELS)
         self._seconds = 0.0
         self._registry = CollectorRegistry()
@@ -57,6 +59,12 @@ class Metrics(Collector):
         seconds.add_metric([], list(zip(LABELS, accumulate(self._slower_than), strict=True)), self._seconds)
         yield from (answers, refusals, seconds)
         yield GaugeMetricFamily("cdp_requests_in_flight", "GraphQL requests being answered.", self.in_flight)
+
+        webhooks = GaugeMetricFamily("cdp_webhooks", "Endpoints of webhooks.", labels=["store", "state"])
+        for store, states in self.webhooks.items():
+            for state, count in states.items():
+                webhooks.add_metric([store, state], count)
+        yield webhooks
 
     def text(self) -> bytes:
         """The registry in Prometheus' text format."""

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
         default=None, description="where messages to customers are POSTed; unset: files under home, for a laptop"
     )
     gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
+    webhook_private: bool = Field(
+        default=False, description="webhooks to addresses that are not public, and by http to this machine: for tests"
+    )
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     witnesses: dict[str, WitnessSetting] = Field(

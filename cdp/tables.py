@@ -235,6 +235,36 @@ document = reference(
     instant("registered_at", nullable=False),
 )
 
+webhook_endpoint = reference(
+    "webhook_endpoint",
+    Column("endpoint_id", Uuid, primary_key=True),
+    *texts("url", "client", "legal_entity", "recipient_class", "purpose"),
+    Column("document", LargeBinary, nullable=False),
+    Column("stores", postgresql.ARRAY(Text), nullable=False),
+    Column("event_types", postgresql.ARRAY(Text), nullable=False),
+    *texts("secret", "state"),
+    instant("since", nullable=False),
+    text("reason", nullable=True),
+)
+"""`secret` is sealed by the cursor key; `since` and `reason` are of the state."""
+
+webhook_position = queue(
+    "webhook_position",
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("written", BigInteger, nullable=False),
+    Column("outbox_id", Uuid, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("failed", Integer, nullable=False),
+    instant("failing_since"),
+    instant("due_at", nullable=False),
+    Column("lease", Uuid),
+    instant("leased_until", nullable=False),
+)
+"""`skipped` were not sent, because the recipient may see nothing of them. Who has the `lease` tells; nobody else does
+before it ends.
+"""
+
 
 def written_out(rows: Select[Any]) -> str:
     """A statement as text with its constants written out; what each run gives stands in it as `$1`, `$2` ..."""

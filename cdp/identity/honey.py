@@ -50,6 +50,10 @@ class Watch:
         if self.alarms == before:  # else this was read too early
             self._stopped[store.name] = stopped
 
+    def is_honey(self, store: str, customer_id: UUID) -> bool:
+        """Whether nobody is to be told of a customer unasked."""
+        return customer_id in self._honey.get(store, ())
+
     def check(self, caller: Caller) -> None:
         """Raises AuthError CLIENT_SUSPENDED for a client that is stopped; why, it is not told."""
         if any(caller.client in stopped for stopped in self._stopped.values()):
@@ -60,7 +64,7 @@ class Watch:
         assert asked.plan is not None, "what is read has a plan"
         shown = [category for category, places in asked.plan.masks.items() if category is not None and places]
         for part in asked.parts:
-            if part.customer_id in self._honey.get(part.store, ()) and part.shows_any(shown):
+            if self.is_honey(part.store, part.customer_id) and part.shows_any(shown):
                 await self._stop(asked, part.store, part.customer_id)
         self.check(asked.caller)
 

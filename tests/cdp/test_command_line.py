@@ -61,7 +61,7 @@ COMMANDS = [
         "honey",
     ),
     *("dead-letters", "numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
-    *("catalogue", "advise-tariffs", "reconcile"),
+    *("catalogue", "advise-tariffs", "reconcile", "webhooks"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -154,6 +154,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("receipt", "keys"),
         ("receipt", "verify"),
         *(("dead-letters", name) for name in ("list", "show", "replay", "drop")),
+        *(("webhooks", name) for name in ("add", "list", "enable", "remove", "replay")),
         ("catalogue", "load"),
         ("catalogue", "show"),
     ]
@@ -590,6 +591,51 @@ def test_products_are_reconciled_as_of_an_instant(migrated: Settings, capsys: py
 
 def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert output_of(capsys, "worker", "--once") == ""
+
+
+def test_webhooks_are_added_listed_told_again_and_removed(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "told.graphql"
+    document.write_text('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { tier } }')
+    how = ("--client", "crm", "--document", str(document), "--event", "ConsentGiven")
+    endpoint, secret = output_of(capsys, "webhooks", "add", "--url", "https://crm.example/in", *how).split()
+    assert secret.startswith("whsec_")
+    listed = [json.loads(line) for line in output_of(capsys, "webhooks", "list").splitlines()]
+    assert [(one["store"], one["url"], one["state"]) for one in listed] == [
+        (store, "https://crm.example/in", "ACTIVE") for store in ("cn", "hk")
+    ]
+    assert secret not in json.dumps(listed)
+    position = listed[0]["position"]
+    for command in (("replay", endpoint, "--from", position), ("enable", endpoint), ("remove", endpoint)):
+        output_of(capsys, "webhooks", *command)
+    assert "crm.example" not in output_of(capsys, "webhooks", "list")
+
+    assert error_lines(capsys, "webhooks", "remove", endpoint, code=1)[0].startswith("NOT_FOUND")
+    assert error_lines(capsys, "webhooks", "replay", endpoint, "--from", "x", code=1)[0].startswith("POSITION_INVALID")
+    refused = error_lines(capsys, "webhooks", "add", "--url", "http://crm.example/in", *how, code=1)
+    assert refused[0].startswith("WEBHOOK_URL")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("query T($id: ID!) { customer(id: $id) { tier } }", "PURPOSE_REQUIRED"),
+        ('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { id } }', "DOCUMENT_UNFIT"),
+        ('query T @purpose(id: "service.care") { customer(number: "+85291234567") { tier } }', "DOCUMENT_UNFIT"),
+        ("{ __schema { types { name } } }", "INTROSPECTION_REFUSED"),
+    ],
+)
+def test_a_document_that_cannot_be_delivered_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: str, code: str
+) -> None:
+    file = tmp_path / "told.graphql"
+    file.write_text(document)
+    whose = ("--client", "shop", "--legal-entity", "ACME", "--event", "ConsentGiven")
+    lines = error_lines(
+        capsys, "webhooks", "add", "--url", "https://acme.example/in", "--document", str(file), *whose, code=1
+    )
+    assert lines[0].startswith(code)
 
 
 def test_no_made_up_customers_in_production(
