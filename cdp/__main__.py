@@ -15,6 +15,7 @@ from cdp.app import courier_of, explain_document, prepare, serve_house, verifier
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
+from cdp.consume_command import consume_command
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_house
@@ -70,6 +71,7 @@ cdp = typer.Typer(
 for name, group in GROUPS.items():
     cdp.add_typer(group, name=name)
 cdp.command("load")(load_command)
+cdp.command("consume")(consume_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -34,10 +34,12 @@ from cdp.headers import RAW_HEADERS, SecurityHeaders
 from cdp.house import House, unlock_store
 from cdp.identity.honey import Watch
 from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.receiving import Receiver, reception_of
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
@@ -74,7 +76,7 @@ class Parts:
     """What an app is made of. measure: brings the meters up to date that nobody turns here.
 
     ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
-    flight have been answered.
+    flight have been answered. receiver: takes in events, below /v1.
     """
 
     door: Door
@@ -83,10 +85,11 @@ class Parts:
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
     routes: Sequence[Route] = ()
     measure: Callable[[Metrics], Awaitable[None]] = _measure_nothing
+    receiver: ASGIApp | None = None
 
 
 def create_app(parts: Parts) -> ASGIApp:
-    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
+    """The ASGI app: /graphql, /v1, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -112,8 +115,9 @@ def create_app(parts: Parts) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # What is asked most goes straight to its app, past routing and middleware that it has no use for.
-        straight = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (graphql if straight else every)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        first = graphql if path == "/graphql" else parts.receiver if path.startswith("/v1/") else None
+        await (first or every)(scope, receive, send)
 
     return app
 
@@ -200,8 +204,9 @@ def front_door(house: House) -> FrontDoor:
         for name, store in house.stores.items()
     }
     settings, watch = house.settings, Watch(house.stores, house.trails)
+    intake = Intake(writer_of(house), settings.intake_queue, settings.intake_writers)
     outgoing = Outgoing(gateway_of(settings))
-    return FrontDoor(settings, Query(stores), writer_of(house), house.tokens, _documents(), outgoing, watch)
+    return FrontDoor(settings, Query(stores), intake, house.tokens, _documents(), outgoing, watch)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -244,7 +249,9 @@ def serve_house(house: House) -> ASGIApp:
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
     desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_webhooks, house.stores)
-    return create_app(Parts(door, readiness, Metrics(lambda: front.watch.alarms), planned, [desk], measure))
+    metrics = Metrics(lambda: front.watch.alarms)
+    receiver = Receiver(reception_of(settings, front.intake, welcome, metrics), RAW_HEADERS)
+    return create_app(Parts(door, readiness, metrics, planned, [desk], measure, receiver))
 
 
 async def measure_webhooks(stores: Stores, metrics: Metrics) -> None:

@@ -38,6 +38,7 @@ from cdp.terminal import (
     text_of,
 )
 from cdp.webhook_commands import webhooks_group
+from cdp.write_key_commands import write_key_group
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -61,6 +62,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "dead-letters": dead_letters_group,
     "webhooks": webhooks_group,
     "catalogue": catalogue_group,
+    "write-key": write_key_group,
 }
 
 BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]

@@ -43,7 +43,7 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
@@ -112,7 +112,7 @@ async def _take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outc
         await _store(batch, sorted(records, key=lambda record: (record.event.rank, record.event.at)))
     parsed = incoming.parsed
     outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
-    await _bury(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
+    await bury_rejected(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
     return outcomes
 
 
@@ -242,7 +242,7 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: 
         raise _Again(held)
 
 
-async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
+async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
     """Refused records rest in the store of their region; where that is not known, in the first one."""
     for n, (name, store) in enumerate(writer.stores.items()):
         tags = Tags(writer.rings[name])

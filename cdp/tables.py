@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -264,6 +265,29 @@ webhook_position = queue(
 """`skipped` were not sent, because the recipient may see nothing of them. Who has the `lease` tells; nobody else does
 before it ends.
 """
+
+
+write_key = reference(
+    "write_key",
+    Column("key_hash", LargeBinary, primary_key=True),
+    *texts("client", "region", "channel"),
+    Column("per_second", Integer, nullable=False),
+    Column("per_day", BigInteger),
+    instant("made_at", nullable=False),
+    instant("revoked_at"),
+)
+"""What a client of ours sends events by; `per_day` is NULL where it may send as many as it likes."""
+
+write_count = reference(
+    "write_count",
+    text("client", primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+"""How many events a client with a quota sent on a day (UTC)."""
+
+sent_message = by_identifier("sent_message", "message_tag", instant("at", nullable=False))
+"""When a message happened, as it was understood when it first came: a retry brings another clock with it."""
 
 
 def written_out(rows: Select[Any]) -> str:

@@ -17,7 +17,7 @@ from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.gateway import Outgoing
 from cdp.identity.honey import Watch
-from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.settings import Settings
@@ -50,7 +50,7 @@ class FrontDoor:
 
     settings: Settings
     query: Query
-    writer: Writer
+    intake: Intake
     tokens: TokenSeal
     documents: Documents
     outgoing: Outgoing
@@ -96,7 +96,7 @@ class FrontDoor:
         asked = Asked(caller, bound.plan, at)
         reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
-        return Run(*bound, reach, reading, asked, self.query, self.writer, self.outgoing)
+        return Run(*bound, reach, reading, asked, self.query, self.intake, self.outgoing)
 
     async def _answer(self, run: Run, data: str) -> Answer:
         """What was found, to be let go: its entry is durable."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cdp.errors import InvalidNumber, RequestInvalid
 from cdp.event import Event
-from cdp.identity.events import CustomerRegistered
+from cdp.identity.events import CustomerIdentified, CustomerRegistered
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import take
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
@@ -234,7 +234,7 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
 def registers(event: Event) -> tuple[str, str] | None:
     """The identifier by which an event may make a new customer; None where it may not."""
-    if not isinstance(event, CustomerRegistered):
+    if not isinstance(event, CustomerRegistered | CustomerIdentified):
         return None
     kind, value = event.subject.only()
     if kind == "customerId":  # of somebody who is there, or is not any more

@@ -28,11 +28,14 @@ customer = by_customer(
     instant("tier_at", nullable=False),
     Column("cluster", ARRAY(Uuid)),
     instant("cluster_since"),
+    instant("named_at"),
+    instant("email_at"),
     Index(None, "region", "customer_id", info={"serves": "customers(where: {region}) page by page"}),
 )
 
 # `cluster` holds the ids of all who were merged into one person, this row's own among them, the leader first; it is
-# NULL where nobody was. `cluster_since` is when the last of them came.
+# NULL where nobody was. `cluster_since` is when the last of them came. A name and an e-mail address are told by others
+# than the profile's source too: `named_at` and `email_at` say when they were.
 
 customer_region = by_customer("customer_region", text("region", primary_key=True))
 

@@ -11,7 +11,8 @@ from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.gate import Part
 from cdp.gateway import Outgoing
-from cdp.ingest import Outcome, Writer
+from cdp.ingest import Outcome
+from cdp.intake import Intake
 from cdp.linking import Linking
 from cdp.query import Query
 from cdp.rendering import to_json
@@ -50,7 +51,7 @@ class Run:
     reading: Reading
     asked: Asked
     query: Query
-    writer: Writer
+    intake: Intake
     outgoing: Outgoing
 
     async def data(self) -> str:
@@ -139,7 +140,7 @@ class Run:
         if root.name == "__typename":
             return to_json(root.picks.type_name)
         if root.name == "ingest":
-            return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
+            return to_json(root.picks.of(await take_in(arguments, self.reach, self.intake)))
         if root.name == "proposeLink":
             return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
         if root.name in LETTERS:
@@ -150,12 +151,12 @@ class Run:
         if root.name in ("confirmLink", "unlink"):
             outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
         else:
-            event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+            event_id, outcome = await give(root.name, arguments, self.reach, self.intake.writer)
         customers = await self._customers(root, outcome)
         return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
 
     def _linking(self) -> Linking:
-        return Linking(self.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
+        return Linking(self.intake.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""

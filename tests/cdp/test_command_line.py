@@ -62,6 +62,7 @@ COMMANDS = [
     ),
     *("dead-letters", "numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
     *("catalogue", "advise-tariffs", "reconcile", "webhooks"),
+    *("write-key", "consume"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -157,6 +158,8 @@ def test_the_commands_are_those_of_the_manual() -> None:
         *(("webhooks", name) for name in ("add", "list", "enable", "remove", "replay")),
         ("catalogue", "load"),
         ("catalogue", "show"),
+        ("write-key", "list"),
+        ("write-key", "revoke"),
     ]
 
 
@@ -292,6 +295,26 @@ def test_keys_are_rotated_and_the_stores_still_open(migrated: Settings, capsys: 
         ("data keys", "", "", ""),
     ]
     assert exit_of("migrate") == 0
+
+
+def test_a_write_key_is_told_once_and_ends_when_it_is_told_to(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert exit_of("write-key", "--client", "shop", "--region", "HK", "--channel", "web", "--per-day", "9") == 0
+    told = capsys.readouterr()
+    assert re.fullmatch(r"cdp\.hk\.[\w-]{43}\n", told.out)
+    assert told.err == "client shop, region HK, store hk, channel WEB\n"
+    cells = [line.split("│")[1:-1] for line in output_of(capsys, "write-key", "list").splitlines() if "│ hk" in line]
+    [[store, key_id, *row]] = [[cell.strip() for cell in line] for line in cells]
+    assert [store, *row[:5], row[6]] == ["hk", "shop", "HK", "WEB", "1,000", "9", ""]
+    assert told.out.split(".")[2].strip() not in output_of(capsys, "write-key", "list")
+    assert error_lines(capsys, "write-key", "revoke", "none", code=1)[0].startswith("WRITE_KEY_UNKNOWN")
+    assert output_of(capsys, "write-key", "revoke", key_id) == f"{key_id}: revoked, of client shop\n"
+    assert error_lines(capsys, "write-key", "revoke", key_id, code=1)[0].startswith("WRITE_KEY_UNKNOWN")
+    assert exit_of("write-key", "--client", "shop") == 0
+    assert capsys.readouterr().out.startswith("cdp.cn.")
+    assert error_lines(capsys, "write-key", "--client", "shop", "--region", "FR", code=1) != []
 
 
 def test_an_unknown_store_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,9 +87,9 @@ async def listening() -> AsyncIterator[Callable[[], Awaitable[Receiver]]]:
         server.close()
 
 
-async def add(world: World, receiver: Receiver, entity: str = "SELF", *types: str) -> UUID:
+async def add(world: World, receiver: Receiver, entity: str = "SELF", *types: str, source: str = "") -> UUID:
     """Tells a receiver of some events from now on, the operator's own one of contacts."""
-    house, source = world.house, OWN if entity == "SELF" else SHARED
+    house, source = world.house, source or (OWN if entity == "SELF" else SHARED)
     kind = RecipientClass.SELF if entity == "SELF" else RecipientClass.THIRD_PARTY
     digest = await register_document(house.stores.values(), "told", source, datetime.now(UTC))
     endpoint_id, purpose = uuid4(), "service.care" if entity == "SELF" else "partner.share"
