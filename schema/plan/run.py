@@ -144,7 +144,7 @@ class Run:
         if root.name == "proposeLink":
             return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
         if root.name in LETTERS:
-            store, became = await order_letter(root.name, arguments, self.reach, self.writer)
+            store, became = await order_letter(root.name, arguments, self.reach, self.intake.writer)
             self.asked.stores.add(store)
             return to_json(root.picks.of(became))
         event_id: str | None = None
