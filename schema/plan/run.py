@@ -55,9 +55,7 @@ class Run:
     outgoing: Outgoing
 
     async def data(self) -> str:
-        """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
-        runs.
-        """
+        """The `data` of the answer as JSON text. All is bound, and refused where it must be, before anything runs."""
         arguments = self.bind()
         if self.plan.kind is OperationType.MUTATION:
             return json_object(
