@@ -3,7 +3,6 @@
 from typing import Any
 
 import strawberry
-from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
 from cdp.accountability import Reason
@@ -251,6 +250,10 @@ class Mutation:
         "A privacy request is in its next state, and what has to happen happens. For officers.",
         argument("input", PrivacyAdvanceInput, "Which, and how far."),
     )
+    approve_correction: OrderPayload = root(
+        "What was proposed to put a top-up right is posted, if it still fits what the ledger says. For accountants.",
+        argument("anomaly", strawberry.ID, "The opaque id of the anomaly."),
+    )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
     accept_case: OrderPayload = root(
         "A desk takes on a case: its own, or one that was offered to it.", argument("input", CaseStepInput, "Which.")
@@ -287,12 +290,3 @@ class Mutation:
         argument("region", Region | None, "Where its record lives; by default the number's own.", None),
         argument("otherRegion", Region | None, "Whose store is to be forgotten; by default every other one.", None),
     )
-
-
-@strawberry.directive(
-    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
-    description="What the answer will be used for; every operation on customer data names one.",
-    name="purpose",
-)
-def purpose(id: str) -> None:  # noqa: A002 - the argument is called `id` in every document
-    """Read by the planner; it never runs."""

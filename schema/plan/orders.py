@@ -7,12 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 from cdp.auth import Caller
+from cdp.correcting import Approval, approve
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.numbers import PhoneNumber
-from schema.plan.targets import Reach, no_partners, only_officers, only_stewards
+from schema.plan.targets import Reach, no_partners, only_accountants, only_officers, only_stewards
 
 MOST_EVENTS = 500
 Arguments = Mapping[str, Any]
@@ -55,6 +56,8 @@ ORDERS: dict[str, Order] = {
 ROWS = {"request": "PrivacyRequest", "case": "Case"}
 """The fields of inputs that name a row of a customer, by its opaque id, and its type; the event has `requestId` ..."""
 BY_EVENT = {order.event: order for order in ORDERS.values()}
+APPROVED = ("LedgerCorrected",)
+"""Events that follow from an approval alone."""
 
 
 async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str, Outcome]:
@@ -85,6 +88,19 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     return event_id, outcome
 
 
+async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str | None, Outcome]:
+    """Approve the correction of an anomaly: the id of the event that posts it, and what became of it."""
+    no_partners(reach.caller)
+    only_accountants(reach.caller)
+    found = reach.global_id(arguments["anomaly"])
+    if found is None or found.type_name != "MoneyAnomaly":
+        raise RequestInvalid("ID_UNKNOWN", "anomaly: expected the id of a money anomaly")
+    if not reach.open_to(found.store):
+        raise AuthError("FORBIDDEN", "anomaly: not open to this caller", 403)
+    approval = Approval(found.store, found.customer_id, found.row_id, reach.caller.actor, reach.at)
+    return await approve(writer, approval)
+
+
 async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[dict[str, Any]]:
     """The outcomes of events as they were given."""
     no_partners(reach.caller)
@@ -92,6 +108,8 @@ async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[di
     if len(events) > MOST_EVENTS:
         raise RequestInvalid("TOO_MANY_EVENTS", f"events: expected at most {MOST_EVENTS}")
     for event in events:
+        if event.get("type") in APPROVED:
+            raise AuthError("FORBIDDEN", "events.type: the ledger is corrected by approval alone", 403)
         if (order := BY_EVENT.get(str(event.get("type")))) is not None:
             order.only(reach.caller)
         store = reach.store_of(str(event.get("region")))

@@ -129,6 +129,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("identifiers", "block"),
         ("identifiers", "lift"),
         ("reconcile", "services"),
+        ("reconcile", "money"),
         ("privacy", "export"),
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),
