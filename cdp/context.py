@@ -32,6 +32,9 @@ class Known(Protocol):
     def held(self, customer_id: UUID, e164: str, at: datetime) -> UUID | None:
         """The customer's holding of a number as of an instant."""
 
+    def has(self, customer_id: UUID, role: str, at: datetime) -> bool:
+        """Whether somebody else has a role in one of the customer's numbers as of an instant."""
+
     def owner_of(self, kind: str, value: str) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
 

@@ -141,6 +141,9 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
             claims.append((*record.new, new_id))
     if claims:
         await claim(connection, graph, claims)
+    spoken = [found for record in records if record.event.needs_role and (found := _found(graph, record))]
+    if spoken:
+        await graph.load_roles(connection, {customer_id for customer_id, _ in spoken})
     return graph
 
 

@@ -57,6 +57,7 @@ KEPT: Final[dict[str, Kept]] = {
     "identifier_index": _index("By what else you are found"),
     "merge_edge": _index("Which other records are yours"),
     "match_proposal": _index("Which other records may be yours"),
+    "honey": _index("Whether the record is nobody's"),
     "link": _index("Where else you are known"),
     "link_proposal": Kept("Which links to other stores were proposed", IDENTITY, Goes.AT_ONCE, "proposed_at"),
     "link_index": _index("That you are known elsewhere"),

@@ -12,6 +12,7 @@ from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
+from cdp.intake import Intake, Record, Sender
 from cdp.numbers import PhoneNumber
 from schema.plan.targets import Reach, no_partners, only_accountants, only_officers, only_stewards
 
@@ -56,8 +57,6 @@ ORDERS: dict[str, Order] = {
 ROWS = {"request": "PrivacyRequest", "case": "Case"}
 """The fields of inputs that name a row of a customer, by its opaque id, and its type; the event has `requestId` ..."""
 BY_EVENT = {order.event: order for order in ORDERS.values()}
-APPROVED = ("LedgerCorrected",)
-"""Events that follow from an approval alone."""
 
 
 async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str, Outcome]:
@@ -101,21 +100,23 @@ async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[s
     return await approve(writer, approval)
 
 
-async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[dict[str, Any]]:
+async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[dict[str, Any]]:
     """The outcomes of events as they were given."""
     no_partners(reach.caller)
     events: Sequence[Mapping[str, Any]] = arguments["events"]
     if len(events) > MOST_EVENTS:
         raise RequestInvalid("TOO_MANY_EVENTS", f"events: expected at most {MOST_EVENTS}")
     for event in events:
-        if event.get("type") in APPROVED:
-            raise AuthError("FORBIDDEN", "events.type: the ledger is corrected by approval alone", 403)
         if (order := BY_EVENT.get(str(event.get("type")))) is not None:
             order.only(reach.caller)
         store = reach.store_of(str(event.get("region")))
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
-    outcomes = await ingest(writer, events, f"graphql:{reach.caller.client}")
+    caller = reach.caller
+    sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
+    records = [Record(event, event) for event in events]
+    with intake.admitted(sender):
+        outcomes = await intake.take(sender, records, f"graphql:{caller.client}") if records else []
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 
 

@@ -45,6 +45,7 @@ _EVENTS: Final = (
         documentType="NATIONAL_ID",
         documentNumber="440106198805170029",
     ),
+    event("CustomerIdentified", 2, email="meiling.chen@example.cn"),
     event("CustomerStatusChanged", 2, status="ACTIVE"),
     event("CustomerTierChanged", 2, tier="MIDDLE"),
     event("NumberActivated", 2, number="138 0013 8000", simRef="S-1", iccid="89860012345678901234"),

@@ -214,6 +214,8 @@ def _denied() -> Iterator[Diary]:
         diary = Diary(key, "CN-GD")
         diary.registered(f"{key} 同学", birthDate=born)
         diary.number()
+        guardian = {"subject": {"customerKey": "restricted"}, "number": NUMBERS[key], "role": "GUARDIAN"}
+        diary.told("NumberActivated", 3, **guardian)
         diary.told("ConsentGiven", 5, purpose="insight")
         diary.told("ConsentGiven", 6, purpose="insight.profiling", kind="GUARDIAN", actor="GUARDIAN")
         yield diary

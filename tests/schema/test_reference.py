@@ -217,6 +217,18 @@ async def test_many_at_once(world: World, reference: Reference) -> None:
     assert [found for found in await asyncio.gather(*every) if found] == []
 
 
+async def test_a_page_beside_somebody_sought_is_everybodys(world: World) -> None:
+    """Requests that are alike but for a key share an execution, and the page that stands beside it is each one's."""
+    page = 'customers(where: { region: "CN-GD" }, first: 3) { edges { node { id } } }'
+    source = f'query($number: String!) @purpose(id: "service.care") {{ customer(number: $number) {{ id }} {page} }}'
+    numbers = [NUMBERS[name] for name in ("many", "b-cn", "denied")] * 8
+    told = await asyncio.gather(*(world.ask(source, CARE, {"number": number}) for number in numbers))
+    pages = [json.loads(one)["data"]["customers"] for one in told]
+    assert pages[0]["edges"]
+    assert [one for one in pages if one != pages[0]] == []
+    assert len({json.loads(one)["data"]["customer"]["id"] for one in told}) == 3
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_drawn_operations(world: World, reference: Reference, part: int) -> None:
     knows = {client: await known(world, reference.schema, caller) for client, caller in CALLERS.items()}

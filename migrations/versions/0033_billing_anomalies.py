@@ -7,8 +7,8 @@ from alembic import op
 
 from migrations.distribution import distribute, reference
 
-revision: str = "0028_billing_anomalies"
-down_revision: str | None = "0027_billing_ledger"
+revision: str = "0033_billing_anomalies"
+down_revision: str | None = "0032_identity_described"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
