@@ -15,6 +15,8 @@ ONE_SIM: Final = "89852012345678901238"
 OTHER_SIM: Final = "89860012345678901234"
 LINK: Final = "5b0a4f2c9d1e4c8793a6e0d4b7f1c2a8"
 SHOWN_MONTHS: Final = 6
+FOUND_AT: Final = datetime(2026, 10, 12, 12, 25, tzinfo=CHINA_TIME)
+"""When the platform looks, in the story: it does so all the time."""
 
 
 def cast(stores: Mapping[str, str]) -> list[Event]:

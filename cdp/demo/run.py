@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cdp.app import writer_of
 from cdp.bulk import seldom_collected
 from cdp.changes import write
-from cdp.demo.cast import cast
+from cdp.demo.cast import FOUND_AT, cast
 from cdp.demo.catalogue import tariff_rows
 from cdp.demo.stories import tell
 from cdp.demo.world import Event, customer_key, life_of
 from cdp.house import House
 from cdp.identity.resolve import Tags
 from cdp.ingest import BATCH, Status, Writer, ingest
+from cdp.reconcile.services import reconcile_services
 from cdp.stores import Store
 
 SOURCE: Final = "demo"
@@ -50,6 +51,8 @@ async def run_demo(house: House, customers: int, months: int, console: Console, 
     console.print(f"The stores hold the demo world: {customers:,} customers" + (", as before." if not missing else "."))
     for code, count in refused.items():
         console.print(f"{count:,} events were refused: {code}. They lie in the dead letters.", style="yellow")
+    for store in house.stores.values():
+        await reconcile_services(store, FOUND_AT)
     await tell(house, console, port)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -30,9 +31,16 @@ STORY_A: Final = """\
 query ServiceThatStayedOff($number: String!) @purpose(id: "service.care") {
   customer(number: $number) {
     formattedName
-    products { name status statusReason statusAt reliesOn { name status statusAt } }
+    products { name status statusReason statusAt expectedStatus reliesOn { name status statusAt } }
     topUps(first: 1) { amount { value unit } state postedAt }
     interactions(first: 3) { at channel note }
+  }
+}"""
+FOUND_A: Final = """\
+query FoundByThePlatform($number: String!) @purpose(id: "service.care") {
+  customer(number: $number) {
+    serviceAnomalies { product { name } foundAt chainZh chainEn }
+    cases { cause owner due textZh textEn }
   }
 }"""
 WRITTEN_FORMS: Final[tuple[tuple[str, str | None], ...]] = (
@@ -108,17 +116,29 @@ async def _tell_a(desk: Desk, console: Console) -> None:
         "故事 A · 一直没恢复的服务 · The service that stayed off",
         "早上欠费停机，中午充值后手机恢复；依赖它的飞信仍停用。为什么？",
         "Suspended for arrears in the morning, topped up at noon: the line is back. The messaging service",
-        "that relies on it is not. Which product is still off, and is what it relies on working?",
+        "that relies on it is not. Which product is still off, why, and who answers for it?",
     )
     console.print(STORY_A, style="cyan", markup=False)
     told = await ask(desk, STORY_A, number=STILL_OFF_NUMBER)
     _print_answer(console, told)
-    for product in ((told.get("data") or {}).get("customer") or {}).get("products") or ():
-        working = product["reliesOn"] and all(other["status"].casefold() == "active" for other in product["reliesOn"])
-        if product["status"].casefold() == "suspended" and working:
-            names = ", ".join(other["name"] for other in product["reliesOn"])
-            line = f"{product['name']}: suspended since {product['statusAt']}, although {names} is active again."
-            console.print(line, style="bold", markup=False)
+    await _tell_what_was_found(desk, console)
+
+
+async def _tell_what_was_found(desk: Desk, console: Console) -> None:
+    """What the platform found by itself: how it came to that, and the one case, as a desk reads it out."""
+    told = await ask(desk, FOUND_A, number=STILL_OFF_NUMBER)
+    found = (told.get("data") or {}).get("customer") or {}
+    for anomaly in found.get("serviceAnomalies") or ():
+        name, at = anomaly["product"]["name"], anomaly["foundAt"]
+        console.print(f"平台自己发现 · Found by the platform at {at}: {name}", style="bold", markup=False)
+        for zh, en in zip(anomaly["chainZh"].split("；"), anomaly["chainEn"].split("; "), strict=True):
+            console.print(f"  {zh} · {en}", markup=False)
+    for case in found.get("cases") or ():
+        if case["cause"] is not None:
+            owner = f"一个工单，{case['owner']} 负责 · One case, {case['owner']} answers, due {case['due']}"
+            console.print(owner, style="bold", markup=False)
+            for line in (*wrap(case["textZh"], WIDTH // 2 - 2), *wrap(case["textEn"], WIDTH - 4)):
+                console.print(f"  {line}", markup=False)
 
 
 def curl(house: House, caller: Caller, port: int) -> str:

@@ -147,7 +147,11 @@ async def test_story_a_the_service_is_off_although_what_it_relies_on_works(house
     fetion = status["飞信 Fetion"]
     assert (fetion["status"].casefold(), fetion["statusReason"]) == ("suspended", "ARREARS")
     assert [(one["name"], one["status"].casefold()) for one in fetion["reliesOn"]] == [("移动电话", "active")]
-    assert "飞信 Fetion: suspended since" in printed(out)
+    assert fetion["expectedStatus"] == "active"
+    told_of = printed(out)
+    assert "Found by the platform at 2026-10-12T04:25:00Z: 飞信 Fetion" in told_of
+    assert "2026年10月12日12:03 欠费已清 · arrears cleared on 12 October 2026, 12:03" in told_of
+    assert told_of.count("One case, desk-CN-GD answers, due 2026-10-12T12:25:00Z") == 1
 
 
 async def test_the_printed_command_is_a_question_a_shell_can_send(house: House) -> None:
