@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
-# What is installed. With `match` (270 MB more) what goes by likelihood is tested too: make clean test EXTRAS=test,bench,match
+# What is installed. With `match` (270 MB more) what goes by likelihood is tested too, with `files` (140 MB) Parquet: make clean test
+# EXTRAS=test,bench,match,files
 EXTRAS ?= test,bench
 
 .PHONY: help demo test check bench drill clean

@@ -19,13 +19,13 @@ from bench.intake import KINDS
 from bench.load import generator
 from bench.operations import Operation
 from bench.processes import BenchFailed
-from bench.results import machine, records_of, versions, write_results
+from bench.results import layers_of, machine, records_of, versions, write_results
 from bench.run import Outcome, Wish, perform
 from bench.scale import Scale, measure_scale, told
 from bench.scale import tables_of as tables_of_scale
 from bench.schedule import Plan
 from bench.sets import TASKS, measure_sets, table_of
-from bench.tables import LEGEND, WIDTH, markdown, tables_of
+from bench.tables import LEGEND, WIDTH, cost_of, markdown, tables_of
 from bench.world import CHECKOUT, MONTHS
 from cdp.errors import CdpError
 
@@ -118,11 +118,12 @@ def _publish(wish: Wish, outcome: Outcome, about: dict[str, Any], console: Conso
         "contestants": {name: one.note for name, one in CONTESTANTS.items()},
         "left_out": outcome.left_out,
     }
+    about |= {"privacy_layer": [asdict(layer) for layer in layers_of(records)]}
     write_results(RESULTS / "latest.json", records, about)
     (RESULTS / "latest.md").write_text(f"{markdown(records)}\n{LEGEND}.\n")
     connections = min(wish.plan.connections, key=lambda number: abs(number - 32))
     (RESULTS / "latest.svg").write_text(chart(records, connections))
-    for table in tables_of(records):
+    for table in (*tables_of(records), *filter(None, [cost_of(records)])):
         console.print(table)
     console.print(LEGEND)
     for name, reason in outcome.left_out.items():

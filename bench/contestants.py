@@ -10,12 +10,14 @@ from bench.peer import Peer
 from bench.processes import Launch
 from bench.world import CHECKOUT, Stage, cdp_launch
 
-__all__ = ["CONTESTANTS", "FLOOR", "OURS", "PEERS", "STRIPPED", "Contestant"]
+__all__ = ["BARE", "CONTESTANTS", "FLOOR", "OURS", "PEERS", "STRIPPED", "Contestant"]
 
 Start = Callable[[Stage, Peer | None, int], Launch]
 
 FLOOR: Final = "floor"
 OURS: Final = "cdp"
+BARE: Final = "cdp-no-privacy"
+"""Ours without what protects: nothing opened, decided or written down."""
 PEERS: Final = ("postgraphile", "strawberry", "strawberry-uncached")
 
 
@@ -99,7 +101,7 @@ CONTESTANTS: Final[Mapping[str, Contestant]] = {
         _without("cdp-no-audit", "audit", "nothing written down"),
         _without("cdp-no-consent", "consent", "everything allowed, facts neither fetched nor looked at"),
         _without("cdp-no-sealing", "sealing", "a constant instead of each cell, no data keys", sealed=True),
-        _without("cdp-no-privacy", "audit,consent,sealing", "the same plan without all three", sealed=True),
+        _without(BARE, "audit,consent,sealing", "the same plan without all three", sealed=True),
     )
 }
 """In the order in which they are measured within a round."""

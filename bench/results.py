@@ -15,12 +15,26 @@ from typing import Any, Final
 
 import psutil
 
-from bench.contestants import FLOOR, OURS, PEERS
+from bench.contestants import BARE, FLOOR, OURS, PEERS
 from bench.load import Load
 from bench.schedule import Turn
 
-__all__ = ["COMPARED", "Measurement", "Record", "machine", "ratio", "records_of", "versions", "write_results"]
+__all__ = [
+    "COMPARED",
+    "MOST_OF_MEDIAN",
+    "Layer",
+    "Measurement",
+    "Record",
+    "layers_of",
+    "machine",
+    "ratio",
+    "records_of",
+    "versions",
+    "write_results",
+]
 
+MOST_OF_MEDIAN: Final = 0.15
+"""What the privacy layer may cost of the median of a profile."""
 COMPARED: Final = (FLOOR, *PEERS, OURS)
 PACKAGES: Final = ("asyncpg", "starlette", "strawberry-graphql", "graphql-core", "uvicorn", "uvloop", "httptools")
 
@@ -62,6 +76,31 @@ class Record:
 
 
 Rounds = dict[int, Measurement]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What the privacy layer costs an operation: its share of the median latency, as the median of the rounds."""
+
+    operation: str
+    connections: int
+    with_ms: float
+    without_ms: float
+    share: float
+
+    @property
+    def fits(self) -> bool:
+        return self.share <= MOST_OF_MEDIAN
+
+
+def layers_of(records: Sequence[Record]) -> list[Layer]:
+    """One for each operation and number of connections in which it was measured with the layer and without."""
+    ours = {(one.operation, one.connections): one for one in records if one.contestant == OURS}
+    return [
+        Layer(*where, ours[where].p50_ms, one.p50_ms, 1 - one.p50_ratios[OURS])
+        for one in records
+        if one.contestant == BARE and (where := (one.operation, one.connections)) in ours and OURS in one.p50_ratios
+    ]
 
 
 def ratio(mine: Mapping[int, float], others: Mapping[int, float]) -> float | None:

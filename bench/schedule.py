@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.contestants import FLOOR, OURS, STRIPPED
+from bench.contestants import BARE, FLOOR, OURS, STRIPPED
 from bench.operations import Operation
 
 __all__ = ["Plan", "Turn", "full", "quick"]
@@ -46,7 +46,7 @@ def quick(plan: Plan) -> Iterator[Turn]:
     """The most telling turns first, for a run that may be cut off: three rounds of the profile, one of the rest."""
     yield from _turns(plan, Operation.PROFILE, 0, MAIN)
     yield from _turns(plan, Operation.REGION, 0, MAIN)
-    yield from _turns(plan, Operation.PROFILE, 1, MAIN)
+    yield from _turns(plan, Operation.PROFILE, 1, (*MAIN, BARE))
     yield from _turns(plan, Operation.PROFILE, 2, (*MAIN, *reversed(STRIPPED)))
     for operation in (Operation.LOOKUP, Operation.TWO_STORES, Operation.DOCUMENT):
         yield from _turns(plan, operation, 0, (FLOOR, OURS))

@@ -7,9 +7,9 @@ from rich.table import Table
 
 from bench.contestants import FLOOR, OURS
 from bench.operations import OPERATIONS, Operation
-from bench.results import Record
+from bench.results import MOST_OF_MEDIAN, Layer, Record, layers_of
 
-__all__ = ["LEGEND", "WIDTH", "markdown", "tables_of"]
+__all__ = ["LEGEND", "WIDTH", "cost_of", "markdown", "tables_of"]
 
 HEADINGS: Final = (
     "contestant",
@@ -24,6 +24,7 @@ HEADINGS: Final = (
     "x SB-",
     "x cdp",
 )
+COST_HEADINGS: Final = ("privacy layer", "conn.", "p50 ms with", "without", "share")
 WIDTH: Final = 120
 """Columns a terminal should have for a table."""
 LEGEND: Final = (
@@ -70,6 +71,22 @@ def tables_of(records: Sequence[Record]) -> list[Table]:
     return made
 
 
+def cost_of(records: Sequence[Record]) -> Table | None:
+    """What the privacy layer costs; None where it was not measured with it and without."""
+    if not (layers := layers_of(records)):
+        return None
+    title = f"The privacy layer: its share of the median latency (of the profile at most {MOST_OF_MEDIAN:.0%})"
+    table = Table(*COST_HEADINGS, title=title, title_justify="left", title_style="bold")
+    for layer in layers:
+        table.add_row(*_cost(layer), style=None if layer.fits else "yellow")
+    return table
+
+
+def _cost(layer: Layer) -> list[str]:
+    times = f"{layer.with_ms:,.2f}", f"{layer.without_ms:,.2f}"
+    return [layer.operation, f"{layer.connections:,}", *times, f"{layer.share:.0%}"]
+
+
 def markdown(records: Sequence[Record]) -> str:
     """The same tables as Markdown."""
     lines = []
@@ -77,5 +94,9 @@ def markdown(records: Sequence[Record]) -> str:
         lines += [f"**{operation}** - {OPERATIONS[operation]}", "", f"| {' | '.join(HEADINGS)} |"]
         lines.append("| --- |" + " ---: |" * (len(HEADINGS) - 1))
         lines += [f"| {' | '.join(_cells(record))} |" for record in mine]
+        lines.append("")
+    if layers := layers_of(records):
+        lines += [f"| {' | '.join(COST_HEADINGS)} |", "| --- |" + " ---: |" * (len(COST_HEADINGS) - 1)]
+        lines += [f"| {' | '.join(_cost(layer))} |" for layer in layers]
         lines.append("")
     return "\n".join(lines)

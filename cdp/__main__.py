@@ -11,17 +11,18 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from cdp.app import explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
+from cdp.app import courier_of, explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
+from cdp.consume_command import consume_command
 from cdp.demo.run import run_demo
 from cdp.errors import RequestInvalid
 from cdp.house import House, migrate_stores, open_house
 from cdp.identity.likeness import can_compare
 from cdp.identity.match_rules import read_match_rules
 from cdp.linking import link_job
-from cdp.load import load_file
+from cdp.load_command import load_command
 from cdp.logs import configure_logs
 from cdp.match import Matching, match
 from cdp.outbox import KEPT_DAYS, LEAST_DAYS
@@ -35,12 +36,12 @@ from cdp.terminal import (
     output,
     progress,
     settings_of_command,
-    table,
     text_of,
     troubles,
 )
 from cdp.witness import Witness
 from cdp.worker import (
+    Job,
     evidence_jobs,
     jobs,
     privacy_jobs,
@@ -69,6 +70,8 @@ cdp = typer.Typer(
 )
 for name, group in GROUPS.items():
     cdp.add_typer(group, name=name)
+cdp.command("load")(load_command)
+cdp.command("consume")(consume_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,20 +127,26 @@ def worker_command(
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then stop.")] = False,
     outbox_days: Annotated[int, typer.Option(min=LEAST_DAYS, help="Days an event stays in the outbox.")] = KEPT_DAYS,
 ) -> None:
-    """Do what happens later: the tree over the audit trail, links to carry, months ahead, old outbox rows, erasures,
-    terms. Ends with the running job on SIGTERM.
+    """Do what happens later: the tree over the audit trail, links to carry, webhooks, months ahead, old outbox rows,
+    erasures, terms. Ends with the running job on SIGTERM.
     """
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
         async with open_house(settings) as house:
             links = link_job(writer_for(settings, house.stores))
-            todo = (*jobs(outbox_days), links, *privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
-            if once:
-                return await work_once(house.stores.values(), todo)
-            stop = asyncio.Event()
-            stop_on_signals(stop)
-            await work(house.stores.values(), todo, stop)
+            courier = courier_of(house)
+            webhooks = Job("webhooks", 0.5, courier.tell)
+            kept = (*privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
+            todo = (*jobs(outbox_days), links, webhooks, *kept)
+            try:
+                if once:
+                    return await work_once(house.stores.values(), todo)
+                stop = asyncio.Event()
+                stop_on_signals(stop)
+                await work(house.stores.values(), todo, stop)
+            finally:
+                await courier.close()
             return 0
 
     if failed := run(keep_in_order()):
@@ -173,23 +182,6 @@ def migrate_command() -> None:
 
     run(migrate())
     output().print(f"{', '.join(settings.store_names)}: up to date")
-
-
-@cdp.command("load")
-def load_command(
-    file: Annotated[Path, typer.Argument(help="CSV file with a header line.", **FILE)],
-    mapping: Annotated[Path, typer.Option(help="TOML file that says which events its columns make.", **FILE)],
-    region: Annotated[str | None, typer.Option(help="Region of records that name none, such as CN-GD or HK.")] = None,
-) -> None:
-    """Load a file through the write journey; bad records go to the dead letters, the rest goes through."""
-    settings = settings_of_command()
-
-    async def load() -> dict[str, int]:
-        async with open_house(settings) as house:
-            with progress(output()) as bars:
-                return await load_file(house, file, mapping, bars, region)
-
-    output().print(table(f"Rows and events of {file.name}", ("outcome", "number"), run(load()).items()))
 
 
 @cdp.command("match")

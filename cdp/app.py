@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,36 +14,42 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cdp.admission import OpenStore
 from cdp.asked import Book
-from cdp.auth import Verifier
+from cdp.auth import Caller, Verifier
 from cdp.bulk import keep_for_good
 from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.crossings import Crossings
 from cdp.endpoint import Door, GraphqlEndpoint
-from cdp.errors import CdpError
+from cdp.errors import CdpError, Unavailable
 from cdp.evidence import EvidenceDesk
-from cdp.exchange import JSON_TYPE, refusal_of
+from cdp.exchange import JSON_TYPE, GraphqlRequest, refusal_of
 from cdp.gate import Places
 from cdp.gateway import Gateway, HttpGateway, Outgoing, SpoolGateway
 from cdp.gather import Gatherer
+from cdp.headers import RAW_HEADERS, SecurityHeaders
 from cdp.house import House, unlock_store
+from cdp.identity.honey import Watch
 from cdp.ingest import Writer
+from cdp.intake import Intake
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
 from cdp.query import Query
+from cdp.receiving import Receiver, reception_of
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
+from cdp.webhooks.courier import Courier, Means
+from cdp.webhooks.endpoints import endpoint_states
 from cdp.witness import Witness
-from cdp.worker import evidence_jobs, work
+from cdp.worker import Job, evidence_jobs, work, work_once
 from privacy.keys import KeyRing
 from privacy.notes import LONGEST_NOTE
-from schema.answers import FrontDoor
+from schema.answers import FrontDoor, check_delivered
 from schema.declaration import declare, graphql_schema
 from schema.explain import explain
 from schema.plan.document import Documents
@@ -50,17 +57,7 @@ from schema.plan.document import Documents
 KEYS_FILE: Final = Path("tokens/jwks.json")
 MESSAGES: Final = Path("messages")
 READY_SECONDS: Final = 2.0
-SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
-
-RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+LOOK_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 
@@ -70,12 +67,16 @@ async def _nothing(_: Starlette) -> AsyncIterator[None]:
     yield
 
 
+async def _measure_nothing(_: Metrics) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an app is made of.
+    """What an app is made of. measure: brings the meters up to date that nobody turns here.
 
     ready: store -> True when it answers. lifespan: opens what the other parts use, and closes it after the requests in
-    flight have been answered.
+    flight have been answered. receiver: takes in events, below /v1.
     """
 
     door: Door
@@ -83,10 +84,12 @@ class Parts:
     metrics: Metrics = field(default_factory=Metrics)
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] = _nothing
     routes: Sequence[Route] = ()
+    measure: Callable[[Metrics], Awaitable[None]] = _measure_nothing
+    receiver: ASGIApp | None = None
 
 
 def create_app(parts: Parts) -> ASGIApp:
-    """The ASGI app: /graphql, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
+    """The ASGI app: /graphql, /v1, /console/static, /healthz, /readyz, /metrics, and the routes of its parts."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -97,6 +100,7 @@ def create_app(parts: Parts) -> ASGIApp:
         return JSONResponse({"stores": stores}, 200 if all(states) else 503)
 
     async def metrics(_: Request) -> Response:
+        await parts.measure(parts.metrics)
         return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
 
     graphql = GraphqlEndpoint(parts.door, SecurityHeaders(page()), parts.metrics, RAW_HEADERS)
@@ -111,8 +115,9 @@ def create_app(parts: Parts) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # What is asked most goes straight to its app, past routing and middleware that it has no use for.
-        straight = scope["type"] == "http" and scope["path"] == "/graphql"
-        await (graphql if straight else every)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        first = graphql if path == "/graphql" else parts.receiver if path.startswith("/v1/") else None
+        await (first or every)(scope, receive, send)
 
     return app
 
@@ -198,10 +203,10 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    settings = house.settings
-    return FrontDoor(
-        settings, Query(stores), writer_of(house), house.tokens, _documents(), Outgoing(gateway_of(settings))
-    )
+    settings, watch = house.settings, Watch(house.stores, house.trails)
+    intake = Intake(writer_of(house), settings.intake_queue, settings.intake_writers)
+    outgoing = Outgoing(gateway_of(settings))
+    return FrontDoor(settings, Query(stores), intake, house.tokens, _documents(), outgoing, watch)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -212,8 +217,13 @@ def verifier_of(settings: Settings) -> Verifier:
 
 def serve_house(house: House) -> ASGIApp:
     """The app of an open house."""
-    settings, front = house.settings, front_door(house)
-    door = Door(verifier_of(settings).verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+    settings, front, verify = house.settings, front_door(house), verifier_of(house.settings).verify
+    door = Door(verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+
+    async def welcome(token: str) -> Caller:
+        caller = await verify(token)
+        front.watch.check(caller)
+        return caller
 
     def ready(store: Store) -> Callable[[], Awaitable[bool]]:
         async def answers() -> bool:
@@ -224,10 +234,12 @@ def serve_house(house: House) -> ASGIApp:
 
     @asynccontextmanager
     async def planned(_: Starlette) -> AsyncIterator[None]:
+        watching = Job("honey", LOOK_SECONDS, front.watch.look)
+        await work_once(house.stores.values(), [watching])
         await front.plan_registered()
         keep_for_good()
         stop = asyncio.Event()
-        keeping = asyncio.create_task(work(house.stores.values(), evidence_jobs(house), stop))
+        keeping = asyncio.create_task(work(house.stores.values(), (*evidence_jobs(house), watching), stop))
         try:
             yield
         finally:
@@ -236,8 +248,34 @@ def serve_house(house: House) -> ASGIApp:
             await front.outgoing.close()
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
-    desk = audit_route(EvidenceDesk(house.stores, door.verify))
-    return create_app(Parts(door, readiness, lifespan=planned, routes=[desk]))
+    desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_webhooks, house.stores)
+    metrics = Metrics(lambda: front.watch.alarms)
+    receiver = Receiver(reception_of(settings, front.intake, welcome, metrics), RAW_HEADERS)
+    return create_app(Parts(door, readiness, metrics, planned, [desk], measure, receiver))
+
+
+async def measure_webhooks(stores: Stores, metrics: Metrics) -> None:
+    """How many webhooks of each store are in each state, where it answers."""
+    for name, store in stores.items():
+        with suppress(Unavailable):
+            async with store.read() as connection:
+                metrics.webhooks[name] = await endpoint_states(connection)
+
+
+def courier_of(house: House) -> Courier:
+    """Who tells the webhooks of a house."""
+    front = front_door(house)
+
+    async def ask(caller: Caller, document: str, variables: Mapping[str, str]) -> bytes | None:
+        return await front.shown(GraphqlRequest(None, document, None, variables), caller)
+
+    looks = front.watch.look, front.watch.is_honey
+    return Courier(Means(house.tokens, ask, lambda: datetime.now(UTC), *looks, house.settings.webhook_private))
+
+
+def check_delivered_document(source: str, caller: Caller) -> str:
+    """The purpose of a document that is delivered to a caller; raises RequestInvalid and AuthError."""
+    return check_delivered(_documents(), source, caller)
 
 
 def check_document(source: str) -> None:
@@ -260,19 +298,3 @@ async def prepare(house: House) -> None:
         async with store.transaction() as connection:
             if await connection.fetchval("SELECT count(*) FROM policy_version") == 0:
                 await write_policy(connection, starter_rows(), datetime.now(UTC))
-
-
-class SecurityHeaders:
-    """Adds the headers that every response carries, unless a route has its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in RAW_HEADERS if pair[0] not in own)]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

@@ -171,6 +171,11 @@ def _bitmaps(part: Part, plan: Plan) -> tuple[int, int, int]:
     return allowed, masked, denied
 
 
+def shows_anything(asked: Asked) -> bool:
+    """Whether any place of the operation may be seen, if roughly, of any customer who was found."""
+    return asked.plan is not None and any(any(_bitmaps(part, asked.plan)[:2]) for part in asked.parts)
+
+
 def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:
     """The places of each category as a bitmap; under None those that planning refused."""
     masks: dict[str | None, int] = {None: 0}

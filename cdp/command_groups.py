@@ -14,9 +14,11 @@ from cdp.audit_commands import audit_group
 from cdp.catalogue_commands import catalogue_group
 from cdp.consent.policy_rows import load_policy
 from cdp.documents import register_document
+from cdp.honey_commands import honey_group
 from cdp.house import open_databases, open_house
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
+from cdp.letter_commands import dead_letters_group
 from cdp.number_report import number_report
 from cdp.officer_commands import officer_group, receipt_group
 from cdp.privacy_commands import privacy_group
@@ -35,6 +37,8 @@ from cdp.terminal import (
     table,
     text_of,
 )
+from cdp.webhook_commands import webhooks_group
+from cdp.write_key_commands import write_key_group
 from privacy.rows import PolicyRows
 from privacy.rules import read_rules
 
@@ -50,11 +54,15 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "policy": policy_group,
     "numbers": numbers_group,
     "identifiers": identifiers_group,
+    "honey": honey_group,
     "reconcile": reconcile_group,
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
+    "dead-letters": dead_letters_group,
+    "webhooks": webhooks_group,
     "catalogue": catalogue_group,
+    "write-key": write_key_group,
 }
 
 BlockedFile = Annotated[Path, typer.Argument(help="CSV file with the columns kind, value and region.", **FILE)]

@@ -32,6 +32,9 @@ class Known(Protocol):
     def held(self, customer_id: UUID, e164: str, at: datetime) -> UUID | None:
         """The customer's holding of a number as of an instant."""
 
+    def has(self, customer_id: UUID, role: str, at: datetime) -> bool:
+        """Whether somebody else has a role in one of the customer's numbers as of an instant."""
+
     def owner_of(self, kind: str, value: str) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
 
@@ -69,10 +72,12 @@ class Context:
             raise EventInvalid("accountNo", "an account no other customer has")
         return self.row_id("account", compact(account_no))
 
-    def anyones_account_id(self, account_no: str) -> UUID:
-        """The id of an account, whoever has it (this customer, where nobody is known to)."""
-        owner = self.known.owner_of("accountNo", account_no) or self.customer_id
-        return row_id(owner, "account", compact(account_no))
+    def anyones_account(self, account_no: str) -> tuple[UUID, UUID]:
+        """An account, whoever has it: that customer and the account's id; raises EventInvalid where nobody has it."""
+        owner = self.known.owner_of("accountNo", account_no)
+        if owner is None:
+            raise EventInvalid("accountNo", "an account that is known here")
+        return owner, row_id(owner, "account", compact(account_no))
 
     def row_id(self, kind: str, ref: str) -> UUID:
         """The id of this customer's row of a kind."""

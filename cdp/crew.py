@@ -6,9 +6,10 @@ their order; one call is over before the next begins. So the result is that of o
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -69,6 +70,7 @@ class Crew:
         return share, answer
 
 
+TakeIn: TypeAlias = Callable[[Sequence[Body], str], Awaitable[list[Outcome]]]
 Share: TypeAlias = list[tuple[int, Body]]
 
 
@@ -128,6 +130,17 @@ async def open_crew(house: House, processes: int) -> AsyncIterator[Crew]:
             member.line.close()
         for member in members:
             await asyncio.to_thread(member.process.join, END_SECONDS)
+
+
+@asynccontextmanager
+async def open_door(house: House, writer: Writer, processes: int) -> AsyncIterator[TakeIn]:
+    """What takes in many events (bodies, source), while the block runs: this process, or so many others."""
+    if processes > 1:
+        async with open_crew(house, processes) as crew:
+            yield crew.ingest
+    else:
+        with seldom_collected():
+            yield partial(ingest, writer)
 
 
 def _work(settings: Settings, line: Connection) -> None:

@@ -1,11 +1,12 @@
 """Dead letters: what was refused at the write door, sealed, with its reason, to be mended and sent again."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from cdp.audit import AuditTrail
 from cdp.context import STORE_ITSELF
 from cdp.key_store import data_keys, hold_keys
 from cdp.stores import Connection
@@ -15,24 +16,38 @@ from privacy.keys import KeyRing
 from privacy.seal import Place, SealedColumn, seal
 
 LETTER_INDEX: Final = Index(uid=90, name="body", version=1)
+RECORD_INDEX: Final = Index(uid=150, name="record", version=1)
 LONGEST_BODY: Final = 64_000
 _SPELLING: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=str)
 BODY: Final[SealedColumn] = dead_letter.c.body.info["sealed"]
+ROW_INVALID: Final = "ROW_INVALID"
+"""The reason of a record of a file that does not fit its mapping, which no event is refused for."""
+TRAIL: Final = "dead letter"
+"""What the trail calls it when letters are opened, or go."""
+PER_ENTRY: Final = 500
 
 BURY = """
-INSERT INTO dead_letter AS old
-    (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_tag, first_at, last_at, seen)
-SELECT *, $10::timestamptz, $10, 1 FROM unnest
-    ($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[])
+INSERT INTO dead_letter AS old (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_tag,
+    record_tag, first_at, last_at, seen)
+SELECT *, $11::timestamptz, $11, 1 FROM unnest
+    ($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[],
+     $10::bytea[])
 ON CONFLICT (bucket, body_tag, dead_letter_id) DO UPDATE SET
     reason = excluded.reason, field = excluded.field, expected = excluded.expected,
     last_at = greatest(old.last_at, excluded.last_at), seen = old.seen + 1
+"""
+ANY_NAMED = "SELECT EXISTS (SELECT FROM dead_letter WHERE record_tag IS NOT NULL)"
+OF_RECORDS = "SELECT dead_letter_id FROM dead_letter WHERE record_tag = ANY($1::bytea[]) ORDER BY 1"
+# The first bytes of a letter's id are those of its tag.
+THESE = """
+DELETE FROM dead_letter AS l USING unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::uuid[]) AS t (b, low, high, id)
+WHERE l.bucket = t.b AND l.body_tag BETWEEN t.low AND t.high AND l.dead_letter_id = t.id
 """
 
 
 class Refusal(NamedTuple):
     """A refused record. `code`, `field` and `expected` say why and hold no value; `subject` is the tag of whom it is
-    about, where that could be read.
+    about, `record` what it is called (an event: its id), where that could be read.
     """
 
     body: Any
@@ -40,6 +55,7 @@ class Refusal(NamedTuple):
     field: str
     expected: str
     subject: bytes | None = None
+    record: str | None = None
 
 
 def spelled(body: Any) -> str:
@@ -63,6 +79,41 @@ async def bury(connection: Connection, ring: KeyRing, source: str, refused: Sequ
         letter_id = UUID(bytes=tag, version=4)
         cell = seal({"record": text[:LONGEST_BODY]}, key, place, letter_id, STORE_ITSELF)
         reason = (refusal.code, refusal.field[:200], refusal.expected[:400])
-        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject)
+        record = _record_tag(ring, refusal)
+        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject, record)
     columns = [list(column) for column in zip(*(rows[tag] for tag in sorted(rows)), strict=True)]
     await connection.execute(BURY, *columns, at)
+
+
+def _record_tag(ring: KeyRing, refusal: Refusal) -> bytes | None:
+    named = refusal.record
+    if named is None and isinstance(refusal.body, Mapping):
+        named = refusal.body.get("eventId")
+    return ring.digest(RECORD_INDEX, spelled(named)) if isinstance(named, str) and named else None
+
+
+async def settle(connection: Connection, ring: KeyRing, trail: AuditTrail, records: Collection[str]) -> int:
+    """Takes away the letters of records (by what they are called) that have gone in now, corrected; how many. In a
+    transaction; the entry in the trail is durable before. Raises AuditUnavailable.
+    """
+    if not records or not await connection.fetchval(ANY_NAMED):
+        return 0
+    tags = [ring.digest(RECORD_INDEX, spelled(record)) for record in records]
+    letters = [row[0] for row in await connection.fetch(OF_RECORDS, tags)]
+    for start in range(0, len(letters), PER_ENTRY):
+        these = letters[start : start + PER_ENTRY]
+        await trail.record({"operation": TRAIL, "client": "cdp-load", "did": "replaced", "letters": [*map(str, these)]})
+        await remove(connection, these)
+    return len(letters)
+
+
+async def remove(connection: Connection, letters: Sequence[UUID]) -> None:
+    """Deletes letters, after their entry in the trail. In a transaction."""
+    columns = zip(*((*bounds_of(letter), letter) for letter in sorted(letters)), strict=True)
+    await connection.execute(THESE, *map(list, columns))
+
+
+def bounds_of(letter: UUID) -> tuple[int, bytes, bytes]:
+    """The bucket of a letter, and the first and last tag that it may have: so the key finds it."""
+    first = letter.bytes[:6]
+    return first[0] % BUCKETS, first, first + b"\xff" * 10

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import structlog
 
 from cdp.auth import Caller, bearer_token
-from cdp.errors import AuditUnavailable, AuthError, RequestInvalid
+from cdp.errors import AuditUnavailable, AuthError, CdpError, RequestInvalid
 from cdp.exchange import (
     GRAPHQL_TYPE,
     JSON_TYPE,
@@ -54,11 +54,11 @@ class Door:
     body_seconds: float = 10.0
 
 
-class _ClientGone(Exception):
+class ClientGone(Exception):
     """The client closed the connection before its body was whole."""
 
 
-class _Request:
+class HttpRequest:
     """One HTTP request as ASGI brings it. Headers by lower-case name; a repeated one is joined with commas."""
 
     __slots__ = ("_headers", "_receive", "method", "query_string")
@@ -77,23 +77,23 @@ class _Request:
         return None if value is None else value.decode("latin-1")
 
     async def body(self, most: int) -> bytes:
-        """The whole body. Raises RequestInvalid beyond `most` bytes, _ClientGone."""
+        """The whole body. Raises RequestInvalid beyond `most` bytes, ClientGone."""
         length = self._headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > 15 or int(length) > most):
-            raise _too_large(most)
+            raise too_large(most)
         body, more = b"", True
         while more and len(body) <= most:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise _ClientGone
+                raise ClientGone
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if len(body) > most:
-            raise _too_large(most)
+            raise too_large(most)
         return body
 
 
-class _Patience:
+class Patience:
     """How long a client may take to send its body. One timer looks after all of them, as most bodies are there at once
     and a timer for each would cost more than reading it.
     """
@@ -144,7 +144,7 @@ class GraphqlEndpoint:
         headers: Sequence[RawHeader] = (),
     ) -> None:
         self._door, self._page, self._metrics = door, page, metrics
-        self._patience = _Patience(door.body_seconds)
+        self._patience = Patience(door.body_seconds)
         self._headers = {
             media_type: (
                 (b"content-type", f"{media_type}; charset=utf-8".encode()),
@@ -155,7 +155,7 @@ class GraphqlEndpoint:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = _Request(scope, receive)
+        request = HttpRequest(scope, receive)
         if request.method in ("GET", "HEAD") and not request.query_string and wants_page(request.header(b"accept")):
             return await self._page(scope, receive, send)
         started = time.perf_counter()
@@ -163,14 +163,14 @@ class GraphqlEndpoint:
         try:
             answer = await self._respond(request)
             await self._send(answer, send)
-        except _ClientGone:
+        except ClientGone:
             return None
         finally:
             self._metrics.in_flight -= 1
         self._metrics.answered(answer.status, time.perf_counter() - started)
         return None
 
-    async def _respond(self, request: _Request) -> Answer:
+    async def _respond(self, request: HttpRequest) -> Answer:
         """Every exception becomes a coded answer here, at the edge of the house."""
         media_type, caller, well_formed = JSON_TYPE, None, False
         try:
@@ -181,14 +181,14 @@ class GraphqlEndpoint:
             asked = await self._decode(request)
             well_formed = True
             answer = await self._door.answer(asked, caller)
-        except _ClientGone:
+        except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - as the docstring says
             told = error if caller is None else await self._audited(error, caller)
             return self._refuse(told, media_type, well_formed=well_formed)
         return Answer(status_for(media_type, answer.status), answer.body, answer.headers, media_type)
 
-    async def _decode(self, request: _Request) -> GraphqlRequest:
+    async def _decode(self, request: HttpRequest) -> GraphqlRequest:
         if request.method == "GET":
             asked = decode_url(request.query_string)
             if asked.query is None or not self._door.allow_get(asked.query):
@@ -217,8 +217,8 @@ class GraphqlEndpoint:
             headers.append((b"www-authenticate", b"Bearer"))
         if refusal.status == 405:
             headers.append((b"allow", b"POST"))
-        if refusal.status == 503:
-            headers.append((b"retry-after", b"1"))
+        if isinstance(error, CdpError) and error.retry_seconds is not None:
+            headers.append((b"retry-after", b"%d" % error.retry_seconds))
         if refusal.status in (408, 413):
             # What is left of the body is not read: the connection cannot be used again.
             headers.append((b"connection", b"close"))
@@ -236,5 +236,5 @@ def _method_refused() -> RequestInvalid:
     return RequestInvalid("METHOD_NOT_ALLOWED", "Ask for customer data by POST; a number never stands in a URL.", 405)
 
 
-def _too_large(most: int) -> RequestInvalid:
+def too_large(most: int) -> RequestInvalid:
     return RequestInvalid("BODY_TOO_LARGE", f"A body may have {most} bytes.", 413)

@@ -24,6 +24,8 @@ class CdpError(Exception):
 
     code: str = "INTERNAL"
     status: int = 500
+    retry_seconds: int | None = None
+    """After how long the same may come again, where it is refused only for now."""
 
 
 class RequestInvalid(CdpError):
@@ -79,6 +81,7 @@ class Unavailable(CdpError):
 
     code = "UNAVAILABLE"
     status = 503
+    retry_seconds = 1
 
 
 class StoreUnavailable(Unavailable):

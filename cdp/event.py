@@ -17,6 +17,7 @@ from pydantic import (
     PlainValidator,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
@@ -35,7 +36,7 @@ Kind = Literal["number", "customerKey", "accountNo", "email", "document", "custo
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
-def _instant(value: object) -> datetime:
+def instant_of(value: object) -> datetime:
     """ISO 8601 with a time zone -> the instant in UTC."""
     if isinstance(value, str):
         try:
@@ -80,9 +81,9 @@ def _region(value: str) -> str:
     return value
 
 
-Instant = Annotated[datetime, PlainValidator(_instant)]
-Day = Annotated[date, PlainValidator(_day)]
-Id = Annotated[UUID, PlainValidator(_uuid)]
+Instant = Annotated[datetime, PlainValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[date, PlainValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+Id = Annotated[UUID, PlainValidator(_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Ref = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=128, pattern=PLAIN)]
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=400, pattern=PLAIN)]
 Lines = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=8000, pattern=LINES)]
@@ -167,6 +168,11 @@ class Event(Part):
     def as_of(self) -> datetime:
         """The instant as of which its subject is meant."""
         return self.at
+
+    @property
+    def needs_role(self) -> str | None:
+        """The role in a number of the customer's that whoever says this must have; None where it is their own word."""
+        return None
 
     def names(self) -> Sequence[tuple[Kind, str]]:
         """The identifiers this event mentions beside its subject."""

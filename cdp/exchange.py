@@ -144,18 +144,24 @@ def decode_url(query_string: bytes) -> GraphqlRequest:
     return _request(message)
 
 
-def _json(body: bytes) -> Any:
+def decoded(body: bytes) -> Any:
+    """The value of a JSON text, whose texts are not looked at yet. Raises RequestInvalid: BODY_NOT_UTF8, JSON_*."""
     try:
-        value = DECODER.decode(body.decode())
+        value: Any = DECODER.decode(body.decode())
     except UnicodeDecodeError:
         raise RequestInvalid("BODY_NOT_UTF8", "The body must be UTF-8.") from None
     except ValueError:
         raise RequestInvalid("JSON_INVALID", "The body is not valid JSON.") from None
     except RecursionError:
         raise RequestInvalid("JSON_TOO_DEEP", f"JSON may nest {JSON_DEPTH} deep.") from None
+    return value
+
+
+def _json(body: bytes) -> Any:
+    value = decoded(body)
     # A short body without escapes cannot nest too deep or hide half a character: no walk needed.
     if body.count(b"[") + body.count(b"{") > JSON_DEPTH or b"\\u" in body:
-        _check_values(value)
+        check_values(value)
     return value
 
 
@@ -166,7 +172,7 @@ def _no_constant(name: str) -> float:
 DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def _check_values(value: Any) -> None:
+def check_values(value: Any) -> None:
     """Walk level by level, without recursion: depth, and text that could not be written as UTF-8 or holds a NUL."""
     level, depth = [value], 0
     while level:

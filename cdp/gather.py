@@ -109,7 +109,9 @@ async def _run(line: Line, group: _Group, calls: Sequence[_Call]) -> None:
         return
     found: list[list[Any]] = [[] for _ in calls] if statement.keys else [rows] * len(calls)
     for row in rows if statement.keys else ():
-        found[row[1] - 1].append(row)
+        # What was found by no key of theirs, a page beside it, is for all.
+        for mine in found if row[1] is None else (found[row[1] - 1],):
+            mine.append(row)
     for call, mine in zip(calls, found, strict=True):
         if not call.rows.done():
             call.rows.set_result(mine)

@@ -12,6 +12,7 @@ from cdp.errors import StoreUnavailable
 from cdp.key_store import ensure_store_keys, unlock
 from cdp.migrate import downgrade, upgrade
 from cdp.root_keys import root_kms
+from cdp.seen import take_over
 from cdp.settings import Settings
 from cdp.stores import GONE, Store, Stores, open_stores
 from privacy.keys import KeyRing, TokenSeal
@@ -86,7 +87,10 @@ async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
                 raise StoreUnavailable(name, f"cannot connect ({type(gone).__name__})") from None
         stores = await open_stores(settings, urls)
         try:
-            await ensure_store_keys(list(stores.values()), root_kms(settings), settings.tenant)
+            kms = root_kms(settings)
+            await ensure_store_keys(list(stores.values()), kms, settings.tenant)
+            for store in stores.values():
+                await take_over(store, await unlock_store(settings, kms, store))
         finally:
             await stores.close()
 

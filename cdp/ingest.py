@@ -43,7 +43,7 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
@@ -52,6 +52,7 @@ BATCH: Final = 5_000
 RETRIES: Final = 5
 PREPARED_YEARS: Final = 10
 USED: Final = (UsageRecorded, UsageRerated)
+STEPS: Final = (*CARE, *RIGHTS)
 KEPT: Final = (Status.REJECTED, Status.REVIEW)
 
 
@@ -111,7 +112,7 @@ async def _take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outc
         await _store(batch, sorted(records, key=lambda record: (record.event.rank, record.event.at)))
     parsed = incoming.parsed
     outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
-    await _bury(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
+    await bury_rejected(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
     return outcomes
 
 
@@ -207,7 +208,8 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
-    steps = [(record, Step(record.customer_id, record.event)) for record in fresh]
+    some = (record for record in fresh if isinstance(record.event, STEPS))
+    steps = [(record, Step(record.customer_id, record.event)) for record in some]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:
@@ -240,7 +242,7 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: 
         raise _Again(held)
 
 
-async def _bury(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
+async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
     """Refused records rest in the store of their region; where that is not known, in the first one."""
     for n, (name, store) in enumerate(writer.stores.items()):
         tags = Tags(writer.rings[name])

@@ -18,11 +18,15 @@ import structlog
 from cdp.errors import StoreUnavailable
 from cdp.gateway import Outgoing
 from cdp.identity.proposals import (
+    ACTIVE,
+    REVOKED,
+    TICK,
     Intent,
     Proposal,
     attempt,
     done,
     due,
+    end_links,
     forget,
     intend,
     known_by,
@@ -47,12 +51,10 @@ MOST_PROPOSALS: Final = 5
 LATELY: Final = timedelta(days=1)
 KEPT: Final = timedelta(days=30)
 CARRY_SECONDS: Final = 5.0
-TICK: Final = timedelta(microseconds=1)
 TEXT: Final = (
     "验证码 {code}，用于关联您的两个号码，10 分钟内有效。 {code} is your code to link your two numbers, for 10 minutes."
 )
 
-ACTIVE, REVOKED = "ACTIVE", "REVOKED"
 UNLINKED: Final = "a customer who is not linked to the other store yet"
 EVENTS: Final = {ACTIVE: "CustomerLinked", REVOKED: "CustomerUnlinked"}
 
@@ -151,13 +153,7 @@ class Linking:
             if customer_id is None:
                 return _unknown(mine)
             await take(connection, customer_id, now)
-            # Whatever this machine's clock says, the end comes after the beginning.
-            intents = [
-                Intent(link.token, link.other_store, REVOKED, max(now, link.since + TICK))
-                for link in await standing(connection, customer_id, other)
-            ]
-            for intent in intents:
-                await intend(connection, intent)
+            intents = await end_links(connection, customer_id, other, now)
         for intent in intents:
             with suppress(StoreUnavailable):
                 await carry(self._writer_for, mine.store, intent)

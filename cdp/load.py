@@ -1,189 +1,219 @@
-"""A CSV file into the stores: its rows become events by a mapping and go through the write door like everything else.
+"""Files into the stores: their records become events by a mapping and go through the write door like everything else.
 
-A row that does not fit its mapping goes to the dead letters whole, with its reason; an event that the door refuses goes
-there too. Loading a file twice changes nothing: an event's id follows from the mapping, the row's key and the event.
+A record that does not fit its mapping goes to the dead letters whole, with its reason; an event that the door refuses
+goes there too, and either into a file that can be corrected and loaded again: what goes in then takes the letters of
+the same record along. Loading a file twice changes nothing: an event's id follows from the mapping, the record's key
+and the event. A load that was stopped goes on after the last records that are known to have been taken in.
 """
 
-import codecs
-import csv
+import fcntl
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rich.progress import Progress, TaskID
 
 from cdp.app import writer_of
-from cdp.bulk import seldom_collected
-from cdp.dead_letters import Refusal, bury
+from cdp.crew import open_door
+from cdp.dead_letters import ROW_INVALID, Refusal, bury, settle
 from cdp.errors import EventInvalid, RequestInvalid
+from cdp.file_positions import Position, forget_position, keep_position, position_of
+from cdp.file_records import FileRecord, Form, Source, open_source
 from cdp.house import House
-from cdp.ingest import BATCH, EVENTS, Status, Writer, ingest
-from cdp.mapping import FileMapping, parse_mapping
+from cdp.identity.batch import subject_tag
+from cdp.identity.resolve import Tags
+from cdp.ingest import BATCH, KEPT, Outcome, Status, Writer
+from cdp.mapping import FileMapping
+from cdp.rejects import Rejects
 from cdp.values import store_of, valid_region
-from privacy.blind import Index
 from privacy.keys import KeyRing
 
-ROW_INDEX: Final = Index(uid=102, name="row", version=1)
-"""A row's key may be a number or a document: the id of an event holds only a keyed hash of it."""
-DETECTED: Final = ("utf-8-sig", "gb18030")
-PIECE: Final = 1 << 20
+COUNTED: Final = ("accepted", "duplicate", "rejected", "review", "rows refused", "letters settled")
+
+
+class Task(NamedTuple):
+    """How files are to be loaded. `region` goes before the one of the mapping; `rejects` is the folder for what is
+    refused, by default the file's own; `processes` share the write door.
+    """
+
+    mapping: FileMapping
+    region: str | None = None
+    rejects: Path | None = None
+    processes: int = 1
+
+
+class Loaded(NamedTuple):
+    """What became of a file's records and events, as counts; `resumed` were done by a load that was stopped."""
+
+    counts: dict[str, int]
+    resumed: int
+    seconds: float
+    rejects: Path | None
+
+    def told(self) -> list[tuple[str, int]]:
+        """The counts, and how fast it was."""
+        done = self.counts["rows"] - self.resumed
+        return [*self.counts.items(), ("done before", self.resumed), ("rows/s", round(done / max(self.seconds, 0.001)))]
+
+
+class Taken(NamedTuple):
+    """A record of the batch: where its events are in it, or why it is refused. `name`: what it is called."""
+
+    record: FileRecord
+    first: int
+    end: int
+    name: str | None
+    refusal: Refusal | None
 
 
 @dataclass(slots=True)
-class _File:
-    """A file being loaded: how it is read, and what it is about to become."""
+class _Loading:
+    """A file under way, and the batch that is about to be sent."""
 
-    path: Path
-    mapping: FileMapping
+    source: Source
+    task: Task
     region: str
+    writer: Writer
     ring: KeyRing
-    events: list[dict[str, Any]] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    rejects: Rejects
+    blank: dict[str, str]
     rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    batch: list[Taken] = field(default_factory=list)
 
-    def take(self, row: Mapping[str, str]) -> None:
-        """Makes the events of a row, or refuses it whole."""
-        self.rows += 1
+    def take(self, record: FileRecord) -> None:
+        """Makes the events of a record, or refuses it whole."""
+        first, name, mapping, row = len(self.events), None, self.task.mapping, record.row
+        if row is not None and self.source.form is Form.NDJSON:
+            row = self.blank | row
         try:
-            self.events += list(self._events_of(row))
+            if row is None:
+                raise EventInvalid("", record.expected)
+            name = mapping.record_of(row, self.ring)
+            self.events += mapping.events_of(row, name, self.region)
+            refusal = None
         except EventInvalid as wrong:
-            self.refuse(dict(row), wrong.field, wrong.expected)
+            about = subject_tag(Tags(self.ring), None if row is None else mapping.about(row, self.region))
+            body = {"mapping": mapping.name, "region": self.region, "row": record.row or record.written}
+            refusal = Refusal(body, ROW_INVALID, wrong.field, wrong.expected, about, name)
+        self.batch.append(Taken(record, first, len(self.events), name, refusal))
 
-    def refuse(self, row: Any, column: str, expected: str) -> None:
-        self.refused.append(Refusal({"mapping": self.mapping.name, "row": row}, "ROW_INVALID", column, expected))
+    @property
+    def full(self) -> bool:
+        return max(len(self.events), len(self.batch)) >= BATCH * self.task.processes
 
-    def _events_of(self, row: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        for column in self.mapping.key:
-            if not row[column]:
-                raise EventInvalid(column, "a value")
-        key = self.ring.digest(ROW_INDEX, "\0".join(row[column] for column in self.mapping.key)).hex()
-        for event in self.mapping.events:
-            if not event.applies(row):
-                continue
-            region = self.region if event.region is None else event.region(row)
-            yield event.fill(row) | {"eventId": f"{self.mapping.name}:{key}:{event.id}", "region": region}
+    def wrong_with(self, taken: Taken, outcomes: list[Outcome]) -> list[tuple[str, str, str]]:
+        """Code, field and what was expected, for each thing that is wrong with a record."""
+        if taken.refusal is not None:
+            return [taken.refusal[1:4]]
+        bad = [one for one in outcomes[taken.first : taken.end] if one.status in KEPT]
+        return [(one.code or "", one.field or "", one.expected or "") for one in bad]
 
 
-async def load_file(house: House, path: Path, mapping: Path, progress: Progress, region: str | None) -> dict[str, int]:
-    """Loads a file; what became of its rows and events, as counts. `region` goes before the one of the mapping.
-
-    Raises RequestInvalid MAPPING_INVALID or FILE_INVALID, in one line that says what was expected.
+async def load_file(house: House, path: Path, task: Task, progress: Progress) -> Loaded:
+    """Loads a file. Raises RequestInvalid MAPPING_INVALID, FILE_INVALID, FILE_BUSY or REJECTS_UNWRITABLE, in one line
+    that says what was expected.
     """
-    plan, writer = _read_mapping(mapping), writer_of(house)
-    file = _open(path, plan, writer, region)
-    encoding, lines = _survey(path, plan.encoding)
-    _check_header(file, encoding)
-    task, counts, started = progress.add_task(path.name, total=max(lines - 1, 0)), Counter[str](), time.monotonic()
-    with seldom_collected():
-        for _ in _batches(file, encoding):
-            counts += await _send(file, writer)
-            _show(progress, task, file, counts, started)
-    progress.update(task, total=file.rows, completed=file.rows)
-    names = ("accepted", "duplicate", "rejected", "rows refused")
-    return {"rows": file.rows} | {name: counts[name] for name in names}
-
-
-def _read_mapping(path: Path) -> FileMapping:
-    try:
-        return parse_mapping(path.read_text("utf-8"), EVENTS)
-    except UnicodeDecodeError:
-        raise RequestInvalid("MAPPING_INVALID", f"{path.name}: expected UTF-8") from None
-    except RequestInvalid as wrong:
-        raise RequestInvalid(wrong.code, f"{path.name}: {wrong}") from None
-
-
-def _open(path: Path, plan: FileMapping, writer: Writer, region: str | None) -> _File:
-    region = region or plan.region
-    store = None
-    if region is not None and valid_region(region):
-        store = store_of(region, writer.regions)
+    writer, region = writer_of(house), task.region or task.mapping.region
+    store = None if region is None or not valid_region(region) else store_of(region, writer.regions)
     if region is None or store is None or store not in writer.rings:
-        raise RequestInvalid(
-            "MAPPING_INVALID", "region: expected one that is served here, in the mapping or as --region"
-        )
-    return _File(path, plan, region, writer.rings[store])
+        expected = "expected one that is served here, in the mapping or as --region"
+        raise RequestInvalid("MAPPING_INVALID", f"region: {expected}")
+    with _alone(path):
+        source = open_source(path, task.mapping.encoding, task.mapping.columns)
+        blank = dict.fromkeys(task.mapping.columns, "")
+        rejects = Rejects(source, task.rejects)
+        return await _load(house, _Loading(source, task, region, writer, writer.rings[store], rejects, blank), progress)
 
 
-def _survey(path: Path, encoding: str | None) -> tuple[str, int]:
-    """How the file is encoded and how many lines it has; raises RequestInvalid where it is neither way."""
-    tried = DETECTED if encoding is None else ("utf-8-sig" if encoding == "utf-8" else encoding,)
-    for name in tried:
-        decoder, lines = codecs.getincrementaldecoder(name)(), 0
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While the block runs, no other process loads this file."""
+    with path.open("rb") as file:
         try:
-            with path.open("rb") as file:
-                while piece := file.read(PIECE):
-                    lines += decoder.decode(piece).count("\n")
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        return name, lines
-    expected = encoding or "UTF-8 or GB18030"
-    raise RequestInvalid("FILE_INVALID", f"{path.name}: expected text in {expected}")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RequestInvalid("FILE_BUSY", f"{path.name}: expected a file that is not being loaded") from None
+        yield
 
 
-def _lines(file: _File, encoding: str) -> Iterator[list[str]]:
-    with file.path.open(encoding=encoding, newline="") as text:
-        reader = csv.reader(text, strict=True)
-        try:
-            yield from reader
-        except csv.Error:
-            expected = "fields in CSV, with quotes closed"
-            raise RequestInvalid(
-                "FILE_INVALID", f"{file.path.name}, line {reader.line_num}: expected {expected}"
-            ) from None
+async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
+    started, store = time.monotonic(), house.stores[loading.ring.store]
+    named = (loading.source.digest, loading.task.mapping.digest, loading.region)
+    position = await position_of(store, loading.ring, named)
+    if position is not None and loading.rejects.goes_on(position.rejects, position.rejects_bytes):
+        loading.rows, loading.counts = position.records, Counter(position.counts)
+        progress.console.print(f"{loading.source.path.name}: goes on after record {loading.rows:,}")
+    resumed = loading.rows
+    bar = progress.add_task(loading.source.path.name, total=loading.source.size, completed=resumed)
+    async with open_door(house, loading.writer, loading.task.processes) as take_in:
+        for _ in _batches(loading, resumed):
+            outcomes = await take_in(loading.events, loading.source.path.name)
+            await _keep(house, loading, named, outcomes)
+            _show(progress, bar, loading, (loading.rows - resumed) / max(time.monotonic() - started, 0.001))
+    async with store.transaction() as connection:
+        await forget_position(connection, loading.ring, named)
+    progress.update(bar, total=loading.rows, completed=loading.rows)
+    counts = {"rows": loading.rows} | {name: loading.counts[name] for name in COUNTED}
+    made = loading.rejects.path if loading.rejects.size else None
+    return Loaded(counts, resumed, time.monotonic() - started, made)
 
 
-def _header(lines: Iterator[list[str]]) -> list[str]:
-    return [name.strip() for name in next(lines, [])]
-
-
-def _check_header(file: _File, encoding: str) -> None:
-    header, name = _header(_lines(file, encoding)), file.path.name
-    if not any(header):
-        raise RequestInvalid("FILE_INVALID", f"{name}: expected a header line")
-    if twice := [column for column, count in Counter(header).items() if count > 1]:
-        raise RequestInvalid("FILE_INVALID", f"{name}: expected each column once; {twice[0]!r} is there twice")
-    for column, where in file.mapping.columns.items():
-        if column not in header:
-            raise RequestInvalid("MAPPING_INVALID", f"{where}: expected a column of {name}; it has no {column!r}")
-
-
-def _batches(file: _File, encoding: str) -> Iterator[None]:
-    """Fills `file` with as much as goes through the door at once, again and again."""
-    lines = _lines(file, encoding)
-    header = _header(lines)
-    for cells in lines:
-        if not cells:
-            continue
-        if len(cells) == len(header):
-            file.take(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
-        else:
-            file.rows += 1
-            file.refuse(cells, "", f"{len(header)} fields")
-        if len(file.events) >= BATCH or len(file.refused) >= BATCH:
+def _batches(loading: _Loading, done: int) -> Iterator[None]:
+    """Fills `loading` with as much as goes through the door at once, again and again."""
+    for record in islice(loading.source.records(), done, None):
+        loading.take(record)
+        if loading.full:
             yield
-    yield
+    if loading.batch:
+        yield
 
 
-async def _send(file: _File, writer: Writer) -> Counter[str]:
-    """Hands over what was read, empties the file, and counts what became of it."""
-    events, refused = file.events, file.refused
-    file.events, file.refused = [], []
-    counts = Counter({"rows refused": len(refused)})
-    outcomes = await ingest(writer, events, file.path.name)
-    counts.update(outcome.status.lower() for outcome in outcomes if outcome.status in Status)
-    if refused:
-        store = writer.stores[file.ring.store]
+async def _keep(house: House, loading: _Loading, named: tuple[str, str, str], outcomes: list[Outcome]) -> None:
+    """Empties the batch whose events were taken in: keeps the refused, then how far this is. Stopped before that, the
+    batch is sent again, which changes nothing.
+    """
+    batch, events, writer, ring = loading.batch, loading.events, loading.writer, loading.ring
+    loading.batch, loading.events = [], []
+    refused = [taken.refusal for taken in batch if taken.refusal is not None]
+    for taken in batch:
+        if wrong := loading.wrong_with(taken, outcomes):
+            loading.rejects.add(taken.record, wrong)
+    loading.rejects.flush()
+    loading.rows += len(batch)
+    loading.counts.update(outcome.status.lower() for outcome in outcomes)
+    loading.counts["rows refused"] += len(refused)
+    went_in = _went_in(batch, events, outcomes)
+    for name, store in writer.stores.items():
         async with store.transaction() as connection:
-            await bury(connection, file.ring, file.path.name, refused, writer.clock())
-    return counts
+            if refused and name == ring.store:
+                await bury(connection, ring, loading.source.path.name, refused, writer.clock())
+            settled = await settle(connection, writer.rings[name], house.trails[name], went_in)
+            loading.counts["letters settled"] += settled
+    position = Position(loading.rows, dict(loading.counts), loading.rejects.name, loading.rejects.size)
+    async with writer.stores[ring.store].transaction() as connection:
+        await keep_position(connection, ring, named, position)
 
 
-def _show(progress: Progress, task: TaskID, file: _File, counts: Counter[str], started: float) -> None:
-    rate = file.rows / max(time.monotonic() - started, 0.001)
-    bad = counts["rejected"] + counts["rows refused"]
-    said = f"{file.path.name}: {rate:,.0f} rows/s, {bad:,} refused"
-    progress.update(task, completed=file.rows, description=said)
+def _went_in(batch: list[Taken], events: list[dict[str, Any]], outcomes: list[Outcome]) -> set[str]:
+    """The records and events that are new in the stores, of which none is refused in the same batch."""
+    new, refused = set[str](), {taken.name for taken in batch if taken.refusal is not None}
+    for taken in batch:
+        for event, outcome in zip(events[taken.first : taken.end], outcomes[taken.first : taken.end], strict=True):
+            if outcome.status is Status.ACCEPTED:
+                new |= {event["eventId"], taken.name or ""}
+            elif outcome.status in KEPT:
+                refused.add(event["eventId"])
+    return new - {name for name in refused if name is not None}
+
+
+def _show(progress: Progress, bar: TaskID, loading: _Loading, rate: float) -> None:
+    bad = sum(loading.counts[name] for name in ("rejected", "review", "rows refused"))
+    said = f"{loading.source.path.name}: {rate:,.0f} rows/s, {bad:,} refused"
+    progress.update(bar, completed=loading.rows, description=said)

@@ -3,19 +3,26 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeAlias
+from zoneinfo import ZoneInfo
 
 from cdp.errors import EventInvalid, RequestInvalid
-from cdp.values import month_from
+from cdp.values import USAGE_UNITS, month_from, to_usage_count
 
 Row: TypeAlias = Mapping[str, str]
 Fill: TypeAlias = Callable[[Row], Any]
 
-COLUMN: Final = ("column", "as", "table", "format", "day", "blank")
-KINDS: Final = ("text", "integer", "boolean", "money", "date", "instant", "months_before")
+COLUMN: Final = ("column", "as", "table", "format", "day", "unit", "blank")
+KINDS: Final = ("text", "integer", "boolean", "money", "quantity", "date", "instant", "months_before")
 WORDS: Final = {"true": True, "false": False}
+UNITS: Final = {unit: usage for usage, units in USAGE_UNITS.items() for unit in units}
 PLACE: Final = re.compile(r"\{([^{}]+)\}")
+OFFSET: Final = re.compile(r"([+-])([01]\d):([0-5]\d)")
+# Zeros that say nothing: 45.070000 is 45.07, and no other amount.
+CENTS: Final = re.compile(r"(-?\d+\.\d\d)0+", re.ASCII)
+AMOUNT: Final = re.compile(r"-?\d{1,13}(\.\d{1,3})?", re.ASCII)
 
 
 class _Omitted(Exception):
@@ -28,7 +35,7 @@ class Reader:
 
     tables: Mapping[str, Mapping[str, Any]]
     currency: str | None
-    offset: str
+    zone: tzinfo
     columns: dict[str, str] = field(default_factory=dict)
     skips: list[str] = field(default_factory=list)
 
@@ -66,6 +73,8 @@ def value_of(reader: Reader, found: Any, where: str) -> Fill:
         return _column(reader, found, where)
     if "text" in found:
         return _text(reader, found, where)
+    if "sum" in found:
+        return _sum(reader, found, where)
     fields = {name: value_of(reader, one, f"{where}.{name}") for name, one in found.items()}
     return lambda row: _filled(fields, row)
 
@@ -91,6 +100,20 @@ def _text(reader: Reader, found: Mapping[str, Any], where: str) -> Fill:
         return row[name] or _refuse(name, "a value")
 
     return lambda row: PLACE.sub(lambda place: cell(row, place[1]), text)
+
+
+def _sum(reader: Reader, found: Mapping[str, Any], where: str) -> Fill:
+    """The amounts in several columns, added up."""
+    only(found, ("sum",), where)
+    names = found["sum"]
+    demand(isinstance(names, list) and names, f"{where}.sum", "a list of columns")
+    parts = {name: _column(reader, {"column": name, "as": "money"}, f"{where}.sum") for name in names}
+
+    def amount(row: Row, name: str) -> Decimal:
+        text = parts[name](row)["value"]
+        return Decimal(text) if AMOUNT.fullmatch(text) else _refuse(name, "an amount of money")
+
+    return lambda row: {"value": f"{sum(amount(row, name) for name in parts):f}", "unit": reader.currency}
 
 
 def _refuse(column: str, expected: str) -> NoReturn:
@@ -138,28 +161,30 @@ def _instead(blank: Any, column: str) -> Any:
 
 def _converter(reader: Reader, found: Mapping[str, Any], kind: str, where: str) -> Callable[[str, str], Any]:
     """text, column -> value; raises EventInvalid, naming the column."""
-    form, offset, currency = found.get("format"), reader.offset, reader.currency
+    form, zone, currency, unit = found.get("format"), reader.zone, reader.currency, found.get("unit")
     demand(
         form is None or (isinstance(form, str) and kind in ("date", "instant")),
         f"{where}.format",
         "a form of strptime, with as = date or instant",
     )
-    if kind == "money":
-        demand(currency, "currency", f"a currency: {where} is money")
-        return lambda text, _: {"value": text, "unit": currency}
-    if kind == "integer":
-        return lambda text, column: (
-            int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else _refuse(column, "a whole number")
-        )
-    if kind == "boolean":
-        return lambda text, column: WORDS[text] if text in WORDS else _refuse(column, "true or false")
-    if kind == "months_before":
-        day = str(found.get("day", ""))
-        demand(_is_day(day), f"{where}.day", "a day such as 2026-01-31")
-        return lambda text, column: _months_before(date.fromisoformat(day), text, column)
-    if kind in ("date", "instant"):
-        return lambda text, column: _read_time(text, column, kind, form, offset)
-    return lambda text, _: text
+    demand(kind != "money" or currency, "currency", f"a currency: {where} is money")
+    demand(unit in list(UNITS) if kind == "quantity" else unit is None, f"{where}.unit", f"one of {', '.join(UNITS)}")
+    day = str(found.get("day", ""))
+    demand(kind != "months_before" or _is_day(day), f"{where}.day", "a day such as 2026-01-31")
+    return {
+        "text": lambda text, _: text,
+        "integer": _integer,
+        "boolean": lambda text, column: WORDS[text] if text in WORDS else _refuse(column, "true or false"),
+        "money": lambda text, _: {"value": CENTS.sub(r"\1", text) if CENTS.fullmatch(text) else text, "unit": currency},
+        "quantity": lambda text, column: _count(text, str(unit), column),
+        "date": lambda text, column: _read_time(text, column, kind, form, zone),
+        "instant": lambda text, column: _read_time(text, column, kind, form, zone),
+        "months_before": lambda text, column: _months_before(date.fromisoformat(day), text, column),
+    }[kind]
+
+
+def _integer(text: str, column: str) -> int:
+    return int(text) if re.fullmatch(r"-?\d{1,18}", text, re.ASCII) else _refuse(column, "a whole number")
 
 
 def _is_day(text: str) -> bool:
@@ -175,20 +200,50 @@ def _months_before(day: date, text: str, column: str) -> str:
     return month_from(day, -int(text)).replace(day=min(day.day, 28)).isoformat()
 
 
-def _read_time(text: str, column: str, kind: str, form: str | None, offset: str) -> str:
+def _count(text: str, unit: str, column: str) -> int:
+    """Whole seconds, messages or bytes."""
+    try:
+        return to_usage_count(UNITS[unit], text, unit)
+    except ValueError as refused:
+        raise EventInvalid(column, str(refused)) from None
+
+
+def _read_time(text: str, column: str, kind: str, form: str | None, zone: tzinfo) -> str:
     try:
         read = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007 -- zone below
     except ValueError:
         raise EventInvalid(
             column, f"{'a date' if kind == 'date' else 'an instant'} written {form or 'as in ISO 8601'}"
         ) from None
-    return read.date().isoformat() if kind == "date" else instant(read.isoformat(), offset)
+    return read.date().isoformat() if kind == "date" else _with_zone(read, zone, column)
 
 
-def instant(text: Any, offset: str) -> Any:
-    """An instant with its zone: days begin at midnight."""
-    if not isinstance(text, str):
+def instant(text: Any, zone: tzinfo) -> Any:
+    """An instant with its zone: days begin at midnight. What is none is left to the door, which refuses it."""
+    try:
+        read = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
         return text
-    if len(text) == 10:
-        text += "T00:00:00"
-    return text if re.search(r"(Z|[+-]\d\d:?\d\d)$", text) else text + offset
+    return _with_zone(read, zone, "at") if read.tzinfo is None else text
+
+
+def _with_zone(read: datetime, zone: tzinfo, column: str) -> str:
+    """Raises EventInvalid for a time that the clocks of the zone skipped, or showed twice."""
+    if read.tzinfo is None:
+        read = read.replace(tzinfo=zone)
+        if read.utcoffset() != read.replace(fold=1).utcoffset():
+            raise EventInvalid(column, f"a time that the clocks of {zone} showed once, or one with its offset")
+    return read.isoformat()
+
+
+def zone_of(text: Any) -> tzinfo | None:
+    """An offset (`+08:00`) or a zone (`Asia/Hong_Kong`); None for what is neither."""
+    if not isinstance(text, str):
+        return None
+    if found := OFFSET.fullmatch(text):
+        sign = -1 if found[1] == "-" else 1
+        return timezone(sign * timedelta(hours=int(found[2]), minutes=int(found[3])))
+    try:
+        return ZoneInfo(text)
+    except (LookupError, OSError, ValueError):
+        return None

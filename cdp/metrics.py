@@ -6,7 +6,7 @@ when they are asked for.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -21,15 +21,18 @@ LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 class Metrics(Collector):
     """The meters of one process in a registry of their own, so that two apps in one process do not meet.
 
-    `answers` by status, `refusals` by code, `in_flight` requests being answered.
+    `answers` by status, `refusals` by code, `in_flight` requests being answered, `webhooks` by store and state;
+    `alarms` tells how many there were.
     """
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, alarms: Callable[[], int] = int) -> None:
+        self._alarms = alarms
         self.answers: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()
         self.in_flight = 0
+        self.webhooks: dict[str, Mapping[str, int]] = {}
         self._slower_than = [0] * len(LABELS)
         self._seconds = 0.0
         self._registry = CollectorRegistry()
@@ -49,12 +52,19 @@ class Metrics(Collector):
         refusals = CounterMetricFamily("cdp_refusals", "Refused requests by code.", labels=["code"])
         for code, count in self.refusals.items():
             refusals.add_metric([code], count)
+        yield CounterMetricFamily("cdp_honey_opened", "Honey customers that were opened.", self._alarms())
         seconds = HistogramMetricFamily(
             "cdp_request_seconds", "From the first byte of a GraphQL request to the last of its answer."
         )
         seconds.add_metric([], list(zip(LABELS, accumulate(self._slower_than), strict=True)), self._seconds)
         yield from (answers, refusals, seconds)
         yield GaugeMetricFamily("cdp_requests_in_flight", "GraphQL requests being answered.", self.in_flight)
+
+        webhooks = GaugeMetricFamily("cdp_webhooks", "Endpoints of webhooks.", labels=["store", "state"])
+        for store, states in self.webhooks.items():
+            for state, count in states.items():
+                webhooks.add_metric([store, state], count)
+        yield webhooks
 
     def text(self) -> bytes:
         """The registry in Prometheus' text format."""

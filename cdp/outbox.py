@@ -39,13 +39,13 @@ ORDER BY written, outbox_id LIMIT $5
 FROM_ANOTHER_LIFE = """
 UPDATE outbox SET written = 0 WHERE bucket = $1 AND written >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 """
-# The oldest come first, so that it stops where nothing is old.
+# The oldest come first, so that it stops where nothing is old, or where somebody is told who has not come further.
 DELETE = """
 DELETE FROM outbox WHERE (customer_id, outbox_id) IN (
     SELECT customer_id, outbox_id FROM (
         SELECT customer_id, outbox_id, recorded_at, written FROM outbox
         WHERE bucket = $1 ORDER BY written, outbox_id LIMIT $3
-    ) AS oldest WHERE recorded_at < $2
+    ) AS oldest WHERE recorded_at < $2 AND written < coalesce($4, written + 1)
 )
 """
 
@@ -115,10 +115,15 @@ async def read_of(connection: Connection, customers: Sequence[UUID], after: Posi
     return [_logged(row) for row in await connection.fetch(READ_OF, buckets, *after, customers, most)]
 
 
-async def delete_oldest(connection: Connection, bucket: int, before: datetime, most: int) -> int:
-    """Deletes the oldest entries of a bucket that were recorded before an instant, `most` at once; how many."""
+async def delete_oldest(
+    connection: Connection, bucket: int, before: datetime, most: int, passed: int | None = None
+) -> int:
+    """Deletes the oldest entries of a bucket that were recorded before an instant, `most` at once; how many.
+
+    `passed`: the transaction to which everybody who is told has come.
+    """
     await connection.execute(FROM_ANOTHER_LIFE, bucket)
-    status = await connection.execute(DELETE, bucket, before, most)
+    status = await connection.execute(DELETE, bucket, before, most, passed)
     return int(status.removeprefix("DELETE "))
 
 

@@ -17,7 +17,7 @@ from cdp.audit import uuid7
 from cdp.auth import Caller
 from cdp.gate import Part
 from cdp.shape import Connection, Node, Page, Reading
-from cdp.statement import CUSTOMER_ID, HEAD_ROW, LEADER, LINKS, POLICY_VERSION, KeyKind
+from cdp.statement import CUSTOMER_ID, HEAD_ROW, HELD, LEADER, LINKS, POLICY_VERSION, KeyKind
 from cdp.wanted import Root, Rows, Seeker, Wanted, withhold_others
 from privacy.vocabulary import Effect, Withheld
 
@@ -36,7 +36,7 @@ class Query:
         for want in wanted:
             reading.bindings |= want.parameters
         homes = await self._seeker.find(wanted, asked.plan, reading)
-        away = self._linked(wanted, homes, asked, reading)
+        away = self._linked(wanted, await self._told(wanted, homes, asked), asked, reading)
         others = await self._seeker.fetch(away, asked.plan, reading, away=True) if away else {}
         data: dict[int, str] = {}
         for want in wanted:
@@ -62,8 +62,24 @@ class Query:
             await asyncio.gather(*writing)
         return entry_id
 
+    async def _told(self, wanted: Sequence[Wanted], homes: Mapping[int, Rows], asked: Asked) -> Mapping[int, Rows]:
+        """Of these rows those of customers of whom anything is told. A partner is not to see, by how long it takes or
+        where it is written down, whether there is somebody of whom nothing is.
+        """
+        if not asked.caller.partner:
+            return homes
+        told: dict[int, Rows] = {}
+        for want in wanted:
+            asked.stores |= want.keys.keys()
+            if want.kind is not KeyKind.REGION and (rows := homes.get(want.root.number)):
+                store, row = _by_store(rows, by_link=want.kind is KeyKind.LINK)[0][0]
+                part = await self._admitted(store, row, self.stores[store].store.jurisdiction, asked)
+                if part.shows_any(want.root.categories):
+                    told[want.root.number] = rows
+        return told
+
     def _linked(
-        self, wanted: Sequence[Wanted], homes: Mapping[int, Sequence[tuple[str, Any]]], asked: Asked, reading: Reading
+        self, wanted: Sequence[Wanted], homes: Mapping[int, Rows], asked: Asked, reading: Reading
     ) -> list[Wanted]:
         """The customers found that are in another store too; what may not be asked there is withheld."""
         away = []
@@ -127,17 +143,17 @@ class Query:
         persons = _persons(rows)
         listed = persons[:first]
         shown = []
-        for parts in await self._admitted_page(listed, asked) if listed else ():
+        for person, parts in zip(listed, await self._admitted_page(listed, asked) if listed else (), strict=True):
             verdicts = parts[0].decision.verdicts
             refused = [verdicts[name] for name in want.filters if verdicts[name].effect is not Effect.ALLOW]
             if refused:
-                # Being found by a filter is a read of the filtered field.
+                # Being found by a filter is a read of the filtered field, and so is not being found.
                 code = refused[0].code or Withheld.UNAVAILABLE
                 reading.findings.withhold(shape.many.spot.path, code, refused[0].kind)
-            else:
+            elif not want.narrowed or person[0][1][HEAD_ROW][HELD] is not None:
                 shown.append((parts[0].head, parts))
         asked.parts += [part for _, parts in shown for part in parts]
-        # One who may not be listed keeps their place: the page ends, and goes on, where it would with them.
+        # One who is not listed keeps their place: the page ends, and goes on, where it would with them.
         ends = (listed[0][0][1][HEAD_ROW], listed[-1][0][1][HEAD_ROW]) if listed else None
         return want.root.writer.page(Page(shown, len(persons) > first, ends), reading)
 

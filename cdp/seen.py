@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from cdp.staging import staged
-from cdp.stores import Connection
+from cdp.stores import Connection, Store
 from cdp.tables import event_seen
 from privacy.blind import Index
 from privacy.keys import KeyRing
@@ -28,6 +28,14 @@ ON CONFLICT DO NOTHING RETURNING event_tag
 """
 BODIES = "SELECT event_tag, body_hash FROM event_seen WHERE event_tag = ANY($1::bytea[])"
 WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE event_tag = $1 AND owner_hash = $2)"
+
+# What a store from before that knew, by customer and instant.
+SET_ASIDE = "SELECT to_regclass('event_seen_before') IS NOT NULL"
+TAKE_BACK = """
+DELETE FROM event_seen_before AS b USING (SELECT customer_id, at, event_id FROM event_seen_before LIMIT 5000) AS n
+WHERE (b.customer_id, b.at, b.event_id) = (n.customer_id, n.at, n.event_id)
+RETURNING b.customer_id, b.event_id, b.body_hash
+"""
 
 
 class Verdict(Enum):
@@ -93,3 +101,19 @@ def _verdict(event: Seen, fresh: set[bytes], bodies: dict[bytes, bytes]) -> Verd
         fresh.remove(event.event_tag)
         return Verdict.FRESH
     return Verdict.DUPLICATE
+
+
+async def take_over(store: Store, ring: KeyRing) -> None:
+    """Remembers what a store knew before it went by ids alone; whoever was stopped goes on where they were."""
+    async with store.read() as connection:
+        waits: bool = await connection.fetchval(SET_ASIDE)
+    while waits:
+        async with store.transaction() as connection:
+            some = await connection.fetch(TAKE_BACK)
+            known = [
+                Seen(ring.digest(EVENT_INDEX, event_id), body, owner_hash(ring, event_id, customer_id))
+                for customer_id, event_id, body in some
+            ]
+            await remember(connection, known)
+            if not (waits := bool(some)):
+                await connection.execute("DROP TABLE event_seen_before")

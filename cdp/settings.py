@@ -55,7 +55,17 @@ def _on_the_web(url: str | None) -> str | None:
     return url
 
 
-class Settings(BaseSettings):
+class IntakeSettings(BaseSettings):
+    """How events come in."""
+
+    events_bytes: int = Field(default=4 << 20, ge=1024, le=1 << 30, description="largest body of /v1/events, unpacked")
+    events_per_second: int = Field(default=1000, ge=1, description="events a second of one client, by a token")
+    intake_queue: int = Field(default=32, ge=1, le=10_000, description="requests with events inside, per store")
+    intake_writers: int = Field(default=4, ge=1, le=500, description="how many of them are written at once")
+    stream_secret: str | None = Field(default=None, repr=False, description="USER:PASSWORD or token of `cdp consume`")
+
+
+class Settings(IntakeSettings):
     """Every setting with its default; `CDP_` and the field's name in capitals is its name in the environment."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
@@ -92,6 +102,9 @@ class Settings(BaseSettings):
         default=None, description="where messages to customers are POSTed; unset: files under home, for a laptop"
     )
     gateway_token: str | None = Field(default=None, repr=False, description="bearer token for the gateway")
+    webhook_private: bool = Field(
+        default=False, description="webhooks to addresses that are not public, and by http to this machine: for tests"
+    )
     environment: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     witnesses: dict[str, WitnessSetting] = Field(

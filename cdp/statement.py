@@ -40,8 +40,9 @@ class Way(NamedTuple):
 HEAD_ROW, DATA_KEYS, LINKS = 2, 5, 6
 
 # The head tuple begins with these; what the operation asked for follows. HELD is the holding by whose number the
-# customer was found, NULL where by anything else. From LEADER on they are NULL but where the customer was merged with
-# others: the id that stands for all; since when; what is known of the others (`other_rows`).
+# customer was found, NULL where by anything else; of a page that is narrowed it is not NULL where they fit. From LEADER
+# on they are NULL but where the customer was merged with others: the id that stands for all; since when; what is known
+# of the others (`other_rows`).
 CUSTOMER_ID, STATE, BIRTH_DATE, POLICY_VERSION, HELD, LEADER, MERGED_SINCE, OTHERS, HEAD = range(9)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -168,8 +169,23 @@ dead_letter = queue(
     Column("seen", BigInteger, nullable=False),
     # By whom it says it is, where that can be read: an erasure takes along what was refused.
     Column("subject_tag", LargeBinary),
+    # What the record is called, where it says so: one that is corrected and goes in takes its letters along.
+    Column("record_tag", LargeBinary),
     Index(None, "subject_tag", info={"serves": "the refused records of an erased customer"}),
+    Index(None, "record_tag", info={"serves": "the letters of a record that goes in at last"}),
+    Index(None, "first_at", "dead_letter_id", info={"serves": "the letters of a store page by page, newest first"}),
 )
+
+file_load = reference(
+    "file_load",
+    Column("file_tag", LargeBinary, primary_key=True),
+    Column("records", BigInteger, nullable=False),
+    text("counts"),
+    text("rejects"),
+    Column("rejects_bytes", BigInteger, nullable=False),
+    instant("at", nullable=False),
+)
+"""How far the loading of a file has come that has not ended: by the hash of file, mapping and region."""
 
 audit_entry = queue(
     "audit_entry",
@@ -219,6 +235,59 @@ document = reference(
     *texts("source", "name"),
     instant("registered_at", nullable=False),
 )
+
+webhook_endpoint = reference(
+    "webhook_endpoint",
+    Column("endpoint_id", Uuid, primary_key=True),
+    *texts("url", "client", "legal_entity", "recipient_class", "purpose"),
+    Column("document", LargeBinary, nullable=False),
+    Column("stores", postgresql.ARRAY(Text), nullable=False),
+    Column("event_types", postgresql.ARRAY(Text), nullable=False),
+    *texts("secret", "state"),
+    instant("since", nullable=False),
+    text("reason", nullable=True),
+)
+"""`secret` is sealed by the cursor key; `since` and `reason` are of the state."""
+
+webhook_position = queue(
+    "webhook_position",
+    Column("endpoint_id", Uuid, primary_key=True),
+    Column("written", BigInteger, nullable=False),
+    Column("outbox_id", Uuid, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("failed", Integer, nullable=False),
+    instant("failing_since"),
+    instant("due_at", nullable=False),
+    Column("lease", Uuid),
+    instant("leased_until", nullable=False),
+)
+"""`skipped` were not sent, because the recipient may see nothing of them. Who has the `lease` tells; nobody else does
+before it ends.
+"""
+
+
+write_key = reference(
+    "write_key",
+    Column("key_hash", LargeBinary, primary_key=True),
+    *texts("client", "region", "channel"),
+    Column("per_second", Integer, nullable=False),
+    Column("per_day", BigInteger),
+    instant("made_at", nullable=False),
+    instant("revoked_at"),
+)
+"""What a client of ours sends events by; `per_day` is NULL where it may send as many as it likes."""
+
+write_count = reference(
+    "write_count",
+    text("client", primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+"""How many events a client with a quota sent on a day (UTC)."""
+
+sent_message = by_identifier("sent_message", "message_tag", instant("at", nullable=False))
+"""When a message happened, as it was understood when it first came: a retry brings another clock with it."""
 
 
 def written_out(rows: Select[Any]) -> str:

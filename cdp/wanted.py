@@ -58,15 +58,19 @@ class Seeker:
         self._stores = stores
 
     async def find(self, wanted: Sequence[Wanted], plan: Plan, reading: Reading) -> dict[int, list[tuple[str, Any]]]:
-        """Like `fetch`; what is not found by its tag is asked for by the tags that came later, where there are such."""
+        """Like `fetch`; what is not found by its tag is asked for by the tags that came later, where there are such.
+
+        For a partner that is asked in any case: whether somebody was found is not to be told by the work.
+        """
         found = await self.fetch(wanted, plan, reading)
         for want in wanted:
             number = want.root.number
             missing = want.keys.keys() - {store for store, _ in found.get(number, ())}
-            if want.found_by is None or not missing:
+            if want.found_by is None or not (missing or reading.partner):
                 continue
-            for store in missing:
-                if rows := await self._further(want, want.found_by, store, (plan, reading)):
+            for store in want.keys if reading.partner else missing:
+                rows = await self._further(want, want.found_by, store, (plan, reading))
+                if rows and store in missing:
                     found.setdefault(number, []).extend(rows)
             if number in found:
                 order = list(want.keys)

@@ -25,6 +25,7 @@ from cdp.stores import Store
 from cdp.tables import BUCKETS
 from cdp.usage.tables import usage_record
 from cdp.values import month_from
+from cdp.webhooks.endpoints import passed_by_all
 from cdp.witnesses import ask_witnesses, witnesses_of
 from cdp.words import log_words
 
@@ -112,13 +113,16 @@ def coming_months(today: date) -> list[date]:
 
 
 async def delete_outbox(store: Store, before: datetime) -> int:
-    """Deletes what was recorded before that instant, a few thousand rows at a time, and returns how many."""
+    """Deletes what was recorded before that instant and every active webhook has passed, a few thousand rows at a time,
+    and returns how many.
+    """
     deleted = 0
     for bucket in range(BUCKETS):
         found = DELETED_AT_ONCE
         while found == DELETED_AT_ONCE:
             async with store.transaction() as connection:
-                found = await delete_oldest(connection, bucket, before, DELETED_AT_ONCE)
+                passed = await passed_by_all(connection, bucket)
+                found = await delete_oldest(connection, bucket, before, DELETED_AT_ONCE, passed)
             deleted += found
     return deleted
 

@@ -206,8 +206,7 @@ class KeyRing(Hidden):
 
     def holds(self, keys: Iterable[KeyRow]) -> bool:
         """Whether the KEKs of these data keys are held."""
-        keks = self._keks
-        return all(key[2] in keks for key in keys)
+        return all(key[2] in self._keks for key in keys)
 
     @property
     def moves_tags(self) -> bool:
@@ -240,14 +239,17 @@ class KeyRing(Hidden):
 
     def unwrap(self, key: WrappedDataKey) -> DataKey:
         """The data key; raises KeyUnavailable when it was altered or is of another customer, class or store."""
-        kek = self._keks.get(key.epoch)
-        if kek is None:
-            raise KeyUnavailable("this process does not hold the KEK of that epoch")
+        return DataKey(key.customer_id, key.retention, key.generation, self.secret_of(key))
+
+    def secret_of(self, key: tuple[UUID, RetentionClass, int, int, bytes]) -> bytes:
+        """The secret of a wrapped data key; raises as `unwrap` does."""
+        customer_id, retention, generation, epoch, wrapped = key
         try:
-            secret = kek.decrypt(key.wrapped, self._bound(key.customer_id, key.retention, key.generation, key.epoch))
+            return self._keks[epoch].decrypt(wrapped, self._bound(customer_id, retention, generation, epoch))
+        except KeyError:
+            raise KeyUnavailable("this process does not hold the KEK of that epoch") from None
         except (InvalidTag, ValueError):
             raise KeyUnavailable("the wrapped key was altered or moved") from None
-        return DataKey(key.customer_id, key.retention, key.generation, secret)
 
     def new_data_key(
         self, customer_id: UUID, retention: RetentionClass, generation: int = 1

@@ -23,7 +23,7 @@ from privacy.blind import expand
 from privacy.encoding import CellType, CellValue, decode, encode, framed, pad, u32, unpad
 from privacy.errors import KeyUnavailable, PermitMissing, SealBroken, ValueRefused
 from privacy.hidden import Hidden
-from privacy.keys import CellCipher, DataKey, KeyRing, KeyRow, WrappedDataKey
+from privacy.keys import CellCipher, DataKey, KeyRing, KeyRow
 from privacy.policy import Permit
 from privacy.vocabulary import RetentionClass
 
@@ -86,9 +86,12 @@ def cipher_of(key: DataKey, suite: Suite = AES) -> CellCipher:
     SM4 takes 16 bytes, by HKDF-Expand with SM3 from the data key: no secret serves two ciphers.
     """
     if key.cipher is None or key.suite != suite:
-        key.suite = suite
-        key.cipher = AESGCM(key.secret) if suite is AES else _Sm4Gcm(expand(key.secret, SM4_KEY, 16, SM3()))
+        key.suite, key.cipher = suite, _cipher_under(key.secret, suite)
     return key.cipher
+
+
+def _cipher_under(secret: bytes, suite: Suite) -> CellCipher:
+    return AESGCM(secret) if suite is AES else _Sm4Gcm(expand(secret, SM4_KEY, 16, SM3()))
 
 
 def seal_bytes(
@@ -261,7 +264,7 @@ class Opener(Hidden):
         wanted = int.from_bytes(generation, "big")
         for kept_for, number, epoch, wrapped in self._keys:
             if kept_for == retention and number == wanted:
-                key = WrappedDataKey(self._customer_id, retention, number, epoch, wrapped)
-                cipher = self._ciphers[retention, suite, generation] = cipher_of(self._ring.unwrap(key), suite)
+                secret = self._ring.secret_of((self._customer_id, retention, number, epoch, wrapped))
+                cipher = self._ciphers[retention, suite, generation] = _cipher_under(secret, suite)
                 return cipher
         raise KeyUnavailable("no key of this class and generation")

@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
+from graphql.execution.values import VariableValues
 
-from cdp.asked import Asked
+from cdp.asked import Asked, shows_anything
 from cdp.auth import Caller, Role
 from cdp.documents import find_document, registered_sources
 from cdp.errors import AuthError, RequestInvalid, Unavailable
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.gate import Findings
 from cdp.gateway import Outgoing
-from cdp.ingest import Writer
+from cdp.identity.honey import Watch
+from cdp.intake import Intake
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.settings import Settings
@@ -34,44 +36,76 @@ MOST_LOCATIONS = 10
 log = structlog.get_logger()
 
 
+class Bound(NamedTuple):
+    """An operation of a document with its variables."""
+
+    document: Document
+    plan: Operation
+    variables: VariableValues
+
+
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
     """Answers the operations of verified callers; each has its audit entry when the answer is returned."""
 
     settings: Settings
     query: Query
-    writer: Writer
+    intake: Intake
     tokens: TokenSeal
     documents: Documents
     outgoing: Outgoing
+    watch: Watch
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
         try:
-            document = await self._document(request, caller)
+            bound = await self._bound(request, caller)
         except DocumentInvalid as invalid:
             await self.refused(caller, invalid.code)
             return Answer(
                 400,
                 to_json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]}).encode(),
             )
+        run = self._run(bound, caller)
+        return await self._answer(run, await run.data())
+
+    async def shown(self, request: GraphqlRequest, caller: Caller) -> bytes | None:
+        """The answer, None where the caller may see nothing of any customer; audited either way. Raises as `answer`."""
+        try:
+            run = self._run(await self._bound(request, caller), caller)
+            answer = await self._answer(run, await run.data())
+        except (RequestInvalid, AuthError) as refused:
+            await self.refused(caller, refused.code)
+            raise
+        return answer.body if shows_anything(run.asked) else None
+
+    async def _bound(self, request: GraphqlRequest, caller: Caller) -> Bound:
+        document = await self._document(request, caller)
         prepared = document.operation(request.operation_name)
         variables = prepared.variables.values(request.variables)
         plan = prepared.plan(variables.coerced)
         check_caller(plan, caller)
+        return Bound(document, plan, variables)
+
+    def _run(self, bound: Bound, caller: Caller) -> Run:
+        """A run of the operation as of now. Raises AuthError for a client that is suspended by now."""
+        self.watch.check(caller)
         now = datetime.now(UTC)
         # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        asked = Asked(caller, plan, at)
+        asked = Asked(caller, bound.plan, at)
         reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
-        run = Run(document, plan, variables, reach, reading, asked, self.query, self.writer, self.outgoing)
-        data = await run.data()
-        entry_id = await self.query.write_down(asked)
-        if not plan.purpose:
+        return Run(*bound, reach, reading, asked, self.query, self.intake, self.outgoing)
+
+    async def _answer(self, run: Run, data: str) -> Answer:
+        """What was found, to be let go: its entry is durable."""
+        await self.watch.look_over(run.asked)
+        entry_id = await self.query.write_down(run.asked)
+        if not run.plan.purpose:
             return Answer(200, f'{{"data":{data}}}'.encode())
-        report = _report(reading.findings, caller)
-        privacy = f'{{"purpose":{encode_basestring(plan.purpose)},"auditId":"{entry_id}",{report}'
+        report = _report(run.reading.findings, run.asked.caller)
+        privacy = f'{{"purpose":{encode_basestring(run.plan.purpose)},"auditId":"{entry_id}",{report}'
         return Answer(200, f'{{"data":{data},"extensions":{{"privacy":{privacy}}}}}'.encode())
 
     async def refused(self, caller: Caller, code: str) -> None:
@@ -117,6 +151,18 @@ class FrontDoor:
         async with store.read() as connection:
             found = await find_document(connection, digest)
         return None if found is None else self.documents.keep(found)
+
+
+def check_delivered(documents: Documents, source: str, caller: Caller) -> str:
+    """The purpose of a document whose answers are delivered to a caller, who is granted it. Raises RequestInvalid and
+    AuthError for one that the caller could not run, or that tells nothing of the customer it is given.
+    """
+    prepared = documents.get(source).operation(None)
+    plan, given = prepared.plan({}), prepared.definition.variable_definitions or ()
+    check_caller(plan, caller._replace(purposes=frozenset({plan.purpose})))
+    if plan.kind is not OperationType.QUERY or not plan.governed or "id" not in {v.variable.name.value for v in given}:
+        raise RequestInvalid("DOCUMENT_UNFIT", "document: expected one query of a customer by $id, and of their data")
+    return plan.purpose
 
 
 def check_caller(plan: Operation, caller: Caller) -> None:

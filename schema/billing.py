@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.reads import bill_state, counted_lines, remaining_minor, suspended_by, top_up_state
+from cdp.billing.reads import bill_state, counted_lines, gained_minor, remaining_minor, suspended_by, top_up_state
 from cdp.billing.tables import (
     account,
     arrears,
@@ -12,6 +12,7 @@ from cdp.billing.tables import (
     bill_change,
     bill_difference,
     bill_line,
+    ledger_transaction,
     payment,
     product,
     top_up,
@@ -32,12 +33,27 @@ class BillState(StrEnum):
     settled = "settled"
 
 
-@strawberry.enum(description="How far a top-up has come: asked for, confirmed to the customer, posted to an account.")
+@strawberry.enum(
+    description="How far a top-up has come: asked for, confirmed to the customer, posted to an account of theirs; or"
+    " posted to somebody else's, or taken back."
+)
 class TopUpState(StrEnum):
     REQUESTED = "REQUESTED"
     CONFIRMED = "CONFIRMED"
     POSTED = "POSTED"
+    MISPOSTED = "MISPOSTED"
+    REVERSED = "REVERSED"
     FAILED = "FAILED"
+
+
+@strawberry.enum(description="What a transaction of the ledger is for.")
+class LedgerKind(StrEnum):
+    TOP_UP = "TOP_UP"
+    PAYMENT = "PAYMENT"
+    CHARGE = "CHARGE"
+    ADJUSTMENT = "ADJUSTMENT"
+    EXCHANGE = "EXCHANGE"
+    CORRECTION = "CORRECTION"
 
 
 @strawberry.enum(description="What a part of a bill is there for; OTHER is whatever no kind of charge explains.")
@@ -47,6 +63,20 @@ class BillCause(StrEnum):
     ONE_OFF = "ONE_OFF"
     DISCOUNT = "DISCOUNT"
     OTHER = "OTHER"
+
+
+@record(ledger_transaction, ledger_transaction.c.transaction_id)
+class LedgerTransaction:
+    """Money that came to an account of the customer's, or left it, as the ledger says; it never changes."""
+
+    kind: LedgerKind | None = column(ledger_transaction.c.kind, AMOUNT, "What it is for.")
+    at: Instant | None = column(ledger_transaction.c.at, AMOUNT, "When it was posted.")
+    amount: Money | None = money(
+        gained_minor, ledger_transaction.c.currency, AMOUNT, "What the account gets; below zero what it loses."
+    )
+    debit: str | None = column(ledger_transaction.c.debit, AMOUNT, "The ledger account it leaves.")
+    credit: str | None = column(ledger_transaction.c.credit, AMOUNT, "The ledger account it comes to.")
+    top_up: "TopUp | None" = one(same("top_up_id"), TOP_UP, "The top-up it is of, where that is theirs.")
 
 
 @record(account, account.c.account_id)
@@ -65,6 +95,9 @@ class BillingAccount:
     )
     payment_status: str | None = column(account.c.payment_status, AMOUNT, "Whether payments are in order.")
     opened_at: Instant | None = column(account.c.opened_at, ACCOUNT, "When it was opened.")
+    transactions: list[LedgerTransaction] | None = many(
+        (newest(ledger_transaction.c.at),), AMOUNT, "What the ledger says of it, newest first.", on=same("account_id")
+    )
     arrears: "Arrears | None" = one(
         same("account_id"), AMOUNT, "What is open on its bills, and what follows; null where all are paid."
     )

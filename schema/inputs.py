@@ -34,7 +34,10 @@ class IdentifierInput:
     value: str = given("The identifier as it is written.")
 
 
-@strawberry.input(description="Which customers a page is of. Filtering by a field is a read of it.")
+@strawberry.input(
+    description="Which customers a page is of. Filtering by a field is a read of it: a page has its place in the region"
+    " whoever fits, and is the shorter for those who do not or may not be read."
+)
 class CustomerFilter:
     region: Region = given("The region their account lives in.")
     kind: CustomerKind | None = given("Persons or organizations only.", None)
@@ -59,7 +62,10 @@ class ConsentInput:
     recipient: str = given("By whom: the operator itself, or a legal entity.", "SELF")
     destination: str = given("Into which jurisdiction (`HK`, `CN`) the data may go; `NONE`: it stays.", "NONE")
     kind: ConsentKind = given("How it was expressed.", ConsentKind.GENERAL)
-    actor: Actor = given("Who spoke for the customer.", Actor.SELF)
+    actor: Actor = given(
+        "Who spoke for the customer. A guardian or agent (administrator) who agrees has that role in their number.",
+        Actor.SELF,
+    )
     notice: str | None = given("The text the customer was shown.", None)
     expires_at: Instant | None = given("Until when it holds.", None)
     number_only: bool | None = given("Whether it is about the subject's number alone, and ends with it.", None)
@@ -96,6 +102,7 @@ class CaseStepInput:
     case: strawberry.ID = given("The opaque id of the case.")
     desk: str = given("The desk that takes it, such as desk-CN-GD.")
     note: str | None = given("What there is to be said of it.", None)
+    at: Instant | None = given("When; by default now.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 

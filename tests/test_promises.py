@@ -23,11 +23,13 @@ from graphql import (
 from sqlalchemy import Column, Index, Table, UniqueConstraint
 
 from cdp.__main__ import cdp as command_line
-from cdp.dead_letters import LETTER_INDEX
+from cdp.billing.tables import NUMBER_HASH
+from cdp.dead_letters import LETTER_INDEX, RECORD_INDEX
 from cdp.event import Event
+from cdp.file_positions import FILE_INDEX
 from cdp.identity.tables import CODE_INDEX, IDENTIFIER_INDEXES, NUMBER_INDEX
 from cdp.ingest import EVENTS
-from cdp.load import ROW_INDEX
+from cdp.mapping import ROW_INDEX
 from cdp.seen import BODY_INDEX
 from cdp.settings import PREFIX, Settings
 from cdp.tables import metadata
@@ -70,6 +72,9 @@ TAGGED: Final = {
     101: "event",
     102: "row",
     103: "linkCode",
+    150: "record",
+    151: "file",
+    180: "topUpNumber",
 }
 RETIRED: Final = frozenset[int]()
 
@@ -252,6 +257,8 @@ def test_sealed_columns_keep_their_uids() -> None:
 
 def test_tags_keep_their_uids() -> None:
     indexes = [NUMBER_INDEX, *IDENTIFIER_INDEXES.values(), LETTER_INDEX, BODY_INDEX, ROW_INDEX, CODE_INDEX]
+    indexes += [RECORD_INDEX, FILE_INDEX]
+    indexes.append(NUMBER_HASH)
     assert len(indexes) == len({index.uid for index in indexes})
     assert {index.uid: index.name for index in indexes} == TAGGED
     assert {index.version for index in indexes} == {1}

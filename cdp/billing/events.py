@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from cdp.billing.ledger import LEDGER
 from cdp.billing.products import PRODUCTS
 from cdp.billing.tables import account, bill, bill_line, payment
 from cdp.billing.top_ups import TOP_UPS
@@ -205,4 +206,5 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     PaymentReceived,
     *PRODUCTS,
     *TOP_UPS,
+    *LEDGER,
 )

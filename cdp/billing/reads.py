@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, case, func, select
 
-from cdp.billing.tables import product_reliance
+from cdp.billing.ledger import BALANCE
+from cdp.billing.tables import ledger_transaction, product_reliance
 
 
 def remaining_minor(bill: FromClause) -> ColumnElement[Any]:
@@ -23,13 +24,26 @@ def bill_state(bill: FromClause) -> ColumnElement[Any]:
 
 
 def top_up_state(top_up: FromClause) -> ColumnElement[Any]:
-    """How far a top-up has come; it follows from what happened, in whatever order that arrived."""
+    """How far a top-up has come; it follows from what happened, in whatever order that arrived.
+
+    Posted is what is on an account of the customer's own.
+    """
+    posted = ledger_transaction.alias("posted")
+    mine = (posted.c.customer_id == top_up.c.customer_id, posted.c.top_up_id == top_up.c.top_up_id)
+    net = select(func.sum(gained_minor(posted))).where(*mine).correlate(top_up).scalar_subquery()
+    posted_state = case({1: "POSTED", 0: "REVERSED"}, value=func.sign(net), else_="MISPOSTED")
     return case(
-        (top_up.c.posted_at.is_not(None), "POSTED"),
+        (top_up.c.posted_at.is_not(None), posted_state),
         (top_up.c.failed_at.is_not(None), "FAILED"),
         (top_up.c.confirmed_at.is_not(None), "CONFIRMED"),
         else_="REQUESTED",
     )
+
+
+def gained_minor(transaction: FromClause) -> ColumnElement[Any]:
+    """What the customer's account gets by a transaction; below zero what it loses."""
+    amount = transaction.c.amount_minor
+    return case((transaction.c.credit == BALANCE, amount), else_=-amount)
 
 
 def relies_on(child: FromClause, parent: FromClause, key: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, Column, Date, Index, Integer, LargeBinary, Numeric, Uuid
 from sqlalchemy import text as sql
 
 from cdp.tables import by_customer, instant, of_customer, reference, row_key, sealed, text, texts, view
+from privacy.blind import Index as BlindIndex
 from privacy.vocabulary import RetentionClass
 
 SERVICE = RetentionClass.SERVICE
@@ -176,8 +177,46 @@ top_up = by_customer(
     Column("posted_account_id", Uuid),
     instant("posted_at"),
     instant("failed_at"),
+    Column("number_hash", LargeBinary),
     of_customer(),
+    Index(None, "top_up_ref", info={"serves": "the top-up that a posting nobody asked for may belong to"}),
 )
+
+ledger_transaction = by_customer(
+    "ledger_transaction",
+    row_key("transaction_id"),
+    *texts("kind", "debit", "credit", "currency"),
+    money("amount", nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    instant("at", nullable=False),
+    Column("top_up_id", Uuid),
+    Column("number_hash", LargeBinary),
+    text("approved_by", nullable=True),
+    of_customer(),
+    CheckConstraint("amount_minor > 0", name="amount"),
+    CheckConstraint("(debit = 'BALANCE') <> (credit = 'BALANCE')", name="balance"),
+    Index(None, "customer_id", "account_id", "at", info={"serves": "an account's newest transactions"}),
+    Index(None, "top_up_id", info={"serves": "what became of a top-up, on whosever account"}),
+)
+"""One row is a whole transaction: one amount in one currency leaves one ledger account and comes to another, so that
+no row can be out of balance. One of the two is BALANCE, the customer's own account; the other is the operator's:
+`CLEARING/APP/CN-GD`, `REVENUE/CN-GD`, `ADJUSTMENTS/CN-GD`, `EXCHANGE/CN-GD`. Nobody may change a row.
+"""
+
+ledger_exchange = by_customer(
+    "ledger_exchange",
+    row_key("exchange_id"),
+    Column("sold_id", Uuid, nullable=False),
+    Column("bought_id", Uuid, nullable=False),
+    Column("rate", Numeric, nullable=False),
+    instant("at", nullable=False),
+    of_customer(),
+    CheckConstraint("rate > 0", name="rate"),
+)
+"""The rate by which a transaction in one currency belongs to one in another."""
+
+NUMBER_HASH = BlindIndex(uid=180, name="topUpNumber", version=1)
+"""The keyed hash by which the number that was asked for is held against the one that was posted."""
 
 bill_difference = view(
     "bill_difference",

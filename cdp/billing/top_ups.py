@@ -1,16 +1,16 @@
 """How a top-up goes: requested, confirmed to the customer, posted to an account or failed; steps come in any order."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from cdp.billing.tables import top_up
-from cdp.changes import Earliest, Newest, Put, Row
+from cdp.billing.ledger import LedgerEvent, Movement, clearing, entry
+from cdp.billing.tables import NUMBER_HASH, top_up
+from cdp.changes import KEEP, Earliest, Newest, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
-from cdp.event import Event, Kind, Money, Ref, Text, Upper
+from cdp.event import Event, Money, Ref, Text, Upper
 from cdp.numbers import PhoneNumber
 
-TOP_UP = Newest(("region", "amount_minor", "currency", "channel", "number"), "requested_at")
+TOP_UP = Newest(("region", "amount_minor", "currency", "channel", "number_hash", "number"), "requested_at")
 TOP_UP_CONFIRMED = Earliest(("confirmed_at",))
 TOP_UP_POSTED = Newest(("posted_account_id",), "posted_at")
 TOP_UP_FAILED = Earliest(("failed_at",))
@@ -36,12 +36,11 @@ class TopUpRequested(_OfTopUp):
 
     def apply(self, context: Context) -> list[Put]:
         key, number = self.top_up_row(context), PhoneNumber.parse(self.number, self.region).e164
-        amount = self.amount.minor("amount")
-        if amount <= 0:
-            raise EventInvalid("amount.value", "more than nothing")
+        amount = _above_zero(self.amount)
         row = key | {
             "region": self.region,
             "number": context.seal(top_up.c.number, number, key["top_up_id"]),
+            "number_hash": context.ring.digest(NUMBER_HASH, number),
             "amount_minor": amount,
             "currency": self.amount.unit,
             "channel": self.channel,
@@ -57,17 +56,40 @@ class TopUpConfirmed(_OfTopUp):
         return [Put(top_up, self.top_up_row(context) | {"confirmed_at": self.at}, TOP_UP_CONFIRMED)]
 
 
-class TopUpPosted(_OfTopUp):
+class _InLedger(LedgerEvent, _OfTopUp):
+    """What the ledger says of a top-up, on whosever account; `number` is the one it says it was for."""
+
+    amount: Money
+    channel: Upper = "UNKNOWN"
+    number: Text | None = None
+
+    def movement(self, context: Context, sign: int) -> Put:
+        """The transaction on the account, whoever has it."""
+        owner, account_id = context.anyones_account(self.account_no)
+        number = None if self.number is None else PhoneNumber.parse(self.number, self.region).e164
+        told = {
+            "top_up_id": self.top_up_row(context)["top_up_id"],
+            "number_hash": None if number is None else context.ring.digest(NUMBER_HASH, number),
+        }
+        minor, against = sign * _above_zero(self.amount), clearing(self.channel, self.region)
+        movement = Movement("TOP_UP", account_id, minor, self.amount.unit, against)
+        return entry(self.key(context, owner), movement, **told)
+
+
+class TopUpPosted(_InLedger):
     """The money is on an account: which one, says the billing system, be it another customer's."""
 
-    account_no: Ref
+    def apply(self, context: Context) -> list[Put]:
+        movement = self.movement(context, 1)
+        row = {"posted_account_id": movement.row["account_id"], "posted_at": self.at}
+        return [Put(top_up, self.top_up_row(context) | row, TOP_UP_POSTED), movement]
 
-    def names(self) -> Sequence[tuple[Kind, str]]:
-        return (("accountNo", self.account_no),)
+
+class TopUpReversed(_InLedger):
+    """The ledger took back what was posted."""
 
     def apply(self, context: Context) -> list[Put]:
-        row = {"posted_account_id": context.anyones_account_id(self.account_no), "posted_at": self.at}
-        return [Put(top_up, self.top_up_row(context) | row, TOP_UP_POSTED)]
+        return [Put(top_up, self.top_up_row(context), KEEP), self.movement(context, -1)]
 
 
 class TopUpFailed(_OfTopUp):
@@ -77,4 +99,11 @@ class TopUpFailed(_OfTopUp):
         return [Put(top_up, self.top_up_row(context) | {"failed_at": self.at}, TOP_UP_FAILED)]
 
 
-TOP_UPS: Final[tuple[type[Event], ...]] = (TopUpRequested, TopUpConfirmed, TopUpPosted, TopUpFailed)
+def _above_zero(amount: Money) -> int:
+    minor = amount.minor("amount")
+    if minor <= 0:
+        raise EventInvalid("amount.value", "more than nothing")
+    return minor
+
+
+TOP_UPS: Final[tuple[type[Event], ...]] = (TopUpRequested, TopUpConfirmed, TopUpPosted, TopUpReversed, TopUpFailed)

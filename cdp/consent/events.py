@@ -31,6 +31,8 @@ def _category(value: str) -> str:
 
 
 YES: Final = (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)
+SPEAKERS: Final = {"GUARDIAN": "GUARDIAN", "AGENT": "ORG_ADMIN"}
+"""Who agrees for somebody else, and the role that shows it; anybody may say no."""
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
@@ -61,6 +63,10 @@ class _Consent(Event):
 
     says: ClassVar[ConsentType]
 
+    @property
+    def needs_role(self) -> str | None:
+        return SPEAKERS.get(self.actor) if self.says in YES else None
+
     def names(self) -> Sequence[tuple[Kind, str]]:
         return () if self.number is None else (("number", self.number),)
 
@@ -75,6 +81,10 @@ class _Consent(Event):
     def apply(self, context: Context) -> list[Put]:
         if self.says in YES and self.kind == "GUARDIAN" and self.actor != "GUARDIAN":
             raise EventInvalid("actor", "GUARDIAN, where the kind is: nobody else agrees for them")
+        if (role := self.needs_role) and not context.known.has(context.customer_id, role, self.at):
+            raise EventInvalid(
+                "actor", f"SELF, or somebody who is {role} of one of the customer's numbers at that time"
+            )
         row_id = context.row_id("consent", self.event_id)
         row = {
             "customer_id": context.customer_id,

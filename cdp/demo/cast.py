@@ -1,6 +1,6 @@
 """The customers of the two stories, which happened to real people. Their numbers are fixed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -15,16 +15,19 @@ ONE_SIM: Final = "89852012345678901238"
 OTHER_SIM: Final = "89860012345678901234"
 LINK: Final = "5b0a4f2c9d1e4c8793a6e0d4b7f1c2a8"
 SHOWN_MONTHS: Final = 6
-FOUND_AT: Final = datetime(2026, 10, 12, 12, 25, tzinfo=CHINA_TIME)
-"""When the platform looks, in the story: it does so all the time."""
 
 
 def cast(stores: Mapping[str, str]) -> list[Event]:
     """All events of the customers of the stories; `stores` says which store keeps `CN`, and which `HK`."""
-    return [*_still_off(), *_mainland_side(stores["HK"]), *_hong_kong_side(stores["CN"])]
+    return [*still_off(), *two_numbers(stores)]
 
 
-def _still_off() -> list[Event]:
+def two_numbers(stores: Mapping[str, str]) -> list[Event]:
+    """The customer with two numbers on one SIM, on either side."""
+    return [*_mainland_side(stores["HK"]), *_hong_kong_side(stores["CN"])]
+
+
+def still_off() -> list[Event]:
     """A line is suspended for arrears and comes back; the messaging service that runs on it does not."""
     life, account = _life("D-STORY-A", "CN-GD"), "6201391234"
     life.add(
@@ -67,7 +70,8 @@ def _goes_off(life: Life, account: str, line: str, fetion: str) -> None:
     for ref in (line, fetion):
         life.add("ProductSuspended", ref, morning, productRef=ref, reason="ARREARS")
     _top_up(life, "2026-10-12 12:02", STILL_OFF_NUMBER, "50.00")
-    life.add("TopUpPosted", "1", _at("2026-10-12 12:03"), topUpRef=f"{life.key}-T1", accountNo=account)
+    posted = {"accountNo": account, "amount": _money("50.00", "CNY"), "channel": "APP"}
+    life.add("TopUpPosted", "1", _at("2026-10-12 12:03"), topUpRef=f"{life.key}-T1", **posted)
     life.add("BalanceReported", "2", _at("2026-10-12 12:03"), accountNo=account, balance=_money("50.80", "CNY"))
     life.add("PaymentStatusReported", "paid", _at("2026-10-12 12:03"), accountNo=account, paymentStatus="IN_ORDER")
     life.add("NumberResumed", "1", noon, number=STILL_OFF_NUMBER)
@@ -100,6 +104,18 @@ def _hong_kong_side(other_store: str) -> list[Event]:
     _may_cross(life, "CN", other_store, leads=False)
     _lives(life, account)
     _contact(life, 1, "2026-10-29 18:05", "HOTLINE", "香港熱線：內地號碼充值請聯絡內地。")
+    return life.events
+
+
+def between(events: Iterable[Event], after: datetime, until: datetime) -> list[Event]:
+    """What happened after one instant, until another."""
+    return [event for event in events if after < datetime.fromisoformat(str(event["at"])) <= until]
+
+
+def comes_back() -> list[Event]:
+    """What the desk does about the service that stayed off, forty minutes after the line was back."""
+    life = _life("D-STORY-A", "CN-GD")
+    life.add("ProductResumed", "fetion", _at("2026-10-12 12:45"), productRef=f"{life.key}-fetion")
     return life.events
 
 

@@ -257,11 +257,11 @@ def _top_up(life: Life, months: Sequence[date], account: str, number: str) -> No
     for month in months:
         at, ref = life.when(month), f"{month:%Y%m}"
         top_up = {"topUpRef": f"{life.key}-T{ref}"}
-        amount = life.money(dice.choice((3_000, 5_000, 10_000)))
-        life.add("TopUpRequested", ref, at, **top_up, number=number, amount=amount, channel=dice.choice(CHANNELS))
+        paid = {"amount": life.money(dice.choice((3_000, 5_000, 10_000))), "channel": dice.choice(CHANNELS)}
+        life.add("TopUpRequested", ref, at, **top_up, **paid, number=number)
         life.add("TopUpConfirmed", ref, at + timedelta(seconds=40), **top_up)
         if dice.random() < 0.99:
-            life.add("TopUpPosted", ref, at + timedelta(minutes=3), **top_up, accountNo=account)
+            life.add("TopUpPosted", ref, at + timedelta(minutes=3), **top_up, **paid, accountNo=account)
 
 
 def _talk(life: Life, months: Sequence[date]) -> None:

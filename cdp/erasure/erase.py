@@ -9,6 +9,7 @@ from uuid import UUID
 
 from cdp.identity.clusters import write_clusters
 from cdp.identity.lives import forget_holder
+from cdp.identity.proposals import end_links
 from cdp.key_store import hold_keys, key_rows
 from cdp.rights.kept import KEPT, Goes
 from cdp.rights.terms import Terms
@@ -28,6 +29,7 @@ OTHER_EDGES = """
 DELETE FROM merge_edge WHERE other_id = $1
   AND customer_id IN (SELECT other_id FROM merge_edge WHERE customer_id = $1)
 """
+OTHER_PROPOSALS = "DELETE FROM match_proposal WHERE other_id = $1"
 KEYS = "DELETE FROM data_key WHERE customer_id = $1 AND retention = ANY($2::text[])"
 CLOSE = "UPDATE customer SET state = $2 WHERE customer_id = $1"
 RECORD = """
@@ -67,6 +69,8 @@ async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: 
     gone = [name.value for name in RetentionClass if name not in kept]
     await deleted(connection, customer_id, "dead_letter", LETTERS, [*tags, customer_id.bytes])
     await connection.execute(OTHER_EDGES, customer_id)
+    await connection.execute(OTHER_PROPOSALS, customer_id)
+    await end_links(connection, customer_id, None, erasure.at)  # the other stores are told by the worker
     for name in AT_ONCE:
         statement = f'DELETE FROM "{name}" WHERE customer_id = $1'  # noqa: S608 -- a declared table
         await deleted(connection, customer_id, name, statement, customer_id)

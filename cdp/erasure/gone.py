@@ -43,7 +43,7 @@ async def _erased(connection: Connection, gone: Mapping[UUID, Word], ring: KeyRi
 async def _vouched(connection: Connection, row: Any, ring: KeyRing) -> bool:
     """Whether the words of an erased customer had to go. Whoever only adds a row for it has no certificate."""
     if row["finished_at"] is None:
-        return RetentionClass.IDENTITY in json.loads(row["gone"])  # the sweep is at it, and will sign
+        return f'"{RetentionClass.IDENTITY.value}"' in row["gone"]  # the sweep is at it, and will sign
     text = await certificate_of(connection, row["customer_id"], ring)
     said = json.loads(text)["certificate"] if text is not None else {}
     return said.get("customer") == str(row["customer_id"]) and RetentionClass.IDENTITY in said["gone"]

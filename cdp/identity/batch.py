@@ -141,13 +141,16 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
             claims.append((*record.new, new_id))
     if claims:
         await claim(connection, graph, claims)
+    spoken = [found for record in records if record.event.needs_role and (found := _found(graph, record))]
+    if spoken:
+        await graph.load_roles(connection, {customer_id for customer_id, _ in spoken})
     return graph
 
 
 async def hold(connection: Connection, records: Sequence[Record]) -> bool:
-    """Keeps whom these records are about from being erased until the commit; False where one of them was, meanwhile."""
+    """Keeps whom these records change from being erased until the commit; False where one of them was, meanwhile."""
     customers = {record.customer_id for record in records}
-    customers.update(put.row["customer_id"] for record in records if _joins(record) for put in record.puts)
+    customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
     if alone := {record.customer_id for record in records if record.event.alone}:
         await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
     held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))

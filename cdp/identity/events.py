@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import StringConstraints
 
-from cdp.changes import KEEP, Newest, Put
+from cdp.changes import KEEP, Newest, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
-from cdp.event import Day, Event, Kind, Ref, Text
+from cdp.event import EARLIEST, Day, Event, Kind, Ref, Subject, Text
 from cdp.identity.holdings import HOLDINGS
 from cdp.identity.merges import MERGES
 from cdp.identity.tables import IDENTIFIER_INDEXES, customer, identification, link, link_index
@@ -22,7 +22,10 @@ Email = Annotated[str, StringConstraints(strict=True, max_length=254, pattern=r"
 Token = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{32}$")]
 
 ADULT_YEARS = 18
-PROFILE = Newest(("kind", "gender", "is_minor", "formatted_name", "birth_date", "email", "address"), "profile_at")
+PROFILE = Newest(("kind", "gender", "is_minor", "birth_date", "address"), "profile_at")
+# What others than the profile's source tell too, each with its own instant.
+NAME = Newest(("formatted_name",), "named_at", amend=True)
+EMAIL = Newest(("email",), "email_at", amend=True)
 STATUS = Newest(("status",), "status_at", amend=True)
 TIER = Newest(("tier",), "tier_at", amend=True)
 LINK = Newest(("other_store", "leads", "state"), "state_at")
@@ -46,24 +49,20 @@ class CustomerRegistered(Event):
     rank: ClassVar[int] = 0
 
     def gives(self) -> Sequence[tuple[Kind, str]]:
-        given: list[tuple[Kind, str]] = []
-        kind, value = self.subject.only()
-        if kind not in ("number", "customerId") and isinstance(value, str):
-            given.append((kind, value))
-        if self.customer_key is not None:
-            given.append(("customerKey", self.customer_key))
-        if self.email is not None:
-            given.append(("email", self.email))
-        if self.document_number is not None:
-            given.append(("document", self.document_number))
-        return given
+        others: tuple[tuple[Kind, str | None], ...] = (
+            ("customerKey", self.customer_key),
+            ("email", self.email),
+            ("document", self.document_number),
+        )
+        return _naming(self.subject, *others)
 
     def apply(self, context: Context) -> list[Put]:
         if self.birth_date is not None and self.birth_date > self.at.date():
             raise EventInvalid("birthDate", "a day before the event")
         if (self.document_type is None) != (self.document_number is None):
             raise EventInvalid("documentNumber", "documentType and documentNumber together")
-        puts = [Put(customer, self._profile(context), PROFILE)]
+        profile = self._profile(context)
+        puts = [Put(customer, profile, PROFILE), *(_amended(profile, merge) for merge in (NAME, EMAIL))]
         if self.tier is not None:
             tier = {"customer_id": context.customer_id, "tier": self.tier, "tier_at": self.at}
             puts.append(Put(customer, tier, TIER))
@@ -86,6 +85,8 @@ class CustomerRegistered(Event):
             "email": context.seal(customer.c.email, self.email, row),
             "address": context.seal(customer.c.address, self.address, row),
             "profile_at": self.at,
+            "named_at": self.at,
+            "email_at": self.at,
             "status": "ACTIVE",
             "status_at": self.at,
             "tier": self.tier or "LOW",
@@ -106,6 +107,51 @@ class CustomerRegistered(Event):
             },
             KEEP,
         )
+
+
+class CustomerIdentified(Event):
+    """A client of ours knows a customer, by the subject, and what they are called there; nothing else of a profile is
+    touched. A subject nobody has yet makes a new customer.
+    """
+
+    name: Text | None = None
+    email: Email | None = None
+
+    establishes_presence: ClassVar[bool] = True
+    rank: ClassVar[int] = 0
+
+    def gives(self) -> Sequence[tuple[Kind, str]]:
+        return _naming(self.subject, ("email", self.email))
+
+    def apply(self, context: Context) -> list[Put]:
+        row = context.customer_id
+        said = {
+            "formatted_name": context.seal(customer.c.formatted_name, self.name, row),
+            "named_at": EARLIEST if self.name is None else self.at,
+            "email": context.seal(customer.c.email, self.email, row),
+            "email_at": EARLIEST if self.email is None else self.at,
+        }
+        # Of whoever is new nothing else is known yet: whatever is said of it comes later.
+        unsaid = dict.fromkeys(("profile_at", "status_at", "tier_at"), EARLIEST)
+        words = {"region": self.region, "kind": "INDIVIDUAL", "state": CustomerState.ACTIVE.value, "is_minor": False}
+        made = words | {"status": "ACTIVE", "tier": "LOW", "registered_at": self.at} | unsaid | said
+        made["customer_id"] = row
+        given = [merge for merge, value in ((NAME, self.name), (EMAIL, self.email)) if value is not None]
+        return [Put(customer, made, KEEP), *(_amended(made, merge) for merge in given)]
+
+
+def _amended(row: Row, merge: Newest) -> Put:
+    """A part of a customer's row that has its own instant."""
+    return Put(customer, {name: row[name] for name in ("customer_id", *merge.columns, merge.at)}, merge)
+
+
+def _naming(subject: Subject, *others: tuple[Kind, str | None]) -> list[tuple[Kind, str]]:
+    """The identifiers that name a customer: the subject's, where it is a lasting one, and those given beside it."""
+    kind, value = subject.only()
+    given: list[tuple[Kind, str]] = []
+    if kind not in ("number", "customerId") and isinstance(value, str):
+        given.append((kind, value))
+    return given + [(other, name) for other, name in others if name is not None]
 
 
 class CustomerStatusChanged(Event):
@@ -166,6 +212,7 @@ def _link(context: Context, event: CustomerLinked | CustomerUnlinked, other: str
 
 EVENTS: Final[tuple[type[Event], ...]] = (
     CustomerRegistered,
+    CustomerIdentified,
     CustomerStatusChanged,
     CustomerTierChanged,
     *HOLDINGS,

@@ -8,10 +8,16 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cdp.identity.merges import PARTED
+from cdp.identity.resolve import GONE
 from cdp.stores import Connection, Store
 
 MEMBERS = "SELECT customer_id, coalesce(cluster, ARRAY[customer_id]) FROM customer WHERE customer_id = ANY($1::uuid[])"
 APART = "SELECT customer_id, other_id FROM merge_edge WHERE customer_id = ANY($1::uuid[]) AND state = $2"
+# Held until the commit: an erasure waits, or was first.
+HOLD = """
+SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])
+ORDER BY customer_id FOR KEY SHARE
+"""
 FORGET = "DELETE FROM match_proposal WHERE region = $1"
 KEEP = """
 INSERT INTO match_proposal (customer_id, other_id, region, rule, score, components, found_at)
@@ -75,10 +81,19 @@ async def settled(connection: Connection, customers: Sequence[UUID]) -> Settled:
 
 
 async def keep_proposals(store: Store, region: str, proposals: Sequence[Proposal], at: datetime) -> None:
-    """Makes these the proposals of a region; those of the run before are forgotten."""
-    pairs = sorted((min(p[:2]), max(p[:2]), p.rule, p.score, json.dumps(p.components)) for p in proposals)
-    columns = [list(column) for column in zip(*pairs, strict=True)] or [[] for _ in range(5)]
+    """Makes these the proposals of a region, but for those about somebody who was erased meanwhile; those of the run
+    before are forgotten.
+    """
     async with store.transaction() as connection:
+        there = {
+            row[0] for row in await connection.fetch(HOLD, sorted({one for p in proposals for one in p[:2]}), GONE)
+        }
+        pairs = sorted(
+            (min(p[:2]), max(p[:2]), p.rule, p.score, json.dumps(p.components))
+            for p in proposals
+            if there.issuperset(p[:2])
+        )
+        columns = [list(column) for column in zip(*pairs, strict=True)] or [[] for _ in range(5)]
         await connection.execute(FORGET, region)
         await connection.execute(KEEP, region, at, *columns)
 

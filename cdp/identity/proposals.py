@@ -1,6 +1,6 @@
 """Links on their way: what was proposed, and what both sides are yet to be told. A link itself is made by events."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -8,6 +8,8 @@ from cdp.stores import Connection
 from cdp.tables import BUCKETS
 
 AT_ONCE: Final = 100
+ACTIVE, REVOKED = "ACTIVE", "REVOKED"
+TICK: Final = timedelta(microseconds=1)
 
 # Held until the transaction ends, so that of two proposals for a customer the second counts the first.
 TAKE = "SELECT FROM customer WHERE customer_id = $1 FOR NO KEY UPDATE"
@@ -120,6 +122,18 @@ async def intend(connection: Connection, intent: Intent) -> None:
     """Writes down what both sides are to become, instead of whatever they were to become before."""
     bucket, *_ = intent.key
     await connection.execute(INTEND, bucket, *intent[:4])
+
+
+async def end_links(connection: Connection, customer_id: UUID, other_store: str | None, at: datetime) -> list[Intent]:
+    """Writes down that the links of a customer, with one other store or with all, are to end, and returns that."""
+    # Whatever this machine's clock says, the end comes after the beginning.
+    intents = [
+        Intent(link.token, link.other_store, REVOKED, max(at, link.since + TICK))
+        for link in await standing(connection, customer_id, other_store)
+    ]
+    for intent in intents:
+        await intend(connection, intent)
+    return intents
 
 
 async def due(connection: Connection, now: datetime) -> list[Intent]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from cdp.errors import InvalidNumber, RequestInvalid
 from cdp.event import Event
-from cdp.identity.events import CustomerRegistered
+from cdp.identity.events import CustomerIdentified, CustomerRegistered
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import take
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
@@ -31,6 +31,10 @@ ROLES: Final = {"USER": 2, "REGISTERED_HOLDER": 1}
 HOLDINGS = """
 SELECT number_tag, holding_id, customer_id, role, valid_from, valid_to FROM number_index
 WHERE number_tag = ANY($1::bytea[])
+"""
+OF_THEIRS = """
+SELECT number_tag, holding_id, customer_id, role, valid_from, valid_to FROM number_index
+WHERE number_tag IN (SELECT number_tag FROM number_index WHERE customer_id = ANY($1::uuid[]))
 """
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
 PRESENT = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])"
@@ -126,6 +130,7 @@ class Graph:
         self.facts: dict[bytes, set[Fact]] = {}
         """All that was said of the numbers whose lives may change."""
         self._spans: dict[bytes, Sequence[Span]] = {}
+        self._numbers: dict[UUID, set[bytes]] = {}
 
     @classmethod
     async def load(cls, connection: Connection, tags: Tags, mentioned: Mentioned) -> Self:
@@ -139,15 +144,29 @@ class Graph:
             graph._spans = {tag: life_of(facts).spans for tag, facts in graph.facts.items()}
         others = [tag for tag in mentioned.numbers if tag not in graph.facts]
         if others:
-            found: dict[bytes, list[Span]] = {}
-            for tag, holding, customer, role, since, until in await connection.fetch(HOLDINGS, others):
-                span = Span(holding, customer, role, since, until, HoldingState.ACTIVE, since)
-                found.setdefault(tag, []).append(span)
-            graph._spans |= found
+            graph._spans |= await _spans(connection, HOLDINGS, others)
         everyone = {*mentioned.ids, *graph.owners.values()}
         everyone.update(span.customer_id for spans in graph._spans.values() for span in spans)
         graph.present = {row[0] for row in await connection.fetch(PRESENT, list(everyone), GONE)}
         return graph
+
+    async def load_roles(self, connection: Connection, customers: Collection[UUID]) -> None:
+        """Takes in who has which role in the numbers of these customers."""
+        self._spans = await _spans(connection, OF_THEIRS, customers) | self._spans
+        everyone = {span.customer_id for spans in self._spans.values() for span in spans}
+        self.present |= {row[0] for row in await connection.fetch(PRESENT, list(everyone), GONE)}
+        for tag, spans in self._spans.items():
+            for span in spans:
+                self._numbers.setdefault(span.customer_id, set()).add(tag)
+
+    def has(self, customer_id: UUID, role: str, at: datetime) -> bool:
+        """Whether somebody else has a role in one of the customer's numbers as of an instant."""
+        for tag in self._numbers.get(customer_id, ()):
+            found = [span for span in self._spans[tag] if span.covers(at) and span.customer_id in self.present]
+            others = {span.customer_id for span in found if span.role == role}
+            if others - {customer_id} and any(span.customer_id == customer_id for span in found):
+                return True
+        return False
 
     def holder(self, tag: bytes, at: datetime) -> Span | None:
         """The holding that stands for a number as of an instant."""
@@ -187,6 +206,15 @@ class Graph:
             tag = self.tags.of("number", event.number, event.region)
             self.facts[tag].update(event.facts(customer_id))
             self._spans[tag] = life_of(self.facts[tag]).spans
+            self._numbers.setdefault(customer_id, set()).add(tag)
+
+
+async def _spans(connection: Connection, statement: str, keys: Collection[Any]) -> dict[bytes, Sequence[Span]]:
+    found: dict[bytes, list[Span]] = {}
+    for tag, holding, customer, role, since, until in await connection.fetch(statement, list(keys)):
+        span = Span(holding, customer, role, since, until, HoldingState.ACTIVE, since)
+        found.setdefault(tag, []).append(span)
+    return {**found}
 
 
 async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[bytes, str, UUID]]) -> None:
@@ -206,7 +234,7 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
 def registers(event: Event) -> tuple[str, str] | None:
     """The identifier by which an event may make a new customer; None where it may not."""
-    if not isinstance(event, CustomerRegistered):
+    if not isinstance(event, CustomerRegistered | CustomerIdentified):
         return None
     kind, value = event.subject.only()
     if kind == "customerId":  # of somebody who is there, or is not any more

@@ -28,11 +28,14 @@ customer = by_customer(
     instant("tier_at", nullable=False),
     Column("cluster", ARRAY(Uuid)),
     instant("cluster_since"),
+    instant("named_at"),
+    instant("email_at"),
     Index(None, "region", "customer_id", info={"serves": "customers(where: {region}) page by page"}),
 )
 
 # `cluster` holds the ids of all who were merged into one person, this row's own among them, the leader first; it is
-# NULL where nobody was. `cluster_since` is when the last of them came.
+# NULL where nobody was. `cluster_since` is when the last of them came. A name and an e-mail address are told by others
+# than the profile's source too: `named_at` and `email_at` say when they were.
 
 customer_region = by_customer("customer_region", text("region", primary_key=True))
 
@@ -80,8 +83,15 @@ match_proposal = by_customer(
     instant("found_at", nullable=False),
     of_customer(),
     Index(None, "region", info={"serves": "mergeProposals(region) and its replacement by the next run"}),
+    Index(None, "other_id", info={"serves": "the proposals that name an erased customer"}),
 )
 """Records that may be one person's, for a steward to look at: by which rule, and how likely by what they say."""
+
+honey = by_customer("honey", instant("marked_at", nullable=False), of_customer())
+"""Customers who are nobody, whom no client has a reason to open."""
+
+suspended_client = reference("suspended_client", text("client", primary_key=True), instant("since", nullable=False))
+"""The clients that opened one of them, and get no answers until that is lifted."""
 
 sim = by_customer("sim", row_key("sim_id"), sealed("iccid", 6, "number.sim", IDENTITY), of_customer())
 

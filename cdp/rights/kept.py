@@ -57,6 +57,7 @@ KEPT: Final[dict[str, Kept]] = {
     "identifier_index": _index("By what else you are found"),
     "merge_edge": _index("Which other records are yours"),
     "match_proposal": _index("Which other records may be yours"),
+    "honey": _index("Whether the record is nobody's"),
     "link": _index("Where else you are known"),
     "link_proposal": Kept("Which links to other stores were proposed", IDENTITY, Goes.AT_ONCE, "proposed_at"),
     "link_index": _index("That you are known elsewhere"),
@@ -76,6 +77,9 @@ KEPT: Final[dict[str, Kept]] = {
     "bill_line": Kept("What your bills are made of", SERVICE, under="bill"),
     "payment": Kept("What you paid", SERVICE, since="paid_at", given=True),
     "top_up": Kept("Your top-ups", SERVICE, since="requested_at", given=True),
+    # A transaction goes as a whole: what is left of the ledger still adds up to nothing.
+    "ledger_transaction": Kept("What was posted to your accounts", SERVICE, since="at"),
+    "ledger_exchange": Kept("At what rates your money was changed", SERVICE, since="at"),
     "interaction": Kept("What was said", SERVICE, since="at", given=True),
     "case": Kept("What you are owed an answer for", SERVICE, since="opened_at", given=True),
     "case_step": Kept("What was done about it", SERVICE, under="case"),

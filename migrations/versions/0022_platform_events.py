@@ -13,8 +13,21 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 
+# What was seen so far cannot be tagged without the keys of the store: `cdp.seen` does that, and drops the table.
+SET_ASIDE = """
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM event_seen) THEN
+        ALTER TABLE event_seen RENAME CONSTRAINT pk_event_seen TO pk_event_seen_before;
+        ALTER TABLE event_seen RENAME TO event_seen_before;
+    ELSE
+        DROP TABLE event_seen;
+    END IF;
+END $$
+"""
+
+
 def upgrade() -> None:
-    op.drop_table("event_seen")
+    op.execute(SET_ASIDE)
     op.create_table(
         "event_seen",
         sa.Column("event_tag", sa.LargeBinary(), nullable=False),
@@ -27,6 +40,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("event_seen")
+    op.execute("DROP TABLE IF EXISTS event_seen_before")
     op.create_table(
         "event_seen",
         sa.Column("customer_id", sa.Uuid(), nullable=False),

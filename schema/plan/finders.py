@@ -52,13 +52,13 @@ NO_HOLDING: ColumnElement[Any] = cast(null(), Uuid())
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a root's rows come from, which key each is for, and how a page of them is cut."""
+    """Where a root's rows come from, which key each is for (NULL: all), and how a page of them is cut."""
 
     rows: FromClause
     key_no: ColumnElement[Any]
     page: Callable[[Select[Any]], Select[Any]]
     came_by: ColumnElement[Any] = NO_HOLDING
-    """The holding by whose number they were found."""
+    """The holding by whose number they were found; of a page that is narrowed the customer, where they fit."""
     held: FromClause | None = None
     """That holding's row in the index, where this very request named the number."""
 
@@ -129,7 +129,10 @@ def _by_row(root: Root) -> Found:
 
 
 def _by_region(root: Root, way: Way) -> Found:
-    """A page lists each person once, by the first of their records that is of the region; their others come behind."""
+    """A page lists each person once, by the first of their records that is of the region; their others come behind.
+
+    Whom it is narrowed to is only marked here: those of whom that may not be read must not be missing, nor counted.
+    """
     number = root.number
     listed, earlier = customer.alias(f"l{number}"), customer.alias(f"e{number}")
     after = bindparam(f"r{number}_after", type_=Uuid())
@@ -145,17 +148,20 @@ def _by_region(root: Root, way: Way) -> Found:
         listed.c.customer_id > func.coalesce(after, NOBODY),
         listed.c.state != CustomerState.ERASED.value,
         or_(listed.c.cluster.is_(None), ~listed_already),
-        *(listed.c[name] == bindparam(f"r{number}_{name}", type_=Text()) for name in way.narrowed),
     ]
+    fits = [listed.c[name] == bindparam(f"r{number}_{name}", type_=Text()) for name in way.narrowed]
     most = literal_column(str(way.rows), Integer())
-    page = select(listed.c.customer_id, listed.c.cluster).where(*wanted).order_by(listed.c.customer_id).limit(most)
-    head = page.subquery(f"h{number}")
+    marked = [and_(*fits).label("fits")] if fits else []
+    page = select(listed.c.customer_id, listed.c.cluster, *marked).where(*wanted)
+    head = page.order_by(listed.c.customer_id).limit(most).subquery(f"h{number}")
     owner = root.owner.c.customer_id
 
     def in_order(rows: Select[Any]) -> Select[Any]:
         return rows.order_by(head.c.customer_id, owner != head.c.customer_id, owner)
 
-    return Found(head.join(root.owner, _is_one_of(root.owner, head)), literal_column("1", BigInteger()), in_order)
+    rows = head.join(root.owner, _is_one_of(root.owner, head))
+    came_by = case((head.c.fits, head.c.customer_id)) if fits else NO_HOLDING
+    return Found(rows, cast(null(), BigInteger()), in_order, came_by)
 
 
 def _everyone(root: Root, rows: FromClause, customer_id: ColumnElement[Any], *also: ColumnElement[bool]) -> FromClause:

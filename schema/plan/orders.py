@@ -11,6 +11,7 @@ from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
+from cdp.intake import Intake, Record, Sender
 from cdp.numbers import PhoneNumber
 from schema.plan.targets import Reach, no_partners, only_officers, only_stewards
 
@@ -85,7 +86,7 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     return event_id, outcome
 
 
-async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[dict[str, Any]]:
+async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[dict[str, Any]]:
     """The outcomes of events as they were given."""
     no_partners(reach.caller)
     events: Sequence[Mapping[str, Any]] = arguments["events"]
@@ -97,7 +98,11 @@ async def take_in(arguments: Arguments, reach: Reach, writer: Writer) -> list[di
         store = reach.store_of(str(event.get("region")))
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
-    outcomes = await ingest(writer, events, f"graphql:{reach.caller.client}")
+    caller = reach.caller
+    sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
+    records = [Record(event, event) for event in events]
+    with intake.admitted(sender):
+        outcomes = await intake.take(sender, records, f"graphql:{caller.client}") if records else []
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 
 

@@ -1,8 +1,8 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
 from graphql.execution.values import VariableValues
@@ -11,18 +11,20 @@ from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.gate import Part
 from cdp.gateway import Outgoing
-from cdp.ingest import Outcome, Writer
+from cdp.ingest import Outcome
+from cdp.intake import Intake
 from cdp.linking import Linking
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.shape import Reading
 from cdp.wanted import Wanted
 from schema.plan.document import Document
+from schema.plan.letters import dead_letters, order_letter
 from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.officers import Question
-from schema.plan.operation import INTROSPECTION, OFFICERS, QUEUE, Operation, OperationRoot
+from schema.plan.operation import INTROSPECTION, KEPT, LETTERS, OFFICERS, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
@@ -31,6 +33,11 @@ from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
 """Values an operation may return at most."""
+WAITING: Final[Mapping[str, Callable[[dict[str, Any], Reach], Awaitable[tuple[str, Any]]]]] = {
+    "mergeProposals": merge_proposals,
+    "privacyRequests": queued,
+    "deadLetters": dead_letters,
+}
 
 
 @dataclass(slots=True)
@@ -44,7 +51,7 @@ class Run:
     reading: Reading
     asked: Asked
     query: Query
-    writer: Writer
+    intake: Intake
     outgoing: Outgoing
 
     async def data(self) -> str:
@@ -83,12 +90,11 @@ class Run:
             elif root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
-            elif root.name in ("mergeProposals", QUEUE):
+            elif root.name in KEPT:
                 assert root.picks is not None
-                kept = queued if root.name == QUEUE else merge_proposals
-                store, rows = await kept(arguments[root.key], self.reach)
+                store, kept = await WAITING[root.name](arguments[root.key], self.reach)
                 self.asked.stores.add(store)
-                data[root.key] = to_json(root.picks.of(rows))
+                data[root.key] = to_json(root.picks.of(kept))
             elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
@@ -134,19 +140,23 @@ class Run:
         if root.name == "__typename":
             return to_json(root.picks.type_name)
         if root.name == "ingest":
-            return to_json(root.picks.of(await take_in(arguments, self.reach, self.writer)))
+            return to_json(root.picks.of(await take_in(arguments, self.reach, self.intake)))
         if root.name == "proposeLink":
             return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+        if root.name in LETTERS:
+            store, became = await order_letter(root.name, arguments, self.reach, self.intake.writer)
+            self.asked.stores.add(store)
+            return to_json(root.picks.of(became))
         event_id: str | None = None
         if root.name in ("confirmLink", "unlink"):
             outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
         else:
-            event_id, outcome = await give(root.name, arguments, self.reach, self.writer)
+            event_id, outcome = await give(root.name, arguments, self.reach, self.intake.writer)
         customers = await self._customers(root, outcome)
         return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
 
     def _linking(self) -> Linking:
-        return Linking(self.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
+        return Linking(self.intake.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""

@@ -14,16 +14,16 @@ from rich.console import Console
 from bench.__main__ import wish_of
 from bench.chart import chart
 from bench.check import comparable, compare
-from bench.contestants import CONTESTANTS, FLOOR, OURS, STRIPPED
+from bench.contestants import BARE, CONTESTANTS, FLOOR, OURS, STRIPPED
 from bench.fallback import Seen, read_answer, report, requests_of
 from bench.load import Load, read_report
 from bench.operations import Dialect, Operation, Person, World, document_text, request_bodies
 from bench.peer import libpq_environment
 from bench.processes import BenchFailed
-from bench.results import Measurement, ratio, records_of, write_results
+from bench.results import Measurement, layers_of, ratio, records_of, write_results
 from bench.schedule import Plan, Turn, full, quick
 from bench.stripped import PARTS
-from bench.tables import WIDTH, markdown, tables_of
+from bench.tables import WIDTH, cost_of, markdown, tables_of
 
 REPORT = '{"requests":400,"microseconds":2000000,"p50":1500,"p99":9000,"errors":1,"timeouts":2}'
 WORLD = World((Person("+8613800138000", "00ff"),), (Person("+8613912345678", "aa"),), ("CN-GD",))
@@ -103,6 +103,22 @@ def test_records_hold_medians_and_the_ratios_to_everybody_else() -> None:
     assert ours.ratios == {FLOOR: 2.0}  # of 3, 1 and 2
     assert ours.p99_ratios == {FLOOR: 0.5}
     assert floor.ratios == {OURS: 0.5}
+
+
+def test_what_privacy_costs_is_its_share_of_the_median_round_by_round() -> None:
+    def took(name: str, number: int, p50: float) -> Measurement:
+        return Measurement(Turn(number, Operation.PROFILE, 32, name), Load(100, 2.0, p50, 9.0, 0), 0.0, 0.0)
+
+    ours, bare = [took(OURS, n, 10.0) for n in range(3)], [took(BARE, n, p50) for n, p50 in enumerate((9.0, 8.0, 4.0))]
+    [layer] = layers_of(records_of([*ours, *bare]))
+    assert (layer.operation, layer.connections, layer.with_ms, layer.without_ms) == ("profile", 32, 10.0, 8.0)
+    assert layer.share == pytest.approx(0.2)
+    assert not layer.fits
+    assert layers_of(records_of(ours)) == layers_of(records_of(bare)) == []
+    printed = StringIO()
+    Console(file=printed, width=WIDTH).print(cost_of(records_of([*ours, *bare])))
+    assert "20%" in printed.getvalue()
+    assert "| profile | 32 | 10.00 | 8.00 | 20% |" in markdown(records_of([*ours, *bare]))
 
 
 def test_results_are_written_as_json_tables_and_a_chart(tmp_path: Path) -> None:

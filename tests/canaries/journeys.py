@@ -3,12 +3,14 @@
 Whatever is answered on the way is kept by `Answers`: `may_hold` says whose values those answers may hold just then.
 """
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +18,12 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
+from cdp.app import courier_of
 from cdp.archive import export
 from cdp.export import export_log
-from cdp.load import load_file
+from cdp.ingest import EVENTS
+from cdp.load import Task, load_file
+from cdp.mapping import read_mapping
 from cdp.officer.exports import QUESTIONS, What
 from cdp.worker import evidence_jobs, jobs, privacy_jobs, work_once
 from privacy.vocabulary import PURPOSES
@@ -26,6 +31,7 @@ from tests.canaries.plants import CSV_HEAD, MAPPING, REFUSALS, Plant
 from tests.databases import Server
 from tests.journeys.processes import served
 from tests.journeys.test_requests import OFFICER, advanced, opened
+from tests.journeys.test_webhooks import Receiver, add, told
 from tests.journeys.world import APP, PARTNER, PROFILE, World
 
 AT_ONCE: Final = 50
@@ -50,6 +56,10 @@ query All($number: String!) {PURPOSE} {{
     usage(first: 5) {{ edges {{ node {{ counterparty }} }} }} topUps {{ number }}
     interactions {{ note }} cases {{ description }}
   }}
+}}"""
+TOLD: Final = f"""
+query Told($id: ID!) {PURPOSE} {{
+  customer(id: $id) {{ formattedName email address holdings {{ number }} interactions(first: 1) {{ note }} }}
 }}"""
 OTHERWISE: Final = ("marketing.sms", "insight.profiling", "partner.share")
 """Purposes for which nobody here has said yes: what is read for them is withheld or masked."""
@@ -99,6 +109,7 @@ class Journeys:
             await self.read(plant)
             await misused(self.world, plant)
         await self.failed()
+        await self.hooked()
         await self.asked_about()
         await self.left_alone()
         await self.another_process()
@@ -126,11 +137,16 @@ class Journeys:
         file.write_text(CSV_HEAD + "".join(line for plant in self.planted for line in plant.lines()))
         mapping.write_text(MAPPING)
         with Progress(console=Console(file=self.printed)) as progress:
-            counts = await load_file(self.world.house, file, mapping, progress, None)
-        self.printed.write(str(counts))
+            loaded = await load_file(self.world.house, file, Task(read_mapping(str(mapping), EVENTS)), progress)
+        self.printed.write(str(loaded))
+        counts, refused = loaded.counts, loaded.rejects
         assert counts["accepted"] == len(self.planted) * 2
         assert counts["rows refused"] == len(self.planted) * 2
         assert await self.world.rows("dead_letter") == (REFUSALS + 2) * len(self.planted)
+        # What was refused is beside the file as it was in it, for its owner alone.
+        assert refused is not None
+        assert all(plant.texts["name"] in refused.read_text() for plant in self.planted)
+        refused.unlink()
         file.unlink()
 
     async def read(self, plant: Plant) -> None:
@@ -170,6 +186,36 @@ class Journeys:
         for store in self.world.house.stores.values():
             async with store.transaction() as connection:
                 await connection.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
+    async def hooked(self) -> None:
+        """Webhooks: the operator's own is told what it may be, a partner's nothing of anybody."""
+        own, partner, house = Receiver(), Receiver(), self.world.house
+        async with AsyncExitStack() as closing:
+            for receiver, entity, source in (
+                (own, "SELF", TOLD),
+                (partner, "ACME", for_purpose(TOLD, "partner.share")),
+            ):
+                server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+                closing.callback(server.close)
+                receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+                await add(self.world, receiver, entity, source=source)
+            courier = courier_of(house)
+            closing.push_async_callback(courier.close)
+            for n, plant in enumerate(self.planted[:2], 1):
+                said = {
+                    "subject": {"number": plant.numbers[0]},
+                    "channel": "APP",
+                    "direction": "INBOUND",
+                    "reason": "hook",
+                }
+                with self.answers.may_hold(plant):
+                    await self.world.ask(LOG, input=said | {"note": plant.texts["note"]})
+                    await told(self.world, courier, partial(heard, own, n))
+                    headers, body = own.tried[-1]
+                    self.answers.note(str(headers).encode() + body)
+                assert plant.sought.found_in(body)
+        for headers, body in partner.tried:
+            self.answers.note(str(headers).encode() + body)
 
     async def asked_about(self) -> None:
         """Officers' questions, archives, an erasure with its certificate, and the trail as files."""
@@ -230,6 +276,10 @@ class Journeys:
         done = await world.ask(INGEST, events=list(plant.refused()))
         assert {one["status"] for one in done["data"]["ingest"]} == {"REJECTED"}
         await misused(world, plant)
+
+
+def heard(receiver: Receiver, count: int) -> bool:
+    return len(receiver.taken) == count
 
 
 def for_purpose(document: str, purpose: str) -> str:

@@ -147,7 +147,7 @@ async def swept(server: Server, home: Path, values: int, log: Path) -> AsyncIter
     begun = await connection.fetchval(LSN)
     await connection.close()
     with everything_logged() as lines:
-        async with open_world(loud, home) as world:
+        async with open_world(loud, home, webhook_private=True) as world:
             journeys = Journeys(world, loud, plants(values), folder)
             await journeys.all()
             yield Swept(world, journeys, lines, log, begun, logged)

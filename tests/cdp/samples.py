@@ -45,6 +45,7 @@ _EVENTS: Final = (
         documentType="NATIONAL_ID",
         documentNumber="440106198805170029",
     ),
+    event("CustomerIdentified", 2, email="meiling.chen@example.cn"),
     event("CustomerStatusChanged", 2, status="ACTIVE"),
     event("CustomerTierChanged", 2, tier="MIDDLE"),
     event("NumberActivated", 2, number="138 0013 8000", simRef="S-1", iccid="89860012345678901234"),
@@ -131,7 +132,19 @@ _EVENTS: Final = (
     event("PaymentReceived", 22, paymentRef="R-1", billNo="B-202602", amount=_money("88"), method="CARD"),
     event("TopUpRequested", 23, topUpRef="T-1", number="13800138000", amount=_money("50"), channel="APP"),
     event("TopUpConfirmed", 23, topUpRef="T-1"),
-    event("TopUpPosted", 24, topUpRef="T-1", accountNo="A-77"),
+    event(
+        "TopUpPosted", 24, topUpRef="T-1", accountNo="A-77", amount=_money("50"), channel="APP", number="13800138000"
+    ),
+    event("TopUpReversed", 25, topUpRef="T-1", accountNo="A-77", amount=_money("50"), channel="APP"),
+    event("LedgerPosted", 25, accountNo="A-77", kind="CHARGE", amount=_money("-88.00")),
+    event(
+        "ExchangePosted",
+        25,
+        accountNo="A-77",
+        sold={"value": "100.00", "unit": "HKD"},
+        bought=_money("91.23"),
+        rate="0.91225",
+    ),
     event("TopUpFailed", 24, topUpRef="T-2"),
     event(
         "InteractionLogged",

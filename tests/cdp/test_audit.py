@@ -124,7 +124,8 @@ async def test_an_entry_that_is_not_json_is_refused_alone(trail: AuditTrail, sto
     outcomes = await asyncio.gather(
         trail.record(ENTRY), trail.record({"client": object()}), trail.record(ENTRY), return_exceptions=True
     )
-    assert [type(outcome) for outcome in outcomes] == [UUID, ValueRefused, UUID]
+    kinds = [UUID, ValueRefused, UUID]
+    assert [isinstance(outcome, kind) for outcome, kind in zip(outcomes, kinds, strict=True)] == [True] * 3
     assert await report_of(stores["cn"]) == Report(2, 1, ())
 
 
@@ -133,7 +134,8 @@ async def test_an_id_that_is_taken_is_refused_alone(trail: AuditTrail, stores: S
     outcomes = await asyncio.gather(
         trail.record(ENTRY), trail.record(ENTRY, taken), trail.record(ENTRY), return_exceptions=True
     )
-    assert [type(outcome) for outcome in outcomes] == [UUID, AuditUnavailable, UUID]
+    kinds = [UUID, AuditUnavailable, UUID]
+    assert [isinstance(outcome, kind) for outcome, kind in zip(outcomes, kinds, strict=True)] == [True] * 3
     assert await report_of(stores["cn"]) == Report(3, 1, ())
 
 
@@ -213,7 +215,8 @@ async def test_too_many_entries_at_once_are_refused_not_kept_in_memory(
 ) -> None:
     monkeypatch.setattr("cdp.audit.MOST_WAITING", 10)
     outcomes = await asyncio.gather(*(trail.record(ENTRY) for _ in range(15)), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [UUID] * 10 + [AuditUnavailable] * 5
+    kinds = [UUID] * 10 + [AuditUnavailable] * 5
+    assert [isinstance(outcome, kind) for outcome, kind in zip(outcomes, kinds, strict=True)] == [True] * 15
     assert await report_of(stores["cn"]) == Report(10, 1, ())
 
 

@@ -46,9 +46,23 @@ from tests.cdp.samples import SAMPLES
 from tests.privacy.starter import STARTER_TEXT
 
 COMMANDS = [
-    *("demo", "serve", "worker", "migrate", "load", "token", "keys", "audit", "documents", "policy", "privacy"),
-    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
-    *("catalogue", "advise-tariffs", "reconcile"),
+    *(
+        "demo",
+        "serve",
+        "worker",
+        "migrate",
+        "load",
+        "token",
+        "keys",
+        "audit",
+        "documents",
+        "policy",
+        "privacy",
+        "honey",
+    ),
+    *("dead-letters", "numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
+    *("catalogue", "advise-tariffs", "reconcile", "webhooks"),
+    *("write-key", "consume"),
 ]
 TOKEN = ("token", "--client", "shop-app", "--purpose", "service.care", "--store", "cn", "--store", "hk")
 
@@ -128,6 +142,10 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("numbers", "load-segments"),
         ("identifiers", "block"),
         ("identifiers", "lift"),
+        ("honey", "mark"),
+        ("honey", "unmark"),
+        ("honey", "clients"),
+        ("honey", "lift"),
         ("reconcile", "services"),
         ("privacy", "export"),
         ("privacy", "certificate"),
@@ -136,8 +154,12 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        *(("dead-letters", name) for name in ("list", "show", "replay", "drop")),
+        *(("webhooks", name) for name in ("add", "list", "enable", "remove", "replay")),
         ("catalogue", "load"),
         ("catalogue", "show"),
+        ("write-key", "list"),
+        ("write-key", "revoke"),
     ]
 
 
@@ -273,6 +295,26 @@ def test_keys_are_rotated_and_the_stores_still_open(migrated: Settings, capsys: 
         ("data keys", "", "", ""),
     ]
     assert exit_of("migrate") == 0
+
+
+def test_a_write_key_is_told_once_and_ends_when_it_is_told_to(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert exit_of("write-key", "--client", "shop", "--region", "HK", "--channel", "web", "--per-day", "9") == 0
+    told = capsys.readouterr()
+    assert re.fullmatch(r"cdp\.hk\.[\w-]{43}\n", told.out)
+    assert told.err == "client shop, region HK, store hk, channel WEB\n"
+    cells = [line.split("│")[1:-1] for line in output_of(capsys, "write-key", "list").splitlines() if "│ hk" in line]
+    [[store, key_id, *row]] = [[cell.strip() for cell in line] for line in cells]
+    assert [store, *row[:5], row[6]] == ["hk", "shop", "HK", "WEB", "1,000", "9", ""]
+    assert told.out.split(".")[2].strip() not in output_of(capsys, "write-key", "list")
+    assert error_lines(capsys, "write-key", "revoke", "none", code=1)[0].startswith("WRITE_KEY_UNKNOWN")
+    assert output_of(capsys, "write-key", "revoke", key_id) == f"{key_id}: revoked, of client shop\n"
+    assert error_lines(capsys, "write-key", "revoke", key_id, code=1)[0].startswith("WRITE_KEY_UNKNOWN")
+    assert exit_of("write-key", "--client", "shop") == 0
+    assert capsys.readouterr().out.startswith("cdp.cn.")
+    assert error_lines(capsys, "write-key", "--client", "shop", "--region", "FR", code=1) != []
 
 
 def test_an_unknown_store_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -574,6 +616,51 @@ def test_the_worker_does_what_is_due(migrated: Settings, capsys: pytest.CaptureF
     assert output_of(capsys, "worker", "--once") == ""
 
 
+def test_webhooks_are_added_listed_told_again_and_removed(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "told.graphql"
+    document.write_text('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { tier } }')
+    how = ("--client", "crm", "--document", str(document), "--event", "ConsentGiven")
+    endpoint, secret = output_of(capsys, "webhooks", "add", "--url", "https://crm.example/in", *how).split()
+    assert secret.startswith("whsec_")
+    listed = [json.loads(line) for line in output_of(capsys, "webhooks", "list").splitlines()]
+    assert [(one["store"], one["url"], one["state"]) for one in listed] == [
+        (store, "https://crm.example/in", "ACTIVE") for store in ("cn", "hk")
+    ]
+    assert secret not in json.dumps(listed)
+    position = listed[0]["position"]
+    for command in (("replay", endpoint, "--from", position), ("enable", endpoint), ("remove", endpoint)):
+        output_of(capsys, "webhooks", *command)
+    assert "crm.example" not in output_of(capsys, "webhooks", "list")
+
+    assert error_lines(capsys, "webhooks", "remove", endpoint, code=1)[0].startswith("NOT_FOUND")
+    assert error_lines(capsys, "webhooks", "replay", endpoint, "--from", "x", code=1)[0].startswith("POSITION_INVALID")
+    refused = error_lines(capsys, "webhooks", "add", "--url", "http://crm.example/in", *how, code=1)
+    assert refused[0].startswith("WEBHOOK_URL")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("query T($id: ID!) { customer(id: $id) { tier } }", "PURPOSE_REQUIRED"),
+        ('query T($id: ID!) @purpose(id: "service.care") { customer(id: $id) { id } }', "DOCUMENT_UNFIT"),
+        ('query T @purpose(id: "service.care") { customer(number: "+85291234567") { tier } }', "DOCUMENT_UNFIT"),
+        ("{ __schema { types { name } } }", "INTROSPECTION_REFUSED"),
+    ],
+)
+def test_a_document_that_cannot_be_delivered_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], document: str, code: str
+) -> None:
+    file = tmp_path / "told.graphql"
+    file.write_text(document)
+    whose = ("--client", "shop", "--legal-entity", "ACME", "--event", "ConsentGiven")
+    lines = error_lines(
+        capsys, "webhooks", "add", "--url", "https://acme.example/in", "--document", str(file), *whose, code=1
+    )
+    assert lines[0].startswith(code)
+
+
 def test_no_made_up_customers_in_production(
     migrated: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -631,23 +718,222 @@ def test_the_demo_prepares_the_stores_first_and_can_start_anew(
     assert seen == [0, (2000, 24), 1, (9, 3), 0, (2000, 24)]
 
 
-def test_a_file_is_loaded_and_counted(
-    migrated: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+COUNTS = ("rows", "accepted", "duplicate", "rejected", "review", "rows refused", "letters settled", "done before")
+LOADED = """
+name = "crm"
+key = ["编号"]
+region = "CN-GD"
+at = "2026-03-05T00:00:00Z"
+subject = { customerKey = { column = "编号" } }
+[[event]]
+type = "CustomerRegistered"
+[event.fields]
+kind = "INDIVIDUAL"
+customerKey = { column = "编号" }
+birthDate = { column = "生日", as = "date", blank = "omit" }
+[[event]]
+type = "NumberActivated"
+[event.fields]
+number = { column = "手机号" }
+[[event]]
+type = "AccountOpened"
+[event.fields]
+accountNo = { text = "A-{编号}" }
+ratingType = "PREPAID"
+currency = "CNY"
+[[event]]
+type = "BalanceReported"
+[event.fields]
+accountNo = { text = "A-{编号}" }
+balance = { value = { column = "余额" }, unit = "CNY" }
+"""
+PEOPLE = "编号,手机号,生日,余额\nK-1,13800138001,,1.50\nK-2,13800138002,1988-05-17,2.00\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """A table of people, and its mapping."""
+    (tmp_path / "people.csv").write_text(PEOPLE, "utf-8")
+    (tmp_path / "people.toml").write_text(LOADED, "utf-8")
+    return str(tmp_path / "people.csv"), str(tmp_path / "people.toml")
+
+
+def test_files_are_loaded_one_after_the_other_and_told(
+    migrated: Settings, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, mapping = tmp_path / "churn.csv", tmp_path / "churn.toml"
-    file.write_text("id\n7\n")
-    assert exit_of("load", str(file), "--mapping", str(mapping)) == 2
-    mapping.write_text("")
-    asked: list[object] = []
+    more = tmp_path / "more.ndjson"
+    more.write_text('{"编号": "K-3", "手机号": 13800138003, "生日": null, "余额": 3}\n{"编号": "K-4"}\n', "utf-8")
+    told = output_of(capsys, "load", files[0], str(more), "--mapping", files[1], "--region", "CN-BJ")
+    numbers = [re.split(r"\s*│\s*", line)[1:3] for line in told.splitlines() if "│" in line]
+    counted = [[name, number] for name, number in numbers if name != "rows/s"]
+    assert counted == [
+        *([name, number] for name, number in zip(COUNTS, ("2", "8", "0", "0", "0", "0", "0", "0"), strict=True)),
+        *([name, number] for name, number in zip(COUNTS, ("2", "4", "0", "0", "0", "1", "0", "0"), strict=True)),
+    ]
+    assert f"to be corrected and loaded again: {more}.rejects.ndjson" in told
 
-    async def load_file(house: House, *arguments: object) -> dict[str, int]:
-        asked.extend((*house.stores, arguments[0], arguments[1], arguments[3]))
-        return {"accepted": 7043, "rejected": 1}
 
-    monkeypatch.setattr(command_line, "load_file", load_file)
-    printed = output_of(capsys, "load", str(file), "--mapping", str(mapping), "--region", "CN-GD")
-    assert asked == ["cn", "hk", file, mapping, "CN-GD"]
-    assert "7,043" in printed
+def test_what_loading_would_do_is_told_without_a_store(
+    files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The settings of these tests name databases that are nowhere."""
+    bad = "K-1,13800138003,17.5.1988,1\nK-4,12345,,1\nK-5,12345,,1.234\n,1,,\nK-6,13800138006,2099-01-01,1\nK-7\n"
+    (tmp_path / "people.csv").write_text(PEOPLE + bad, "utf-8")
+    before = sorted(tmp_path.iterdir())
+    assert exit_of("load", files[0], "--mapping", files[1], "--check") == 0
+    told = capsys.readouterr().out
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "│" in line]
+    assert cells == [
+        ["records", "8"],
+        ["with nothing wrong", "2"],
+        ["CustomerRegistered", "4"],
+        ["NumberActivated", "3"],
+        ["AccountOpened", "5"],
+        ["BalanceReported", "4"],
+        ["NUMBER_INVALID", "number", "a full number, not a service's short code", "2"],
+        ["ROW_INVALID", "生日", "a date written as in ISO 8601", "1"],
+        ["EVENT_INVALID", "balance.value", "at most 2 digits behind the point", "1"],
+        ["ROW_INVALID", "编号", "a value", "1"],
+        ["EVENT_INVALID", "birthDate", "a day before the event", "1"],
+        ["ROW_INVALID", "", "4 fields", "1"],
+    ]
+    assert not re.search("K-[0-9]|12345|1380|1988", told)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--region", "MO"), "MAPPING_INVALID: region: expected one that is served here"),
+        (("--region", "XX"), "MAPPING_INVALID: region: expected one that is served here"),
+        (
+            ("--mapping", "nowhere"),
+            "MAPPING_INVALID: nowhere: expected a file, or one of mlc_churn, orange_churn, telco",
+        ),
+        (
+            ("--mapping", "telco_churn"),
+            "MAPPING_INVALID: key[0]: expected a column of people.csv; it has no 'customerID'",
+        ),
+    ],
+)
+def test_a_check_refuses_what_loading_would(
+    files: tuple[str, str], more: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of("load", files[0], "--mapping", files[1], "--check", *more) == 1
+    found = capsys.readouterr()
+    assert (found.out, found.err.splitlines()[-1].startswith(told)) == ("", True)
+
+
+def test_without_a_mapping_nothing_is_loaded(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    lines = error_lines(capsys, "load", files[0], code=2)
+    assert any("expected a mapping; --check suggests one" in line for line in lines)
+
+
+def test_a_suggested_mapping_is_filled_in_and_loads(
+    migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, plan = tmp_path / "客户 2026.csv", tmp_path / "plan.toml"
+    file.write_bytes(
+        "客户编号,姓名,性别,出生日期,手机号码,证件类型,证件号码,开户时间,地区,备注,余额\n"
+        "K-1,陈美玲,女,1988/05/17,13800138001,身份证,440106198805170029,2026-03-05 09:30,广东,,1.5\n"
+        "K-2,王小明,男,,,护照,E12345678,2026-03-06 10:00,广东,x,2\n".encode("gb18030")
+    )
+    told = output_of(capsys, "load", str(file), "--check")
+    assert not re.search("K-[0-9]|陈美玲|13800138001|4401|广东|1988", told)
+    plan.write_text(told, "utf-8")
+    assert exit_of("load", str(file), "--mapping", str(plan)) == 1
+    expected = "MAPPING_INVALID: region: expected one that is served here, in the mapping or as --region\n"
+    assert capsys.readouterr().err == expected
+    plan.write_text(told.replace("# time_zone = ...", 'time_zone = "Asia/Shanghai"'), "utf-8")
+    told = output_of(capsys, "load", str(file), "--mapping", str(plan), "--region", "CN-GD")
+    assert re.search(r"accepted +│ +3 ", told)
+    assert re.search(r"rejected +│ +0 ", told)
+
+
+def test_a_suggestion_leaves_open_what_it_cannot_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("Phone No.,DOB,State,Created-At,Sex\n1,01/02/1988,KS,2026,F\n1,03/04/1990,OH,2027,F\n", "utf-8")
+    told = output_of(capsys, "load", str(file), "--check")
+    assert 'key = ["DOB"]' in told
+    for line in (
+        '# region = ...  # where the records are kept, such as HK or CN-GD. The column "State" may tell it.',
+        '# at = ...  # when it happened: an instant, or a column with as = "instant"',
+        '# birthDate = ...  # "DOB" can be read in two ways, or none',
+        'subject = { number = { column = "Phone No." } }',
+        'gender = { column = "Sex", table = "gender" }',
+        '#   "State": text, 2 different ones',
+    ):
+        assert line in told.splitlines()
+    [line] = error_lines(capsys, "load", str(file), "--mapping", _saved(tmp_path, told), "--region", "HK", code=1)
+    assert line == "MAPPING_INVALID: saved.toml: event[0].at: expected a value, here or for all events"
+
+
+def _saved(folder: Path, text: str) -> str:
+    (folder / "saved.toml").write_text(text, "utf-8")
+    return str(folder / "saved.toml")
+
+
+def cells_of(told: str) -> list[list[str]]:
+    """The rows of a table, without its head."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if line.startswith("│")]
+
+
+def test_dead_letters_are_listed_shown_sent_again_and_dropped(
+    migrated: Settings,
+    files: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    bad = "K-3,13800138003,17.5.1988,1\nK-4,12345,,1\n"
+    (tmp_path / "people.csv").write_text(PEOPLE + bad, "utf-8")
+    assert exit_of("load", *files[:1], "--mapping", files[1]) == 0
+    letters = cells_of(output_of(capsys, "dead-letters", "list"))
+    assert sorted(row[1:6] + row[8:] for row in letters) == [
+        ["cn", "NUMBER_INVALID", "number", "a full number, not a service's short code", "people.csv", "1"],
+        ["cn", "ROW_INVALID", "生日", "a date written as in ISO 8601", "people.csv", "1"],
+    ]
+    [number] = [row[0] for row in letters if row[2] == "NUMBER_INVALID"]
+    [row] = cells_of(output_of(capsys, "dead-letters", "list", "--reason", "ROW_INVALID", "--source", "people.csv"))
+    assert output_of(capsys, "dead-letters", "list", "--store", "hk").count("│") == 0
+
+    shown = json.loads(output_of(capsys, "dead-letters", "show", number, "--actor", "officer 7"))
+    assert (shown["type"], shown["number"]) == ("NumberActivated", "12345")
+    told = output_of(capsys, "dead-letters", "replay", row[0], "--actor", "officer 7")
+    assert cells_of(told)[-1][:2] == ["MAPPING_UNKNOWN", ""]
+    (tmp_path / "mended.toml").write_text(LOADED.replace('as = "date"', 'as = "date", format = "%d.%m.%Y"'), "utf-8")
+    mended = ("--mapping", str(tmp_path / "mended.toml"), "--actor", "officer 7")
+    told = output_of(capsys, "dead-letters", "replay", "--source", "people.csv", *mended)
+    assert sorted(cells_of(told)) == [
+        ["NUMBER_INVALID", "number", "a full number, not a service's short code", "1"],
+        ["events accepted", "4"],
+        ["events rejected", "1"],
+        ["gone", "1"],
+        ["letters", "2"],
+    ]
+    [line] = error_lines(
+        capsys, "dead-letters", "drop", number, "--why", "a wrong number", "--actor", "officer 7", code=1
+    )
+    assert line == "REASON_INVALID: why: expected a code such as TEST_DATA"
+    assert (
+        output_of(capsys, "dead-letters", "drop", number, "--why", "TEST_DATA", "--actor", "officer 7") == "1 dropped\n"
+    )
+    assert cells_of(output_of(capsys, "dead-letters", "list")) == []
+    entries = [json.loads(entry) for entry in output_of(capsys, "audit", "tail", "--store", "cn").splitlines()]
+    did = [entry["did"] for entry in entries if entry.get("operation") == "dead letter"]
+    assert did == ["opened", "replayed", "replayed", "went in", "dropped"]
+    assert "12345" not in json.dumps([entry for entry in entries if "did" in entry])
+
+
+def test_a_letter_that_is_not_there_is_told(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    absent, who = "00000000-0000-4000-8000-000000000000", ("--actor", "officer 7")
+    for arguments in (("show", absent), ("replay", absent), ("drop", absent, "--why", "TEST_DATA")):
+        [line] = error_lines(capsys, "dead-letters", *arguments, *who, code=1)
+        assert line == f"ID_UNKNOWN: {absent}: expected the id of a dead letter"
+    lines = error_lines(capsys, "dead-letters", "replay", *who, code=2)
+    assert any("expected ids, or one of --reason, --source, --field" in line for line in lines)
 
 
 async def asked_for(settings: Settings, kind: str, *states: str) -> str:
@@ -660,6 +946,28 @@ async def asked_for(settings: Settings, kind: str, *states: str) -> str:
         assert [one.code for one in outcomes] == [None] * len(states)
         request = GlobalId("PrivacyRequest", "cn", known.customer_id, row_id(known.customer_id, "privacyRequest", kind))
         return opaque_id(house.tokens, SELF, request)
+
+
+def test_honey_is_marked_and_a_client_that_was_not_stopped_is_not_lifted(
+    migrated: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    customer = {"customerKey": "H-1"}
+    told = {"type": "CustomerRegistered", "eventId": "h", "at": "2026-01-01T00:00:00Z", "region": "HK"}
+
+    async def register() -> None:
+        async with open_house(migrated) as house:
+            [outcome] = await ingest(writer_of(house), [told | {"subject": customer, "kind": "INDIVIDUAL"}], "test")
+            assert outcome.code is None
+
+    run(register())
+    assert output_of(capsys, "honey", "mark", "H-1", "--region", "HK") == "marked\n"
+    [line] = error_lines(capsys, "honey", "mark", "H-2", "--region", "HK", code=1)
+    assert line.startswith("CUSTOMER_UNKNOWN: ")
+    assert "H-2" not in line
+    assert output_of(capsys, "honey", "unmark", "H-1", "--region", "HK") == "not marked any more\n"
+    assert "Suspended" in output_of(capsys, "honey", "clients")
+    [line] = error_lines(capsys, "honey", "lift", "shop-app", code=1)
+    assert line.startswith("CLIENT_UNKNOWN: ")
 
 
 def test_a_person_gets_their_data_once(migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

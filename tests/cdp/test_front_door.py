@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from cdp.app import SECURITY_HEADERS, Parts, create_app
+from cdp.app import Parts, create_app
 from cdp.auth import Caller
 from cdp.endpoint import Door
 from cdp.errors import AuditUnavailable, AuthError, RequestInvalid, StoreUnavailable
 from cdp.exchange import GRAPHQL_TYPE, JSON_TYPE, Answer, GraphqlRequest
+from cdp.headers import SECURITY_HEADERS
 from schema.plan.limits import Limits, reads_schema_only
 
 NUMBER = "+8613800138000"

@@ -12,8 +12,8 @@ from cdp.errors import EventInvalid, RequestInvalid
 from cdp.house import House
 from cdp.identity.tables import customer
 from cdp.ingest import EVENTS
-from cdp.load import load_file
-from cdp.mapping import FileMapping, parse_mapping
+from cdp.load import Task, load_file
+from cdp.mapping import FileMapping, parse_mapping, read_mapping
 from cdp.settings import Settings
 from tests.cdp.doors import opened, rows
 from tests.cdp.house import fingerprint, prepared_house
@@ -98,7 +98,8 @@ async def load(
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     plan.write_text(mapping, "utf-8")
     with Progress(disable=True) as bars:
-        return await load_file(house, file, plan, bars, region)
+        loaded = await load_file(house, file, Task(read_mapping(str(plan), EVENTS), region), bars)
+    return loaded.counts
 
 
 async def letters(house: House) -> list[tuple[str, str, str]]:
@@ -108,7 +109,8 @@ async def letters(house: House) -> list[tuple[str, str, str]]:
 
 def counts(**given: int) -> dict[str, int]:
     return {"rows": 0, "accepted": 0, "duplicate": 0, "rejected": 0} | {
-        name.replace("_", " "): count for name, count in ({"rows_refused": 0} | given).items()
+        name.replace("_", " "): count
+        for name, count in ({"review": 0, "rows_refused": 0, "letters_settled": 0} | given).items()
     }
 
 
@@ -256,7 +258,9 @@ TEXT = "letters, digits, _, - and ., at most 40"
         ('region = "CN-GD"', 'region = "Canton"', "region: expected a region such as HK or CN-GD"),
         ('currency = "CNY"', 'currency = "RMB"', "currency: expected a currency of ISO 4217"),
         ('currency = "CNY"', "", "currency: expected a currency: event[3].fields.amountDue is money"),
-        ('time_zone = "+08:00"', 'time_zone = "China"', "time_zone: expected an offset such as +08:00"),
+        ('time_zone = "+08:00"', 'time_zone = "China"', "time_zone: expected an offset such as +08:00, or a zone"),
+        ('time_zone = "+08:00"', 'time_zone = "../etc"', "time_zone: expected an offset such as +08:00, or a zone"),
+        ('time_zone = "+08:00"', "time_zone = 8", "time_zone: expected an offset such as +08:00, or a zone"),
         ('time_zone = "+08:00"', 'encoding = "latin1"', "encoding: expected one of utf-8, gb18030, big5hkscs"),
         ("[tables.gender]", "[tables]\ngender = 1\n[tables.more]", "tables.gender: expected a table of values"),
         ('type = "NumberActivated"', 'type = "NumberActive"', "event[1].type: expected one of CustomerRegistered"),
@@ -286,6 +290,18 @@ TEXT = "letters, digits, _, - and ., at most 40"
             '{ column = "姓名" }',
             '{ column = "姓名", as = "months_before" }',
             "event[0].fields.name.day: expected a day",
+        ),
+        (
+            '{ column = "姓名" }',
+            '{ column = "姓名", as = "quantity", unit = "hours" }',
+            "event[0].fields.name.unit: expected one of seconds, minutes, messages",
+        ),
+        ('{ column = "姓名" }', '{ column = "姓名", unit = [] }', "event[0].fields.name.unit: expected one of seconds"),
+        ('{ column = "姓名" }', "{ sum = [] }", "event[0].fields.name.sum: expected a list of columns"),
+        (
+            '{ column = "姓名" }',
+            '{ sum = ["费用", 1] }',
+            "event[0].fields.name.sum.column: expected the name of a column",
         ),
         ('table = "gender"', 'table = "sex"', "event[0].fields.gender.table: expected one of gender"),
         ('{ text = "套餐：{套餐}" }', "{ text = 1 }", "event[2].fields.name.text: expected text with {Column} in it"),
@@ -334,6 +350,11 @@ def mapped(value: str) -> FileMapping:
         ('{ column = "C", as = "boolean" }', "true", True),
         ('{ column = "C", as = "money" }', "1.5", {"value": "1.5", "unit": "HKD"}),
         ('{ column = "C", as = "money", blank = "0" }', "", {"value": "0", "unit": "HKD"}),
+        ('{ column = "C", as = "money" }', "45.070000", {"value": "45.07", "unit": "HKD"}),
+        ('{ column = "C", as = "money" }', "45.071000", {"value": "45.071000", "unit": "HKD"}),
+        ('{ sum = ["C", "C"] }', "-1.50", {"value": "-1.50", "unit": "HKD"}),
+        ('{ column = "C", as = "quantity", unit = "minutes" }', "265.100000", 15906),
+        ('{ column = "C", as = "quantity", unit = "megabytes" }', "1.5", 1_572_864),
         ('{ column = "C", blank = 7 }', "", 7),
         ('{ column = "C", table = "t" }', "x", "text"),
         ('{ column = "C", table = "t" }', "n", 1),
@@ -362,6 +383,18 @@ def test_values_are_read_as_the_mapping_says(value: str, cell: str, filled: Any)
         ('{ column = "C", as = "months_before", day = "2026-03-31" }', "-1", "a number of months"),
         ('{ column = "C", as = "months_before", day = "2026-03-31" }', "999", "a number of months"),
         ('{ text = "{C}" }', "", "a value"),
+        ('{ sum = ["C"] }', "1,50", "an amount of money"),
+        ('{ sum = ["C"] }', "", "a value"),
+        (
+            '{ column = "C", as = "quantity", unit = "minutes" }',
+            "0.001",
+            "a whole number of seconds, messages or bytes",
+        ),
+        (
+            '{ column = "C", as = "quantity", unit = "bytes" }',
+            "-1",
+            "a decimal number, not negative, written with digits and one point",
+        ),
     ],
 )
 def test_a_cell_that_does_not_fit_is_not_guessed(value: str, cell: str, expected: str) -> None:
@@ -369,6 +402,45 @@ def test_a_cell_that_does_not_fit_is_not_guessed(value: str, cell: str, expected
     with pytest.raises(EventInvalid) as refused:
         event.fill({"C": cell})
     assert (refused.value.field, refused.value.expected) == ("C", expected)
+
+
+@pytest.mark.parametrize(
+    ("zone", "cell", "read"),
+    [
+        ("Asia/Shanghai", "2026-03-29 02:30", "2026-03-29T02:30:00+08:00"),
+        ("Europe/Berlin", "2026-03-29 03:30", "2026-03-29T03:30:00+02:00"),
+        ("Europe/Berlin", "2026-10-25 03:30", "2026-10-25T03:30:00+01:00"),
+        ("Europe/Berlin", "2026-10-25 02:30+02:00", "2026-10-25T02:30:00+02:00"),
+        ("Asia/Hong_Kong", "1976-04-18", "1976-04-18T00:00:00+08:00"),
+        ("-03:30", "2026-01-01 00:00", "2026-01-01T00:00:00-03:30"),
+        ("Europe/Berlin", "2026-03-29 02:30", None),
+        ("Europe/Berlin", "2026-10-25 02:30", None),
+        ("Asia/Hong_Kong", "1976-04-18 03:45", None),
+    ],
+)
+def test_a_local_time_is_read_in_its_zone_or_refused(zone: str, cell: str, read: str | None) -> None:
+    """Clocks skip an hour in spring and show one twice in autumn: such a time is no instant."""
+    at = 'at = { column = "日期", as = "instant" }'
+    head = f"{HEAD[: HEAD.index('at = ')]}{at}\n{HEAD[HEAD.index('subject') :]}".replace("+08:00", zone)
+    (event,) = parse_mapping(head + NUMBER, EVENTS).events
+    row = {"编号": "K-1", "号码": "1", "日期": cell}
+    if read is not None:
+        assert event.fill(row)["at"] == read
+        return
+    with pytest.raises(EventInvalid) as refused:
+        event.fill(row)
+    assert refused.value.field == "日期"
+    assert refused.value.expected == f"a time that the clocks of {zone} showed once, or one with its offset"
+
+
+def test_a_day_that_began_at_no_time_is_refused_for_a_constant_too() -> None:
+    """In Havana the clocks go on at midnight."""
+    head = HEAD.replace("+08:00", "America/Havana").replace(
+        'at = { column = "日期", as = "instant", format = "%Y-%m-%d %H:%M" }', "at = 2026-03-08"
+    )
+    (event,) = parse_mapping(head + NUMBER, EVENTS).events
+    with pytest.raises(EventInvalid, match="at: expected a time that the clocks of America/Havana showed once"):
+        event.fill({"编号": "K-1", "号码": "1"})
 
 
 def test_conditions_are_all_to_be_met() -> None:

@@ -4,18 +4,26 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
 import pytest
 
+from cdp.app import prepare, writer_of
+from cdp.dead_letters import spelled
 from cdp.documents import find_document, list_documents, register_document
 from cdp.errors import AuditUnavailable
 from cdp.house import House, migrate_stores, open_house
+from cdp.ingest import ingest
+from cdp.migrate import downgrade
+from cdp.seen import BODY_INDEX, was_applied
 from cdp.settings import Settings
 from cdp.stores import Stores
 from privacy.errors import KeyUnavailable, KmsRefused
 from privacy.vocabulary import RetentionClass
+from tests.cdp.samples import SAMPLES
 
 CUSTOMER = UUID(int=7)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+KNEW = "INSERT INTO event_seen (customer_id, at, event_id, body_hash) VALUES ($1, $2, $3, $4)"
 MARCH = "CREATE TABLE usage_record_202603 PARTITION OF usage_record FOR VALUES FROM ('2026-03-01') TO ('2026-04-01')"
 
 
@@ -86,3 +94,27 @@ async def test_a_document_is_found_by_its_hash_in_every_store(stores: Stores) ->
             assert await find_document(connection, digest) == source
             assert await find_document(connection, digest[::-1]) is None
             assert [one.name for one in await list_documents(connection)] == ["me"]
+
+
+async def test_what_a_store_knew_of_events_before_it_went_by_ids_it_still_knows(migrated: Settings) -> None:
+    async with open_house(migrated) as house:
+        writer, ring = writer_of(house), house.rings["cn"]
+        await prepare(house)
+        (outcome,) = await ingest(writer, [SAMPLES["CustomerRegistered"]], "test")
+    url = (migrated.stores or {})["cn"]
+    body = ring.digest(BODY_INDEX, spelled(SAMPLES["CustomerRegistered"]))
+    await downgrade(url, "0021_care_notices")
+    connection = await asyncpg.connect(url)
+    await connection.execute(KNEW, outcome.customer_id, NOW, SAMPLES["CustomerRegistered"]["eventId"], body)
+    await connection.close()
+    await migrate_stores(migrated)
+    async with open_house(migrated) as house:
+        known, other = SAMPLES["CustomerRegistered"], SAMPLES["CustomerRegistered"] | {"name": "other"}
+        outcomes = await ingest(writer_of(house), [known, other], "test")
+        assert [(one.status, one.code) for one in outcomes] == [("DUPLICATE", None), ("REJECTED", "EVENT_CONFLICT")]
+        async with house.stores["cn"].read() as reading:
+            assert not await reading.fetchval("SELECT to_regclass('event_seen_before') IS NOT NULL")
+            event_id = SAMPLES["CustomerRegistered"]["eventId"]
+            assert outcome.customer_id is not None
+            assert await was_applied(reading, house.rings["cn"], event_id, outcome.customer_id)
+            assert not await was_applied(reading, house.rings["cn"], event_id, CUSTOMER)

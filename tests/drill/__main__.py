@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.console import Console
 from cdp.embedded import Embedded
 from tests.canaries.sweep import swept
 from tests.databases import Server
-from tests.drill import erasures, rotations, sequences
+from tests.drill import erasures, intake, rotations, sequences
 from tests.drill.bars import QUICK, Bar, Found, Row, Scale, Site, report, try_bar
 from tests.drill.suites import Suites
 
@@ -36,6 +37,7 @@ BARS: Sequence[Bar] = (
     Bar("kill -9, rotation", "200 points, 0 cells lost", rotations.kill),
     Bar("kill -9, erasure", "200 points, 0 cells lost", erasures.kill),
     Bar("kill -9, sequencing", "200 points, 0 gaps, 0 unlogged reads", sequences.kill),
+    Bar("kill -9, intake", "200 points, 200,000 events, each there once", intake.kill),
     Bar("re-key", "300,000 cells in 300 s, 0 failed reads", rotations.rekey),
     Bar("canaries", "1,000 values, 0 found", canaries),
 )
@@ -65,10 +67,13 @@ async def drilled(scale: Scale, only: Sequence[str], console: Console) -> list[R
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make drill", description="Try every bar that takes longer than a test may.")
     parser.add_argument("--quick", action="store_true", help="far fewer kills, people and values")
+    parser.add_argument("--kills", type=int, help="instead of 200 of each kind")
+    parser.add_argument("--events", type=int, help="instead of 200,000")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="bars whose name has it")
     parser.add_argument("--json", type=Path, default=Path("drill.json"), help="where the figures go")
     given = parser.parse_args(arguments)
-    scale = QUICK if given.quick else Scale()
+    changed = {name: value for name in ("kills", "events") if (value := getattr(given, name)) is not None}
+    scale = replace(QUICK if given.quick else Scale(), **changed)
     rows = asyncio.run(drilled(scale, given.only, Console(stderr=True)))
     return report(rows, given.json, Console())
 

@@ -23,14 +23,17 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done: kills of each kind, people whose keys are rotated, values that are swept for."""
+    """How much is done: kills of each kind, people whose keys are rotated, values that are swept for, events that are
+    taken in.
+    """
 
     kills: int = 200
     people: int = 50_000
     values: int = 1_000
+    events: int = 200_000
 
 
-QUICK = Scale(kills=12, people=500, values=150)
+QUICK = Scale(kills=12, people=500, values=150, events=5_000)
 
 
 @dataclass(frozen=True)

@@ -94,5 +94,6 @@ async def finished(writer: Writer, home: Path, customer_id: UUID, held: dict[str
 
 
 def step(key: dict[str, str], customer_id: UUID, state: str) -> dict[str, Any]:
-    head = {"type": "PrivacyRequestAdvanced", "eventId": state, "at": "2026-03-20T00:00:00Z", "region": "CN-GD"}
+    event_id = f"{customer_id} {state}"
+    head = {"type": "PrivacyRequestAdvanced", "eventId": event_id, "at": "2026-03-20T00:00:00Z", "region": "CN-GD"}
     return head | {"subject": key, "requestId": str(row_id(customer_id, "privacyRequest", "D")), "state": state}

@@ -8,7 +8,8 @@ import pytest
 import uvicorn
 
 from cdp.app import serve_house
-from tests.journeys.audits import AuditsUnavailable, run_audits
+from tests.journeys.audits import run_audits
+from tests.journeys.npm import NpmUnavailable
 from tests.journeys.world import World
 
 
@@ -25,6 +26,6 @@ async def url(world: World) -> AsyncIterator[str]:
 async def test_every_audit_passes(url: str, world: World) -> None:
     try:
         failures = await asyncio.to_thread(run_audits, url, world.token())
-    except AuditsUnavailable as why:
+    except NpmUnavailable as why:
         pytest.skip(str(why))
     assert failures == []

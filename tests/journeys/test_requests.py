@@ -13,10 +13,12 @@ import asyncpg
 import httpx
 import pytest
 
+from cdp.app import writer_for
 from cdp.archive import export
 from cdp.auth import Caller, Role
 from cdp.errors import RequestInvalid
-from cdp.worker import sweepers
+from cdp.linking import link_job
+from cdp.worker import sweepers, work_once
 from privacy.vocabulary import PURPOSES
 from tests.journeys.processes import ran, served
 from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World
@@ -155,6 +157,28 @@ async def test_an_erased_customer_is_nobody_to_everybody(world: World) -> None:
     assert (await world.ask(BY_ID, OFFICER, id=done["customerId"]))["data"] == {"customer": None}
 
 
+async def test_the_other_side_of_a_link_is_told_of_an_erasure(world: World) -> None:
+    links = link_job(writer_for(world.house.settings, world.house.stores))
+    await work_once(world.house.stores.values(), [links])
+    assert await linked(world, "hk") == {"ACTIVE"}
+    await erased(world)
+    assert await linked(world, "cn") == set()
+
+    for _ in range(2):
+        assert await work_once(world.house.stores.values(), [links]) == 0
+
+        assert (await linked(world, "cn"), await linked(world, "hk")) == (set(), {"REVOKED"})
+        assert await world.rows("link_intent") == 0
+    alone = await world.ask(PROFILE, number=HONG_KONG_NUMBER)
+    assert (alone["data"]["customer"]["regions"], alone["extensions"]["privacy"]["withheld"]) == (["HK"], [])
+
+
+async def linked(world: World, store: str) -> set[str]:
+    """The states of the links that a store has."""
+    async with world.house.stores[store].read() as connection:
+        return {row[0] for row in await connection.fetch("SELECT state FROM link")}
+
+
 async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -> None:
     request, file = await opened(world, "ACCESS"), tmp_path / "mine.zip"
     with pytest.raises(RequestInvalid, match="state VERIFIED"):
@@ -246,6 +270,7 @@ async def rows_of(url: str) -> dict[str, int]:
     told = {
         "audit_entry",
         "audit_chain",
+        "event_seen",
         "unlogged_word",
         "privacy_request",
         "outbox",

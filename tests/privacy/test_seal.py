@@ -277,13 +277,13 @@ def test_a_wrapped_key_is_unwrapped_once(
     ring: KeyRing, permit_for: Permits, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unwrapped = []
-    original = KeyRing.unwrap
+    original = KeyRing.secret_of
 
-    def counting(self: KeyRing, key: WrappedDataKey) -> DataKey:
+    def counting(self: KeyRing, key: tuple[Any, ...]) -> bytes:
         unwrapped.append(key)
         return original(self, key)
 
-    monkeypatch.setattr(KeyRing, "unwrap", counting)
+    monkeypatch.setattr(KeyRing, "secret_of", counting)
     opener = Opener(permit_for(ALICE, "identity.name"), ring, ALICE, [written.wrapped.row])
     assert unwrapped == []
     assert [opener.open(Sealed(written.cell), PLACE, ROW) for _ in range(3)] == [NAME] * 3

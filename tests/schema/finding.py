@@ -277,11 +277,7 @@ class Finder:
             request.withhold(path_of(info.path), AWAY)
         given = {name: getattr(v, "value", v) for name, v in where.items() if v is not None}
         rows = [row for row in rows if row[-1] != "ERASED" and (seen is None or row[0] > seen)]
-        rows = [
-            row
-            for row in rows
-            if given.items() <= dict(zip(("region", "kind", "status", "tier"), row[1:], strict=False)).items()
-        ]
+        rows = [row for row in rows if row[1] == given["region"]]
         things, firsts = [], []
         for row in rows:
             # A person is listed once, by the first of their records that is of the region.
@@ -292,7 +288,8 @@ class Finder:
                 firsts.append((row, (side, *others)))
         page = [row for row, _ in firsts[: arguments["first"]]]
         for row, sides in firsts[: arguments["first"]]:
-            if await self._may_be_listed(sides[0], given, info):
+            fits = given.items() <= dict(zip(("region", "kind", "status", "tier"), row[1:], strict=False)).items()
+            if await self._may_be_listed(sides[0], given, info) and fits:
                 things.append((Thing("Customer", sides, self._record("Customer"), (row[0],)), [row[0]]))
         return Page(things, [[row[0]] for row in page], len(firsts) > len(page), seen is not None, "Query.customers")
 

@@ -186,9 +186,10 @@ def _products(diary: Diary) -> None:
     diary.told("CaseStatusChanged", 25, caseRef="not opened yet", status="ACCEPTED")
     for n, step in enumerate((None, "TopUpConfirmed", "TopUpPosted", "TopUpFailed")):
         asked = {"number": NUMBERS["many"], "amount": money("50"), "channel": "APP"}
+        posted = {"accountNo": "A-many", "amount": money("50"), "channel": "APP"}
         diary.told("TopUpRequested", 30 + n, topUpRef=f"t{n}", **asked)
         if step:
-            diary.told(step, 31 + n, topUpRef=f"t{n}", **({"accountNo": "A-many"} if step == "TopUpPosted" else {}))
+            diary.told(step, 31 + n, topUpRef=f"t{n}", **(posted if step == "TopUpPosted" else {}))
 
 
 def _denied() -> Iterator[Diary]:
@@ -213,6 +214,8 @@ def _denied() -> Iterator[Diary]:
         diary = Diary(key, "CN-GD")
         diary.registered(f"{key} 同学", birthDate=born)
         diary.number()
+        guardian = {"subject": {"customerKey": "restricted"}, "number": NUMBERS[key], "role": "GUARDIAN"}
+        diary.told("NumberActivated", 3, **guardian)
         diary.told("ConsentGiven", 5, purpose="insight")
         diary.told("ConsentGiven", 6, purpose="insight.profiling", kind="GUARDIAN", actor="GUARDIAN")
         yield diary

@@ -35,6 +35,7 @@ NESTED = """query($n: String!) @purpose(id: "%s") { customer(number: $n) {
   bills(first: 12) { billNo state remainingAmount { value unit } account { accountNo balance { value } }
     lines(first: 2) { lineNo amount { value } description } }
   topUps { topUpRef state number amount { value unit } account { accountNo } }
+  accounts { transactions(first: 3) { kind at debit credit amount { value unit } topUp { topUpRef state } } }
   payments { amount { value } method account { accountNo paymentStatus } } } }"""
 EVERYTHING = """query($n: String!) @purpose(id: "%s") { customer(number: $n) { __typename id kind formattedName
   birthDate gender
@@ -214,6 +215,18 @@ async def test_many_at_once(world: World, reference: Reference) -> None:
     asked = [(caller, number) for number in NUMBERS.values() for caller in (CARE, CN_ONLY)] * 2
     every = (difference(world, reference, source, caller, {"number": number}) for caller, number in asked)
     assert [found for found in await asyncio.gather(*every) if found] == []
+
+
+async def test_a_page_beside_somebody_sought_is_everybodys(world: World) -> None:
+    """Requests that are alike but for a key share an execution, and the page that stands beside it is each one's."""
+    page = 'customers(where: { region: "CN-GD" }, first: 3) { edges { node { id } } }'
+    source = f'query($number: String!) @purpose(id: "service.care") {{ customer(number: $number) {{ id }} {page} }}'
+    numbers = [NUMBERS[name] for name in ("many", "b-cn", "denied")] * 8
+    told = await asyncio.gather(*(world.ask(source, CARE, {"number": number}) for number in numbers))
+    pages = [json.loads(one)["data"]["customers"] for one in told]
+    assert pages[0]["edges"]
+    assert [one for one in pages if one != pages[0]] == []
+    assert len({json.loads(one)["data"]["customer"]["id"] for one in told}) == 3
 
 
 @pytest.mark.parametrize("part", range(PARTS))

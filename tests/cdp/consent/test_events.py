@@ -1,6 +1,9 @@
 """Consent: every word is a row of its own, as it was said and when it was known."""
 
 from datetime import UTC, datetime
+from typing import Any
+
+import pytest
 
 from cdp.ingest import EVENTS, Status, Writer, ingest
 from privacy.vocabulary import ConsentType
@@ -59,8 +62,48 @@ async def test_nobody_but_a_guardian_agrees_as_one(writer: Writer) -> None:
         [outcome] = await ingest(writer, [event("ConsentGiven", 3, eventId=actor, actor=actor, **said)], "test")
         assert (outcome.status, outcome.field) == (Status.REJECTED, "actor")
     assert await rows(writer.stores["cn"], "consent_event") == []
-    await accept(writer, event("ConsentWithdrawn", 4, **said), event("ConsentGiven", 5, actor="GUARDIAN", **said))
+    await accept(writer, *family(), event("ConsentWithdrawn", 4, **said))
+    await accept(writer, event("ConsentGiven", 5, actor="GUARDIAN", **said))
     assert len(await rows(writer.stores["cn"], "consent_event")) == 2
+
+
+def family(role: str = "GUARDIAN", day: int = 2, **head: Any) -> list[dict[str, Any]]:
+    """A number of the customer's, in which somebody else has a role."""
+    number, theirs = "13800138000", {"customerKey": "C-PARENT"}
+    return [
+        event("CustomerRegistered", 1, theirs, kind="INDIVIDUAL", eventId="parent"),
+        event("NumberActivated", 2, number=number),
+        event("NumberActivated", day, theirs, number=number, role=role, eventId="their-role") | head,
+    ]
+
+
+@pytest.mark.parametrize(("actor", "role"), [("GUARDIAN", "GUARDIAN"), ("AGENT", "ORG_ADMIN")])
+async def test_who_agrees_for_somebody_has_the_role_that_shows_it(writer: Writer, actor: str, role: str) -> None:
+    """At that time, in one of their numbers, and not by themselves; late or early in a batch makes no difference."""
+    store = writer.stores["cn"]
+    said = event("ConsentGiven", 5, purpose="insight", actor=actor)
+    by_number = event("ConsentGiven", 6, {"number": "13800138000"}, purpose="insight", actor=actor, eventId="n")
+    *known, theirs = family(role)
+    own = {**theirs, "subject": {"customerKey": "C-1001"}, "eventId": "own", "at": "2026-03-01T10:00:00+08:00"}
+    await accept(writer, S["CustomerRegistered"], *known, own, *family("PAYER")[2:])
+
+    async def refused(*events: dict[str, Any]) -> None:
+        outcomes = await ingest(writer, events, "test")
+        assert {(one.status, one.code, one.field) for one in outcomes} == {(Status.REJECTED, "EVENT_INVALID", "actor")}
+        assert await rows(store, "consent_event") == await rows(store, "unlogged_word") == []
+        assert "ConsentGiven" not in {row["event_type"] for row in await rows(store, "outbox")}
+
+    await refused(said, by_number)
+    await accept(writer, {**theirs, "at": "2026-03-20T00:00:00Z", "eventId": "later"})
+    await refused(by_number)
+    await accept(writer, by_number, said, {**theirs, "eventId": "before"})
+    assert {row["actor"] for row in await rows(store, "consent_event")} == {actor}
+    gone = event("NumberReleased", 10, {"customerKey": "C-PARENT"}, number="13800138000")
+    await accept(writer, gone)
+    [after] = await ingest(writer, [{**said, "at": "2026-03-12T00:00:00Z", "eventId": "after"}], "test")
+    assert (after.status, after.field) == (Status.REJECTED, "actor")
+    await accept(writer, {**said, "at": "2026-03-09T00:00:00Z", "eventId": "while"})
+    assert len(await rows(store, "consent_event")) == 3
 
 
 async def test_objections_are_raised_and_lifted_by_rows(writer: Writer) -> None:

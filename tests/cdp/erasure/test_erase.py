@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from cdp.audit import AuditTrail
 from cdp.erasure.erase import Erasure, erase
 from cdp.erasure.ledger import Ledger
 from cdp.erasure.sweep import Sweeper, certificate_of
+from cdp.identity.match_proposals import Proposal, keep_proposals
 from cdp.ingest import Status, Writer, ingest
 from cdp.rights.kept import KEPT, Goes
 from cdp.rights.terms import read_terms
@@ -298,6 +300,24 @@ async def test_an_erased_record_leaves_its_cluster_and_its_link(writer: Writer) 
         assert (row["cluster"] is None) == (row["customer_id"] == customer_id)
         assert row["cluster"] is None or (len(row["cluster"]) == 2 and customer_id not in row["cluster"])
     assert await rows(store, "link_index") == await rows(store, "link") == []
+    # The other store is told by whoever carries links.
+    [intent] = await rows(store, "link_intent")
+    assert (intent["token"], intent["state"]) == (bytes.fromhex("ab" * 16), "REVOKED")
+
+
+async def test_no_proposal_names_somebody_who_was_erased(writer: Writer) -> None:
+    third = event("CustomerRegistered", 5, {"customerKey": "third"}, kind="INDIVIDUAL", eventId="third")
+    customer_id, store = await asked_for(writer, [SAMPLES["CustomerRegistered"], third]), writer.stores["cn"]
+    others = [row["customer_id"] for row in await rows(store, "customer", f"customer_id <> '{customer_id}'")]
+    pairs = [Proposal(*pair, "R", None, {}) for pair in combinations([customer_id, *others], 2)]
+    await keep_proposals(store, "CN-GD", pairs, NOW)
+    assert len(await rows(store, "match_proposal")) == 3
+    await begin(writer, customer_id)
+    left = [(min(others), max(others))]
+    assert [(row["customer_id"], row["other_id"]) for row in await rows(store, "match_proposal")] == left
+    # A run that had read them before they went.
+    await keep_proposals(store, "CN-GD", pairs, NOW)
+    assert [(row["customer_id"], row["other_id"]) for row in await rows(store, "match_proposal")] == left
 
 
 async def test_a_write_that_found_the_customer_before_the_erasure_loses_to_it(writer: Writer, tmp_path: Path) -> None:

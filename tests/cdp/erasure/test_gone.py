@@ -90,7 +90,17 @@ async def test_an_erasure_that_kept_the_words_explains_nothing(writer: Writer, t
 
 
 @pytest.mark.parametrize(
-    "certificate", ["certificate", "NULL", "replace(certificate, $1::uuid::text, $2::uuid::text)"], ids=str
+    "certificate",
+    [
+        "certificate",
+        "NULL",
+        "replace(certificate, $1::uuid::text, $2::uuid::text)",
+        "'no JSON'",
+        "'[]'",
+        """'{"certificate": 1.5}'""",
+        "left(certificate, 40)",
+    ],
+    ids=str,
 )
 async def test_a_row_about_an_erasure_is_not_enough(writer: Writer, tmp_path: Path, certificate: str) -> None:
     await terms(writer, by_law=False)

@@ -89,8 +89,8 @@ FROM unnest($2::BYTEA[], $3::TIMESTAMP WITH TIME ZONE[]) WITH ORDINALITY AS k2(k
 FROM number_index 
 WHERE number_index.number_tag = k2.key AND number_index.role IN ($4::VARCHAR, $5::VARCHAR) AND number_index.valid_from <= k2.as_of AND (number_index.valid_to IS NULL OR number_index.valid_to > k2.as_of) ORDER BY number_index.number_tag DESC, number_index.role DESC, number_index.valid_from DESC, number_index.holding_id DESC 
  LIMIT 1) AS n2 ON true JOIN customer AS h2 ON h2.customer_id = n2.customer_id AND h2.state != 'ERASED' JOIN customer AS c2 ON c2.customer_id = ANY (coalesce(h2.cluster, ARRAY[h2.customer_id])) 
-WHERE c2.state != 'ERASED' UNION ALL (SELECT 3 AS root, 1 AS key_no, row(c3.customer_id, c3.state, CASE WHEN c3.is_minor THEN c3.birth_date END, (SELECT max(policy_version.version) AS max_2 
-FROM policy_version), CAST(NULL AS UUID), c3.cluster[1], c3.cluster_since, CASE WHEN (c3.cluster IS NOT NULL) THEN array((SELECT row(o3.customer_id, o3.state, o3.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_10 
+WHERE c2.state != 'ERASED' UNION ALL (SELECT 3 AS root, CAST(NULL AS BIGINT) AS key_no, row(c3.customer_id, c3.state, CASE WHEN c3.is_minor THEN c3.birth_date END, (SELECT max(policy_version.version) AS max_2 
+FROM policy_version), CASE WHEN h3.fits THEN h3.customer_id END, c3.cluster[1], c3.cluster_since, CASE WHEN (c3.cluster IS NOT NULL) THEN array((SELECT row(o3.customer_id, o3.state, o3.is_minor, array((SELECT row(consent_event.type, consent_event.kind, consent_event.purpose, consent_event.happened_at, consent_event.recorded_at, consent_event.category, consent_event.channel, consent_event.recipient, consent_event.destination, consent_event.notice, consent_event.expires_at, consent_event.actor) AS row_10 
 FROM consent_event 
 WHERE consent_event.customer_id = o3.customer_id AND (consent_event.purpose = 'service.care' OR consent_event.purpose = 'service' OR consent_event.purpose = '*') AND (consent_event.holding_id IS NULL OR (consent_event.type NOT IN ('GIVEN', 'RENEWED', 'CONFIRMED'))))), array((SELECT row(objection.kind, objection.scope, objection.happened_at, objection.recorded_at, objection.raised) AS row_11 
 FROM objection 
@@ -105,11 +105,11 @@ FROM data_key
 WHERE data_key.customer_id = c3.customer_id AND data_key.retention = 'IDENTITY')) AS data_keys, array((SELECT row(link.token, link.other_store, link.leads) AS row_15 
 FROM link 
 WHERE link.customer_id = c3.customer_id AND link.state = 'ACTIVE' ORDER BY link.token)) AS links, NULL::record[] AS list0, NULL::record[] AS list1 
-FROM (SELECT l3.customer_id AS customer_id, l3.cluster AS cluster 
+FROM (SELECT l3.customer_id AS customer_id, l3.cluster AS cluster, l3.kind = $6::VARCHAR AS fits 
 FROM customer AS l3 
-WHERE l3.region = $6::VARCHAR AND l3.customer_id > coalesce($7::UUID, '00000000-0000-0000-0000-000000000000'::UUID) AND l3.state != 'ERASED' AND (l3.cluster IS NULL OR NOT (EXISTS (SELECT * 
+WHERE l3.region = $7::VARCHAR AND l3.customer_id > coalesce($8::UUID, '00000000-0000-0000-0000-000000000000'::UUID) AND l3.state != 'ERASED' AND (l3.cluster IS NULL OR NOT (EXISTS (SELECT * 
 FROM customer AS e3 
-WHERE e3.customer_id = ANY (l3.cluster) AND e3.customer_id < l3.customer_id AND e3.region = l3.region AND e3.state != 'ERASED'))) AND l3.kind = $8::VARCHAR ORDER BY l3.customer_id 
+WHERE e3.customer_id = ANY (l3.cluster) AND e3.customer_id < l3.customer_id AND e3.region = l3.region AND e3.state != 'ERASED'))) ORDER BY l3.customer_id 
  LIMIT 3) AS h3 JOIN customer AS c3 ON c3.customer_id = ANY (coalesce(h3.cluster, ARRAY[h3.customer_id])) 
 WHERE c3.state != 'ERASED' ORDER BY h3.customer_id, c3.customer_id != h3.customer_id, c3.customer_id)
 
