@@ -1,4 +1,4 @@
-"""News: one reader for all who listen; nobody waits for transactions that have nothing to do with them, or misses one."""
+"""News: one reader for all who listen, who waits for no transaction that has nothing to do with them, and misses none."""
 
 import asyncio
 from collections.abc import AsyncIterator
