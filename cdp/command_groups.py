@@ -18,6 +18,7 @@ from cdp.honey_commands import honey_group
 from cdp.house import open_databases, open_house
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.identity.segments import load_segments, read_segments
+from cdp.letter_commands import dead_letters_group
 from cdp.number_report import number_report
 from cdp.officer_commands import officer_group, receipt_group
 from cdp.privacy_commands import privacy_group
@@ -58,6 +59,7 @@ GROUPS: Final[Mapping[str, typer.Typer]] = {
     "privacy": privacy_group,
     "officer": officer_group,
     "receipt": receipt_group,
+    "dead-letters": dead_letters_group,
     "webhooks": webhooks_group,
     "catalogue": catalogue_group,
     "write-key": write_key_group,

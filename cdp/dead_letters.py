@@ -20,6 +20,8 @@ RECORD_INDEX: Final = Index(uid=150, name="record", version=1)
 LONGEST_BODY: Final = 64_000
 _SPELLING: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=str)
 BODY: Final[SealedColumn] = dead_letter.c.body.info["sealed"]
+ROW_INVALID: Final = "ROW_INVALID"
+"""The reason of a record of a file that does not fit its mapping, which no event is refused for."""
 TRAIL: Final = "dead letter"
 """What the trail calls it when letters are opened, or go."""
 PER_ENTRY: Final = 500

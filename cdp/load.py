@@ -20,7 +20,7 @@ from rich.progress import Progress, TaskID
 
 from cdp.app import writer_of
 from cdp.crew import open_door
-from cdp.dead_letters import Refusal, bury, settle
+from cdp.dead_letters import ROW_INVALID, Refusal, bury, settle
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.file_positions import Position, forget_position, keep_position, position_of
 from cdp.file_records import FileRecord, Form, Source, open_source
@@ -101,7 +101,7 @@ class _Loading:
         except EventInvalid as wrong:
             about = subject_tag(Tags(self.ring), None if row is None else mapping.about(row, self.region))
             body = {"mapping": mapping.name, "region": self.region, "row": record.row or record.written}
-            refusal = Refusal(body, "ROW_INVALID", wrong.field, wrong.expected, about, name)
+            refusal = Refusal(body, ROW_INVALID, wrong.field, wrong.expected, about, name)
         self.batch.append(Taken(record, first, len(self.events), name, refusal))
 
     @property

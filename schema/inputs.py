@@ -102,6 +102,7 @@ class CaseStepInput:
     case: strawberry.ID = given("The opaque id of the case.")
     desk: str = given("The desk that takes it, such as desk-CN-GD.")
     note: str | None = given("What there is to be said of it.", None)
+    at: Instant | None = given("When; by default now.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 

@@ -6,9 +6,6 @@ import strawberry
 from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
-from cdp.accountability import Reason
-from cdp.numbers import NumberKind
-from cdp.outcome import Status
 from cdp.rights.events import RequestState
 from privacy.vocabulary import RecipientClass
 from schema.fields import SERVICE, Plain, answer, argument, personal, word
@@ -27,6 +24,8 @@ from schema.inputs import (
     PrivacyRequestInput,
     SubjectInput,
 )
+from schema.letters import DeadLetterOutcome, DeadLetterPage, Outcome
+from schema.numbers import Accountability, NumberFacts
 from schema.officer import AccessLog, ConsentDecision, ConsentTimelineEntry, RecordsOfProcessing, WithdrawalPreview
 from schema.proposals import MatchProposal, MergeProposal
 from schema.rights import QueuedRequest
@@ -44,39 +43,10 @@ def root(description: str, *arguments: StrawberryArgument) -> Any:
     return field
 
 
-strawberry.enum(Status, name="OutcomeStatus", description="What became of an event.")
-
-
-@strawberry.type(description="What became of one event; a rejected one lies in the dead letters and can be replayed.")
-class Outcome:
-    event_id: strawberry.ID | None = word("The event's id, where it had one.")
-    status: Status = word("What became of it.")
-    code: str | None = word("Why it was rejected, for machines.")
-    field: str | None = word("The field that was wrong.")
-    expected: str | None = word("What was expected there.")
-
-
 @strawberry.type(description="What became of an order, and the customer afterwards.")
 class OrderPayload:
     outcome: Outcome = word("What became of the event the order made.")
     customer: Customer | None = word("The customer as they are now.")
-
-
-strawberry.enum(NumberKind, description="What a number is for, as far as its digits tell.")
-strawberry.enum(
-    Reason,
-    name="AccountabilityReason",
-    description="Why a region answers for a number, the first that fits: all accounts of its holder are there and none"
-    " where it is held; they have no account, and all their lines are there; it is held there; nobody holds it, and it"
-    " is kept back, or was held there last; or nobody held it yet.",
-)
-
-
-@strawberry.type(description="Who answers for a number, so that nobody has to argue.")
-class Accountability:
-    region: Region = word("The region that answers.")
-    desk: str = word("The desk of the region that must answer.")
-    reason: Reason = word("Why this region.")
 
 
 @strawberry.type(description="What became of a proposal; it says nothing of who holds the other number, if anybody.")
@@ -84,17 +54,6 @@ class LinkProposal:
     outcome: Outcome = word("What became of it.")
     token: strawberry.ID | None = word("Confirms the link once, together with the code.")
     expires_at: Instant | None = word("Until when it can be confirmed.")
-
-
-@strawberry.type(description="What a number is, whoever holds it.")
-class NumberFacts:
-    number: str | None = word("The number in E.164; null for a short code, by which nobody is known.")
-    region: Region = word("Where it was given out: the province of a mainland mobile, where known; else its country.")
-    city: str | None = word("The city a mainland mobile was given out in, where that is known.")
-    kind: NumberKind = word("Mobile, fixed, IoT ...")
-    issuer: str | None = word("Who holds the block it is from, where that is known.")
-    serving_operator: str | None = word("Who serves it now, where it was ported; not for partners.")
-    accountability: Accountability | None = word("Who answers for it, where it was ever held here; not for partners.")
 
 
 @strawberry.type(description="Who is asking.")
@@ -211,6 +170,15 @@ class Query:
         argument("state", RequestState | None, "In this state only; by default all that are open.", None),
         argument("first", int, "How many at most, from 0 to 100.", 20),
     )
+    dead_letters: DeadLetterPage = root(
+        "What was refused at the write door, newest first, without the records themselves. For officers.",
+        argument("region", Region, "A region of the store whose letters they are, or the whole country."),
+        argument("reason", str | None, "Only those refused for this reason, such as NUMBER_INVALID.", None),
+        argument("source", str | None, "Only those from this source.", None),
+        argument("field", str | None, "Only those refused because of this field or column.", None),
+        argument("first", int, "How many at most, from 0 to 200.", 50),
+        argument("after", strawberry.ID | None, "The `next` of the page before.", None),
+    )
     number_facts: NumberFacts | None = root(
         "What a number is, whoever holds it.",
         argument("number", str, "A number in any written form."),
@@ -286,6 +254,15 @@ class Mutation:
         argument("number", str, "A number the customer holds, on either side."),
         argument("region", Region | None, "Where its record lives; by default the number's own.", None),
         argument("otherRegion", Region | None, "Whose store is to be forgotten; by default every other one.", None),
+    )
+    replay_dead_letter: DeadLetterOutcome = root(
+        "A refused record is sent again, from where it came. For officers.",
+        argument("id", strawberry.ID, "The opaque id of the letter."),
+    )
+    drop_dead_letter: DeadLetterOutcome = root(
+        "A refused record is taken away for good. For officers.",
+        argument("id", strawberry.ID, "The opaque id of the letter."),
+        argument("why", str, "Why, as a code such as TEST_DATA; it is written down."),
     )
 
 

@@ -31,6 +31,7 @@ FLOORS = (
         "cdp.privacy_commands",
         "cdp.catalogue_commands",
         "cdp.reconcile_commands",
+        "cdp.letter_commands",
     ),
     ("cdp.webhook_commands",),
     ("cdp.write_key_commands", "cdp.consume_command"),
@@ -39,6 +40,7 @@ FLOORS = (
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
+    ("cdp.letters",),
     ("cdp.receiving", "cdp.consume"),
     ("cdp.linking",),
     ("cdp.intake", "cdp.event_schemas"),
@@ -60,7 +62,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 34_000, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 34_600, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -184,7 +186,7 @@ def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
     commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
     groups = ("cdp.command_groups", "cdp.officer_commands", "cdp.webhook_commands", "cdp.consume_command")
-    assert outside(users("cdp.app"), *commands, *groups) == set()
+    assert outside(users("cdp.app"), *commands, *groups, "cdp.letter_commands") == set()
     assert users("cdp.__main__") == set()
 
 
@@ -267,6 +269,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.words",  # what was said is struck off when its entry is durable
         "cdp.sequencer",  # one step of the tree
         "cdp.witnesses",  # the signature of a witness
+        "cdp.letters",  # letters that go, or are counted again
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.reconcile.services",  # products that are not as they should be, and their cases

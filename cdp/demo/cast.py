@@ -1,6 +1,6 @@
 """The customers of the two stories, which happened to real people. Their numbers are fixed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -19,10 +19,15 @@ SHOWN_MONTHS: Final = 6
 
 def cast(stores: Mapping[str, str]) -> list[Event]:
     """All events of the customers of the stories; `stores` says which store keeps `CN`, and which `HK`."""
-    return [*_still_off(), *_mainland_side(stores["HK"]), *_hong_kong_side(stores["CN"])]
+    return [*still_off(), *two_numbers(stores)]
 
 
-def _still_off() -> list[Event]:
+def two_numbers(stores: Mapping[str, str]) -> list[Event]:
+    """The customer with two numbers on one SIM, on either side."""
+    return [*_mainland_side(stores["HK"]), *_hong_kong_side(stores["CN"])]
+
+
+def still_off() -> list[Event]:
     """A line is suspended for arrears and comes back; the messaging service that runs on it does not."""
     life, account = _life("D-STORY-A", "CN-GD"), "6201391234"
     life.add(
@@ -99,6 +104,18 @@ def _hong_kong_side(other_store: str) -> list[Event]:
     _may_cross(life, "CN", other_store, leads=False)
     _lives(life, account)
     _contact(life, 1, "2026-10-29 18:05", "HOTLINE", "香港熱線：內地號碼充值請聯絡內地。")
+    return life.events
+
+
+def between(events: Iterable[Event], after: datetime, until: datetime) -> list[Event]:
+    """What happened after one instant, until another."""
+    return [event for event in events if after < datetime.fromisoformat(str(event["at"])) <= until]
+
+
+def comes_back() -> list[Event]:
+    """What the desk does about the service that stayed off, forty minutes after the line was back."""
+    life = _life("D-STORY-A", "CN-GD")
+    life.add("ProductResumed", "fetion", _at("2026-10-12 12:45"), productRef=f"{life.key}-fetion")
     return life.events
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cdp.app import front_door
 from cdp.auth import Caller, issue_token
-from cdp.demo.cast import HONG_KONG_NUMBER, STILL_OFF_NUMBER
+from cdp.demo.cast import HONG_KONG_NUMBER
 from cdp.exchange import Answer, GraphqlRequest
 from cdp.house import House
 
@@ -24,15 +24,6 @@ query TopUpThatWentNowhere($number: String!, $region: Region) @purpose(id: "serv
     accounts { accountNo region ratingType balance { value unit } }
     topUps(first: 3) { number amount { value unit } state requestedAt confirmedAt postedAt }
     cases(first: 3) { ticketType status owner openedAt description }
-  }
-}"""
-STORY_A: Final = """\
-query ServiceThatStayedOff($number: String!) @purpose(id: "service.care") {
-  customer(number: $number) {
-    formattedName
-    products { name status statusReason statusAt reliesOn { name status statusAt } }
-    topUps(first: 1) { amount { value unit } state postedAt }
-    interactions(first: 3) { at channel note }
   }
 }"""
 WRITTEN_FORMS: Final[tuple[tuple[str, str | None], ...]] = (
@@ -63,24 +54,22 @@ def desk_of(house: House) -> Desk:
     return Desk(front_door(house).answer, caller)
 
 
-async def ask(desk: Desk, document: str, **variables: str | None) -> Told:
+async def ask(desk: Desk, document: str, **variables: Any) -> Told:
     """The whole answer to a document, errors included."""
     answer = await desk.answer(GraphqlRequest(document, variables=variables), desk.caller)
     told: Told = json.loads(answer.body)
     return told
 
 
-async def tell(house: House, console: Console, port: int) -> None:
-    """Prints both stories, and how to ask the first one oneself."""
-    desk = desk_of(house)
-    await _tell_b(desk, console)
-    await _tell_a(desk, console)
-    _title(console, "自己问一次 · Ask it yourself", "启动后（cdp serve）粘贴 · Paste this while it serves:")
+def invite(house: House, desk: Desk, console: Console, port: int) -> None:
+    """Prints how to ask the story of the two numbers oneself."""
+    title(console, "自己问一次 · Ask it yourself", "启动后（cdp serve）粘贴 · Paste this while it serves:")
     console.print(curl(house, desk.caller, port), markup=False)
 
 
-async def _tell_b(desk: Desk, console: Console) -> None:
-    _title(
+async def tell_b(desk: Desk, console: Console) -> None:
+    """Prints who it is, by six ways to write two numbers, and what is known of the money."""
+    title(
         console,
         "故事 B · 不见了的充值 · The top-up that went nowhere",
         "一张 SIM 卡，两个号码：香港 8 位，内地 11 位。给内地号码充值 100 元，短信已确认，余额没动。",
@@ -99,26 +88,7 @@ async def _tell_b(desk: Desk, console: Console) -> None:
     console.print(
         "六种写法，同一位客户 · six questions, one customer:" if same else "The answers differ:", style="bold"
     )
-    _print_answer(console, answers[0])
-
-
-async def _tell_a(desk: Desk, console: Console) -> None:
-    _title(
-        console,
-        "故事 A · 一直没恢复的服务 · The service that stayed off",
-        "早上欠费停机，中午充值后手机恢复；依赖它的飞信仍停用。为什么？",
-        "Suspended for arrears in the morning, topped up at noon: the line is back. The messaging service",
-        "that relies on it is not. Which product is still off, and is what it relies on working?",
-    )
-    console.print(STORY_A, style="cyan", markup=False)
-    told = await ask(desk, STORY_A, number=STILL_OFF_NUMBER)
-    _print_answer(console, told)
-    for product in ((told.get("data") or {}).get("customer") or {}).get("products") or ():
-        working = product["reliesOn"] and all(other["status"].casefold() == "active" for other in product["reliesOn"])
-        if product["status"].casefold() == "suspended" and working:
-            names = ", ".join(other["name"] for other in product["reliesOn"])
-            line = f"{product['name']}: suspended since {product['statusAt']}, although {names} is active again."
-            console.print(line, style="bold", markup=False)
+    print_answer(console, answers[0])
 
 
 def curl(house: House, caller: Caller, port: int) -> str:
@@ -134,14 +104,16 @@ def curl(house: House, caller: Caller, port: int) -> str:
     )
 
 
-def _title(console: Console, title: str, *lines: str) -> None:
+def title(console: Console, headline: str, *lines: str) -> None:
+    """Prints what comes next."""
     console.print()
-    console.print(title, style="bold magenta", markup=False)
+    console.print(headline, style="bold magenta", markup=False)
     for line in lines:
         console.print(line, markup=False)
 
 
-def _print_answer(console: Console, told: Told) -> None:
+def print_answer(console: Console, told: Told) -> None:
+    """Prints an answer: its data, its errors, what was withheld."""
     shown = {name: told[name] for name in ("data", "errors") if name in told}
     withheld = ((told.get("extensions") or {}).get("privacy") or {}).get("withheld")
     console.print(_spelled(shown | ({"withheld": withheld} if withheld else {})), style="green", markup=False)

@@ -35,10 +35,11 @@ from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
 from schema.plan.statement import Level, RootSql, statement_of
 
-QUEUE = "privacyRequests"
-"""The root that tells of customers' requests, and of nothing else of theirs."""
+KEPT = ("mergeProposals", "privacyRequests", "deadLetters")
+"""The roots that tell of what waits for somebody, and of nothing else of customers."""
 INTROSPECTION = ("__schema", "__type")
-WITHOUT_CUSTOMER = ("ingest", "proposeLink")
+LETTERS = ("replayDeadLetter", "dropDeadLetter")
+WITHOUT_CUSTOMER = ("ingest", "proposeLink", *LETTERS)
 """Orders whose answer is at hand: no customer is read after them."""
 PAGE_CATEGORIES = {
     "region": "identity.region",
@@ -121,7 +122,7 @@ class Operation:
     def summed_up(self) -> "Operation":
         """The operation, now that all its roots and places are known."""
         self.reads = [read for root in self.roots for read in root.reads.values()]
-        kept = any(root.name in ("mergeProposals", QUEUE) or held_places(root) for root in self.roots)
+        kept = any(root.name in KEPT or held_places(root) for root in self.roots)
         self.touches_customers = self.kind is OperationType.MUTATION or bool(self.reads) or kept
         self.introspects = any(root.name in INTROSPECTION for root in self.roots)
         used = {spot.category for spot in self.spots if spot.category and spot.refused is None}

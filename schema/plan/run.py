@@ -1,8 +1,8 @@
 """One run of a plan: arguments bound, reads made, orders given, the data put together in the order it was asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from graphql import DocumentNode, OperationDefinitionNode, OperationType, SelectionSetNode, execute_sync
 from graphql.execution.values import VariableValues
@@ -19,11 +19,12 @@ from cdp.rendering import to_json
 from cdp.shape import Reading
 from cdp.wanted import Wanted
 from schema.plan.document import Document
+from schema.plan.letters import dead_letters, order_letter
 from schema.plan.linking import change_link, crossing, propose_link
 from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.officers import Question
-from schema.plan.operation import INTROSPECTION, OFFICERS, QUEUE, Operation, OperationRoot
+from schema.plan.operation import INTROSPECTION, KEPT, LETTERS, OFFICERS, Operation, OperationRoot
 from schema.plan.orders import give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
@@ -32,6 +33,11 @@ from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
 """Values an operation may return at most."""
+WAITING: Final[Mapping[str, Callable[[dict[str, Any], Reach], Awaitable[tuple[str, Any]]]]] = {
+    "mergeProposals": merge_proposals,
+    "privacyRequests": queued,
+    "deadLetters": dead_letters,
+}
 
 
 @dataclass(slots=True)
@@ -84,12 +90,11 @@ class Run:
             elif root.name == "proposeMerge":
                 seen = {key: found[want.root.number] for key, want in bound[root.key].items()}
                 data[root.key] = await proposal(root, seen, self.reach)
-            elif root.name in ("mergeProposals", QUEUE):
+            elif root.name in KEPT:
                 assert root.picks is not None
-                kept = queued if root.name == QUEUE else merge_proposals
-                store, rows = await kept(arguments[root.key], self.reach)
+                store, kept = await WAITING[root.name](arguments[root.key], self.reach)
                 self.asked.stores.add(store)
-                data[root.key] = to_json(root.picks.of(rows))
+                data[root.key] = to_json(root.picks.of(kept))
             elif root.reads:
                 [want] = bound[root.key].values()
                 data[root.key] = found[want.root.number]
@@ -138,6 +143,10 @@ class Run:
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.intake)))
         if root.name == "proposeLink":
             return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+        if root.name in LETTERS:
+            store, became = await order_letter(root.name, arguments, self.reach, self.intake.writer)
+            self.asked.stores.add(store)
+            return to_json(root.picks.of(became))
         event_id: str | None = None
         if root.name in ("confirmLink", "unlink"):
             outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())

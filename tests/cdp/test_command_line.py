@@ -60,7 +60,7 @@ COMMANDS = [
         "privacy",
         "honey",
     ),
-    *("numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
+    *("dead-letters", "numbers", "bench", "explain", "match", "identifiers", "officer", "receipt", "witness"),
     *("catalogue", "advise-tariffs", "reconcile", "webhooks"),
     *("write-key", "consume"),
 ]
@@ -154,6 +154,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("officer", "export"),
         ("receipt", "keys"),
         ("receipt", "verify"),
+        *(("dead-letters", name) for name in ("list", "show", "replay", "drop")),
         *(("webhooks", name) for name in ("add", "list", "enable", "remove", "replay")),
         ("catalogue", "load"),
         ("catalogue", "show"),
@@ -870,6 +871,69 @@ def test_a_suggestion_leaves_open_what_it_cannot_know(tmp_path: Path, capsys: py
 def _saved(folder: Path, text: str) -> str:
     (folder / "saved.toml").write_text(text, "utf-8")
     return str(folder / "saved.toml")
+
+
+def cells_of(told: str) -> list[list[str]]:
+    """The rows of a table, without its head."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if line.startswith("│")]
+
+
+def test_dead_letters_are_listed_shown_sent_again_and_dropped(
+    migrated: Settings,
+    files: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    bad = "K-3,13800138003,17.5.1988,1\nK-4,12345,,1\n"
+    (tmp_path / "people.csv").write_text(PEOPLE + bad, "utf-8")
+    assert exit_of("load", *files[:1], "--mapping", files[1]) == 0
+    letters = cells_of(output_of(capsys, "dead-letters", "list"))
+    assert sorted(row[1:6] + row[8:] for row in letters) == [
+        ["cn", "NUMBER_INVALID", "number", "a full number, not a service's short code", "people.csv", "1"],
+        ["cn", "ROW_INVALID", "生日", "a date written as in ISO 8601", "people.csv", "1"],
+    ]
+    [number] = [row[0] for row in letters if row[2] == "NUMBER_INVALID"]
+    [row] = cells_of(output_of(capsys, "dead-letters", "list", "--reason", "ROW_INVALID", "--source", "people.csv"))
+    assert output_of(capsys, "dead-letters", "list", "--store", "hk").count("│") == 0
+
+    shown = json.loads(output_of(capsys, "dead-letters", "show", number, "--actor", "officer 7"))
+    assert (shown["type"], shown["number"]) == ("NumberActivated", "12345")
+    told = output_of(capsys, "dead-letters", "replay", row[0], "--actor", "officer 7")
+    assert cells_of(told)[-1][:2] == ["MAPPING_UNKNOWN", ""]
+    (tmp_path / "mended.toml").write_text(LOADED.replace('as = "date"', 'as = "date", format = "%d.%m.%Y"'), "utf-8")
+    mended = ("--mapping", str(tmp_path / "mended.toml"), "--actor", "officer 7")
+    told = output_of(capsys, "dead-letters", "replay", "--source", "people.csv", *mended)
+    assert sorted(cells_of(told)) == [
+        ["NUMBER_INVALID", "number", "a full number, not a service's short code", "1"],
+        ["events accepted", "4"],
+        ["events rejected", "1"],
+        ["gone", "1"],
+        ["letters", "2"],
+    ]
+    [line] = error_lines(
+        capsys, "dead-letters", "drop", number, "--why", "a wrong number", "--actor", "officer 7", code=1
+    )
+    assert line == "REASON_INVALID: why: expected a code such as TEST_DATA"
+    assert (
+        output_of(capsys, "dead-letters", "drop", number, "--why", "TEST_DATA", "--actor", "officer 7") == "1 dropped\n"
+    )
+    assert cells_of(output_of(capsys, "dead-letters", "list")) == []
+    entries = [json.loads(entry) for entry in output_of(capsys, "audit", "tail", "--store", "cn").splitlines()]
+    did = [entry["did"] for entry in entries if entry.get("operation") == "dead letter"]
+    assert did == ["opened", "replayed", "replayed", "went in", "dropped"]
+    assert "12345" not in json.dumps([entry for entry in entries if "did" in entry])
+
+
+def test_a_letter_that_is_not_there_is_told(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    absent, who = "00000000-0000-4000-8000-000000000000", ("--actor", "officer 7")
+    for arguments in (("show", absent), ("replay", absent), ("drop", absent, "--why", "TEST_DATA")):
+        [line] = error_lines(capsys, "dead-letters", *arguments, *who, code=1)
+        assert line == f"ID_UNKNOWN: {absent}: expected the id of a dead letter"
+    lines = error_lines(capsys, "dead-letters", "replay", *who, code=2)
+    assert any("expected ids, or one of --reason, --source, --field" in line for line in lines)
 
 
 async def asked_for(settings: Settings, kind: str, *states: str) -> str:
