@@ -37,6 +37,7 @@ class Role(StrEnum):
     CHANNEL = "channel"
     OFFICER = "officer"
     STEWARD = "steward"
+    ACCOUNTANT = "accountant"
 
 
 class Caller(NamedTuple):

@@ -2,12 +2,22 @@
 
 import strawberry
 from graphql import GraphQLSchema
+from strawberry.directive import DirectiveLocation
 from strawberry.schema.config import StrawberryConfig
 
 from schema.care import Case
 from schema.interaction import PartyInteraction
-from schema.roots import Mutation, Query, purpose
+from schema.roots import Mutation, Query
 from schema.words import SCALARS
+
+
+@strawberry.directive(
+    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
+    description="What the answer will be used for; every operation on customer data names one.",
+    name="purpose",
+)
+def purpose(id: str) -> None:  # noqa: A002 - the argument is called `id` in every document
+    """Read by the planner; it never runs."""
 
 
 def declare() -> strawberry.Schema:

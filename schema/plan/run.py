@@ -25,7 +25,7 @@ from schema.plan.matches import merge_proposals
 from schema.plan.numbers import NUMBER_ROOTS, bind_number, tell_number
 from schema.plan.officers import Question
 from schema.plan.operation import INTROSPECTION, KEPT, LETTERS, OFFICERS, Operation, OperationRoot
-from schema.plan.orders import give, shown, take_in
+from schema.plan.orders import correct, give, shown, take_in
 from schema.plan.picks import json_object, payload
 from schema.plan.proposals import proposal
 from schema.plan.queue import queued
@@ -150,6 +150,8 @@ class Run:
         event_id: str | None = None
         if root.name in ("confirmLink", "unlink"):
             outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
+        elif root.name == "approveCorrection":
+            event_id, outcome = await correct(arguments, self.reach, self.intake.writer)
         else:
             event_id, outcome = await give(root.name, arguments, self.reach, self.intake.writer)
         customers = await self._customers(root, outcome)
