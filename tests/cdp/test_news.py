@@ -1,4 +1,4 @@
-"""News: one reader for all who listen, who waits for no transaction that has nothing to do with them, and misses none."""
+"""News: one reader for all who listen, and who waits for no transaction that is not about them, and misses none."""
 
 import asyncio
 from collections.abc import AsyncIterator
