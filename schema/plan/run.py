@@ -85,7 +85,7 @@ class Run:
         wanted = [want for key, reads in bound.items() if key not in questions for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
-        introspected = self._introspected() if self.plan.introspects else {}
+        introspected = introspected(self.document, self.plan, self.variables) if self.plan.introspects else {}
         for root in self.plan.roots:
             if root.key in questions:
                 question = Question(arguments[root.key], await self._heard(bound.get(root.key, {})), self.reach)
@@ -173,22 +173,23 @@ class Run:
         found = await self.query.read(list(wanted.values()), self.asked, self.reading)
         return {key: found[want.root.number] for key, want in wanted.items()}
 
-    def _introspected(self) -> dict[str, Any]:
-        """What introspection asks, answered by graphql-core from the schema alone."""
-        nodes = [node for root in self.plan.roots if root.name in INTROSPECTION for node in root.nodes]
-        operation = self.plan.definition
-        about_schema = OperationDefinitionNode(
-            operation=operation.operation,
-            name=operation.name,
-            variable_definitions=operation.variable_definitions,
-            directives=(),
-            selection_set=SelectionSetNode(selections=tuple(nodes)),
-        )
-        others = [node for node in self.document.ast.definitions if not isinstance(node, OperationDefinitionNode)]
-        result = execute_sync(
-            self.document.schema,
-            DocumentNode(definitions=(about_schema, *others)),
-            variable_values=self.variables.coerced,
-        )
-        assert result.data is not None, "introspection of a validated document does not fail"
-        return result.data
+
+def introspected(document: Document, plan: Operation, variables: VariableValues) -> dict[str, Any]:
+    """What introspection asks, answered by graphql-core from the schema alone."""
+    nodes = [node for root in plan.roots if root.name in INTROSPECTION for node in root.nodes]
+    operation = plan.definition
+    about_schema = OperationDefinitionNode(
+        operation=operation.operation,
+        name=operation.name,
+        variable_definitions=operation.variable_definitions,
+        directives=(),
+        selection_set=SelectionSetNode(selections=tuple(nodes)),
+    )
+    others = [node for node in document.ast.definitions if not isinstance(node, OperationDefinitionNode)]
+    result = execute_sync(
+        document.schema,
+        DocumentNode(definitions=(about_schema, *others)),
+        variable_values=variables.coerced,
+    )
+    assert result.data is not None, "introspection of a validated document does not fail"
+    return result.data
