@@ -85,7 +85,7 @@ class Run:
         wanted = [want for key, reads in bound.items() if key not in questions for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
-        introspected = introspected(self.document, self.plan, self.variables) if self.plan.introspects else {}
+        about_schema = introspected(self.document, self.plan, self.variables) if self.plan.introspects else {}
         for root in self.plan.roots:
             if root.key in questions:
                 question = Question(arguments[root.key], await self._heard(bound.get(root.key, {})), self.reach)
@@ -106,7 +106,7 @@ class Run:
                 told = await tell_number(numbers[root.key], self.reach, self.reading.findings, self.asked)
                 data[root.key] = to_json(root.picks.of(told))
             else:
-                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root)
+                value = about_schema[root.key] if root.name in INTROSPECTION else self._at_hand(root)
                 data[root.key] = to_json(value)
         return data
 
