@@ -1,4 +1,4 @@
-"""Receivers of webhooks for a drill: what each has heard, and whether that is everything, in order for each customer."""
+"""Receivers of webhooks for a drill: what each has heard, and whether that is all, in order for each customer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -44,8 +44,8 @@ class Hook:
         async with house.stores["cn"].read() as connection:
             followed = await connection.fetch(FOLLOWED, [*self.event_types])
         first: dict[str, int] = {}
-        for place, name in enumerate(self.heard):
-            first.setdefault(name, place)
+        for number, name in enumerate(self.heard):
+            first.setdefault(name, number)
         missing = early = 0
         before: UUID | None = None
         latest = -1
