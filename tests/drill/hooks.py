@@ -32,9 +32,13 @@ class Hook:
     heard: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        await reader.readexactly(int(headers["content-length"]))
+        try:
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[1:-1]
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            await reader.readexactly(int(headers["content-length"]))
+        except (asyncio.IncompleteReadError, ConnectionError):  # whoever told it was killed
+            writer.close()
+            return
         self.heard.append(headers["webhook-id"])
         writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\n\r\n")
         writer.close()
