@@ -122,10 +122,11 @@ async def id_of(world: World, number: str = MAINLAND_NUMBER, caller: Caller = AP
     return found
 
 
-async def tier(world: World, value: str, number: str = MAINLAND_NUMBER, region: str = "CN-GD") -> None:
-    """Something happens to a customer."""
-    at = datetime.now(UTC).isoformat()
+async def tier(world: World, value: str, number: str = MAINLAND_NUMBER, region: str = "CN-GD") -> str:
+    """Something happens to a customer; when it did, as messages have it."""
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     await world.tell(event("CustomerTierChanged", region, {"number": number}, at, tier=value))
+    return at
 
 
 async def said(world: World, name: str, number: str = MAINLAND_NUMBER, **scope: Any) -> None:
