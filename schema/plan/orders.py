@@ -113,10 +113,12 @@ async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[di
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
     caller = reach.caller
+    if not reach.all_open:
+        raise AuthError("FORBIDDEN", "events: no store is open to this caller", 403)
     sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
     records = [Record(event, event) for event in events]
     with intake.admitted(sender):
-        outcomes = await intake.take(sender, records, f"graphql:{caller.client}") if records else []
+        outcomes = await intake.take(sender, records, f"graphql:{caller.client}")
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 
 

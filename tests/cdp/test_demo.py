@@ -187,7 +187,7 @@ async def test_the_printed_command_is_a_question_a_shell_can_send(house: House) 
     keys = IssuerKeys(str(settings.home / "tokens" / "jwks.json"))
     caller = await Verifier(keys, settings.token_issuer, settings.token_audience).verify(bearer)
     assert (caller.client, caller.stores, caller.purposes) == ("demo", ("cn", "hk"), frozenset({"service.care"}))
-    texts = ('"chain', '"text')
+    texts = ('"chain', '"text', '"id"')
     lines = [line for line in printed_lines(await _told(house)) if not line.lstrip().startswith(texts)]
     assert max(map(len, lines)) <= 100
 
