@@ -5,7 +5,8 @@ A task fills a migrated database of its own with made-up rows, then its statemen
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,9 @@ from rich.table import Table
 
 from cdp.embedded import Embedded
 from cdp.migrate import upgrade
+from cdp.reconcile.services import reconcile_services
+from cdp.settings import Settings
+from cdp.stores import open_stores
 
 CUSTOMERS: Final = """
 INSERT INTO customer
@@ -39,17 +43,58 @@ INSERT INTO usage_month (customer_id, month_on, region, voice_seconds, sms_count
 SELECT customer_id, month::date, 'CN-GD', random() * 36000, random() * 100, random() * 30e9, random() * 1e8
 FROM customer, generate_series(timestamp '2026-01-01', '2026-07-01', '1 month') AS month
 """
+# Four products each, in a chain; with one customer of a hundred all but the line stayed off when it came back.
+SUBSCRIBERS: Final = CUSTOMERS.replace("{rows}", "{rows} / 4")
+CHAINS: Final = """
+INSERT INTO product (customer_id, product_id, product_ref, name, kind, region, start_on, described_at, status,
+    status_reason, status_at, expected_status, expected_at, behind_id)
+SELECT customer_id, md5(customer_id::text || n)::uuid, 'p-' || n, 'x', CASE n WHEN 1 THEN 'LINE' ELSE 'CONTENT' END,
+    'CN-GD', '2026-01-01', '2026-01-01', CASE WHEN off THEN 'suspended' ELSE 'active' END,
+    CASE WHEN off THEN 'ARREARS' END, CASE WHEN off THEN timestamptz '2026-03-01' ELSE '2026-03-02' END,
+    'active', '2026-03-02', CASE WHEN off THEN md5(customer_id::text || 2)::uuid END
+FROM (SELECT customer_id, n, n > 1 AND abs(hashtext(customer_id::text)) % 100 = 0 AS off
+      FROM customer, generate_series(1, 4) AS n) AS made
+"""
+RELIANCES: Final = """
+INSERT INTO product_reliance (customer_id, product_id, relies_on_id)
+SELECT customer_id, md5(customer_id::text || n)::uuid, md5(customer_id::text || n - 1)::uuid
+FROM customer, generate_series(2, 4) AS n
+"""
+TURNS: Final = """
+INSERT INTO product_turn (customer_id, product_id, at, status, reason)
+SELECT customer_id, product_id, at::timestamptz, turn, reason
+FROM product, (VALUES
+    ('2026-01-01', 'active', ''), ('2026-03-01', 'suspended', 'ARREARS'), ('2026-03-02', 'active', '')
+) AS said (at, turn, reason)
+WHERE at = '2026-01-01' OR kind = 'LINE' OR (product.status = 'suspended' AND turn = 'suspended')
+"""
+SERVICES: Final = (SUBSCRIBERS, CHAINS, RELIANCES, TURNS)
+UNFOUND: Final = 'TRUNCATE service_anomaly, "case", case_step, outbox'
+PRODUCTS: Final = "SELECT count(*) FROM product WHERE status <> expected_status OR expected_status IS NULL"
+LATER: Final = datetime(2026, 3, 3, tzinfo=UTC)
+
+
+async def reconcile(url: str) -> int:
+    """Reconciles the products of a database; how many were found astray."""
+    stores = await open_stores(Settings(stores={"cn": url}, regions={"CN": "cn"}), {"cn": url})
+    try:
+        return (await reconcile_services(stores["cn"], LATER)).found
+    finally:
+        await stores.close()
 
 
 class Task(NamedTuple):
-    """`rows` are made by the statements of `fill`; `work` is timed against `scan`. Each row stands for `parts`."""
+    """`rows` are made by the statements of `fill`; `work` (a statement, or what is done with the database of a URL)
+    is timed against `scan`. Each row stands for `parts`; `again` undoes what the work did, for the next round.
+    """
 
     about: str
     rows: int
     parts: int
     fill: Sequence[str]
-    work: str
+    work: str | Callable[[str], Awaitable[int]]
     scan: str
+    again: Sequence[str] = ()
 
 
 TASKS: Final[Mapping[str, Task]] = {
@@ -60,6 +105,24 @@ TASKS: Final[Mapping[str, Task]] = {
         (CUSTOMERS, TARIFFS, LINES, MONTHS),
         "SELECT count(*), sum(saving_minor) FROM tariff_advice",
         "SELECT (SELECT count(*) FROM product WHERE status = 'active'), count(*), sum(data_bytes) FROM usage_month",
+    ),
+    "services": Task(
+        "products against what should be of them, three of four hundred astray: found, each cause with its case",
+        1_000_000,
+        1,
+        SERVICES,
+        reconcile,
+        PRODUCTS,
+        (UNFOUND,),
+    ),
+    "expected": Task(
+        "the same, when what should be of each product has to be worked out anew from all that was said of it",
+        1_000_000,
+        1,
+        SERVICES,
+        reconcile,
+        PRODUCTS,
+        (UNFOUND, "UPDATE product SET expected_status = NULL", "VACUUM product"),
     ),
 }
 
@@ -95,14 +158,18 @@ async def _measured(url: str, name: str, rows: int, rounds: int, console: Consol
             await connection.execute(statement.format(rows=rows))
         await connection.execute("VACUUM ANALYZE")
     with console.status(f"{task.about}: measuring"):
-        times = [(await _timed(connection, task.work), await _timed(connection, task.scan)) for _ in range(rounds)]
+        times = []
+        for _ in range(rounds):
+            for statement in task.again:
+                await connection.execute(statement)
+            times.append((await _timed(url, connection, task.work), await _timed(url, connection, task.scan)))
     await connection.close()
     return Measured(name, rows, task.parts, *(median(column) for column in zip(*times, strict=True)))
 
 
-async def _timed(connection: Any, statement: str) -> float:
+async def _timed(url: str, connection: Any, work: str | Callable[[str], Awaitable[int]]) -> float:
     began = time.perf_counter()
-    await connection.fetch(statement)
+    await (connection.fetch(work) if isinstance(work, str) else work(url))
     return time.perf_counter() - began
 
 

@@ -37,6 +37,8 @@ ONLY: Final[Mapping[str, Role]] = {
 """Events that only some may tell of."""
 LINKS: Final = ("CustomerLinked", "CustomerUnlinked")
 """Events that no client with a write key tells of: a link is made by a code."""
+APPROVED: Final = ("LedgerCorrected",)
+"""Events that no client tells of: the ledger is corrected by an approval."""
 
 # The first instant holds; sorted, so that two batches with the same messages do not wait for each other.
 FIRST_SENT = """
@@ -66,7 +68,8 @@ class Sender(NamedTuple):
         store = store_of(region, regions) if isinstance(region, str) else None
         if store is not None and store not in self.stores:
             return _forbidden("region", "a region that this client may write to", store)
-        if ONLY.get(str(name), self.role) != self.role or (self.by_key and name in LINKS):
+        closed = name in APPROVED or (self.by_key and name in LINKS)
+        if closed or ONLY.get(str(name), self.role) != self.role:
             return _forbidden("type", "an event that this client may tell of", store)
         return None
 

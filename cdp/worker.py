@@ -19,6 +19,7 @@ from cdp.erasure.sweep import Sweeper
 from cdp.house import House
 from cdp.outbox import KEPT_DAYS, delete_oldest
 from cdp.partitions import ensure_partitions
+from cdp.reconcile.money import reconcile_money
 from cdp.reconcile.services import reconcile_services
 from cdp.sequencer import extend_tree
 from cdp.stores import Store
@@ -57,8 +58,11 @@ def jobs(outbox_days: int = KEPT_DAYS) -> tuple[Job, ...]:
     async def reconcile(store: Store) -> None:
         await reconcile_services(store, datetime.now(UTC))
 
+    async def reconcile_top_ups(store: Store) -> None:
+        await reconcile_money(store, datetime.now(UTC))
+
     prepared, swept = Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox)
-    return (prepared, swept, Job("services", 30, reconcile))
+    return (prepared, swept, Job("services", 30, reconcile), Job("money", 300, reconcile_top_ups))
 
 
 def evidence_jobs(house: House) -> tuple[Job, ...]:

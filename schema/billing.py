@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import strawberry
 
+from cdp.billing.anomalies import AnomalyKind, AnomalyState, Whose
 from cdp.billing.reads import bill_state, counted_lines, gained_minor, remaining_minor, suspended_by, top_up_state
 from cdp.billing.tables import (
     account,
@@ -13,6 +14,7 @@ from cdp.billing.tables import (
     bill_difference,
     bill_line,
     ledger_transaction,
+    money_anomaly,
     payment,
     product,
     top_up,
@@ -211,4 +213,49 @@ class TopUp:
     state: TopUpState | None = column(top_up_state, TOP_UP, "How far it has come.")
     account: BillingAccount | None = one(
         same("account_id", "posted_account_id"), ACCOUNT, "The account it was posted to."
+    )
+
+
+strawberry.enum(AnomalyKind, name="MoneyAnomalyKind", description="What is wrong with a top-up.")
+strawberry.enum(
+    AnomalyState,
+    name="MoneyAnomalyState",
+    description="Whether it was put right: OPEN while nobody can say how, PROPOSED until an accountant approves how,"
+    " CORRECTED by that, or CLEARED because the facts came right by themselves.",
+)
+strawberry.enum(Whose, name="PostedTo", description="Whose account it was posted to, and for which number.")
+
+
+@record(money_anomaly, money_anomaly.c.anomaly_id)
+class MoneyAnomaly(Node):
+    """A top-up of which the customer was told one thing, and the ledger says another; what would put it right."""
+
+    id: strawberry.ID = token("Its opaque id.")
+    kind: AnomalyKind | None = column(money_anomaly.c.kind, TOP_UP, "What is wrong.")
+    state: AnomalyState | None = column(money_anomaly.c.state, TOP_UP, "Whether it was put right.")
+    state_at: Instant | None = column(money_anomaly.c.state_at, TOP_UP, "Since when it is as it is said here.")
+    found_at: Instant | None = column(money_anomaly.c.found_at, TOP_UP, "When it was found.")
+    region: Region | None = column(money_anomaly.c.region, TOP_UP, "Where it was asked for, or else posted.")
+    owner: str | None = column(money_anomaly.c.owner, TOP_UP, "The desk that answers for it.")
+    top_up_ref: str | None = column(
+        money_anomaly.c.top_up_ref,
+        TOP_UP,
+        "The reference of the top-up. NOT_POSTED in one region and NOT_REQUESTED in another under the same one is one"
+        " and the same money.",
+    )
+    top_up: TopUp | None = one(same("top_up_id"), TOP_UP, "What was asked for, and what the customer was told.")
+    posted: Money | None = money(
+        money_anomaly.c.posted_minor, money_anomaly.c.posted_currency, TOP_UP, "What lies where it should not."
+    )
+    posted_at: Instant | None = column(money_anomaly.c.posted_at, TOP_UP, "When it was posted.")
+    posted_to: Whose | None = column(money_anomaly.c.posted_to, TOP_UP, "Whose account it was posted to.")
+    posted_region: Region | None = column(money_anomaly.c.posted_region, TOP_UP, "The region of that account.")
+    take_back: Money | None = money(
+        money_anomaly.c.take_minor, money_anomaly.c.take_currency, TOP_UP, "What is to be taken back from there."
+    )
+    give: Money | None = money(
+        money_anomaly.c.give_minor, money_anomaly.c.give_currency, TOP_UP, "What is to be given to the customer."
+    )
+    give_to: BillingAccount | None = one(
+        same("account_id", "give_account_id"), ACCOUNT, "The account it is to be given to."
     )

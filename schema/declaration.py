@@ -2,12 +2,23 @@
 
 import strawberry
 from graphql import GraphQLSchema
+from strawberry.directive import DirectiveLocation
 from strawberry.schema.config import StrawberryConfig
 
 from schema.care import Case
 from schema.interaction import PartyInteraction
-from schema.roots import Mutation, Query, purpose
+from schema.news import Subscription
+from schema.roots import Mutation, Query
 from schema.words import SCALARS
+
+
+@strawberry.directive(
+    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION, DirectiveLocation.SUBSCRIPTION],
+    description="What the answer will be used for; every operation on customer data names one.",
+    name="purpose",
+)
+def purpose(id: str) -> None:  # noqa: A002 - the argument is called `id` in every document
+    """Read by the planner; it never runs."""
 
 
 def declare() -> strawberry.Schema:
@@ -15,6 +26,7 @@ def declare() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[PartyInteraction, Case],
         directives=[purpose],
         config=StrawberryConfig(scalar_map=SCALARS),

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import strawberry
 
-from cdp.billing.tables import account, bill, payment, product, tariff_advice, top_up
+from cdp.billing.tables import account, bill, money_anomaly, payment, product, tariff_advice, top_up
 from cdp.care.tables import care_notice, case, service_anomaly
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.tables import customer, customer_region, identification, number_holding, sim
@@ -13,7 +13,7 @@ from cdp.interaction.tables import interaction
 from cdp.rights.tables import privacy_request
 from cdp.usage.tables import bucket, usage_day, usage_month, usage_record
 from schema.advice import TariffAdvice
-from schema.billing import BillingAccount, CustomerBill, Payment, TopUp
+from schema.billing import BillingAccount, CustomerBill, MoneyAnomaly, Payment, TopUp
 from schema.care import CareNotice, Case
 from schema.consent import Consent, Objection
 from schema.fields import (
@@ -199,6 +199,9 @@ class Customer(Node):
     )
     top_ups: list[TopUp] | None = many(
         (newest(top_up.c.requested_at),), personal("billing.topup"), "Their top-ups, newest first."
+    )
+    money_anomalies: list[MoneyAnomaly] | None = many(
+        (newest(money_anomaly.c.found_at),), personal("billing.topup"), "Which of them went astray, newest first."
     )
     interactions: list[PartyInteraction] | None = many(
         (newest(interaction.c.at),), personal("interaction.log"), "What was said, newest first."

@@ -3,7 +3,6 @@
 from typing import Any
 
 import strawberry
-from strawberry.directive import DirectiveLocation
 from strawberry.types.arguments import StrawberryArgument
 
 from cdp.rights.events import RequestState
@@ -219,6 +218,10 @@ class Mutation:
         "A privacy request is in its next state, and what has to happen happens. For officers.",
         argument("input", PrivacyAdvanceInput, "Which, and how far."),
     )
+    approve_correction: OrderPayload = root(
+        "What was proposed to put a top-up right is posted, if it still fits what the ledger says. For accountants.",
+        argument("anomaly", strawberry.ID, "The opaque id of the anomaly."),
+    )
     open_case: OrderPayload = root("Something is owed an answer.", argument("input", CaseInput, "What."))
     accept_case: OrderPayload = root(
         "A desk takes on a case: its own, or one that was offered to it.", argument("input", CaseStepInput, "Which.")
@@ -264,12 +267,3 @@ class Mutation:
         argument("id", strawberry.ID, "The opaque id of the letter."),
         argument("why", str, "Why, as a code such as TEST_DATA; it is written down."),
     )
-
-
-@strawberry.directive(
-    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
-    description="What the answer will be used for; every operation on customer data names one.",
-    name="purpose",
-)
-def purpose(id: str) -> None:  # noqa: A002 - the argument is called `id` in every document
-    """Read by the planner; it never runs."""

@@ -42,7 +42,7 @@ FLOORS = (
     ("schema",),
     ("cdp.letters",),
     ("cdp.receiving", "cdp.consume"),
-    ("cdp.linking",),
+    ("cdp.linking", "cdp.correcting"),
     ("cdp.intake", "cdp.event_schemas"),
     (
         "cdp.incoming",
@@ -62,7 +62,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 34_600, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 37_500, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -272,6 +272,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.letters",  # letters that go, or are counted again
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
+        "cdp.reconcile.money",  # top-ups that went astray, and their cases
+        "cdp.correcting",  # what is proposed, read with what the ledger says by now
         "cdp.reconcile.services",  # products that are not as they should be, and their cases
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from cdp.billing.corrections import LedgerCorrected
 from cdp.billing.ledger import LEDGER
 from cdp.billing.products import PRODUCTS
 from cdp.billing.tables import account, bill, bill_line, payment
@@ -207,4 +208,5 @@ EVENTS: Final[tuple[type[Event], ...]] = (
     *PRODUCTS,
     *TOP_UPS,
     *LEDGER,
+    LedgerCorrected,
 )

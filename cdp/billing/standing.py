@@ -24,11 +24,14 @@ class Turn(NamedTuple):
 
 
 class State(NamedTuple):
-    """Whether a product works, since when, and for which reasons it does not, each since when."""
+    """Whether a product works, since when, and for which reasons it does not, each since when; `freed` is when the last
+    of other reasons for a suspension went.
+    """
 
     status: str
     since: datetime
     standing: Mapping[str, datetime]
+    freed: datetime | None = None
 
 
 class Expectation(NamedTuple):
@@ -50,7 +53,8 @@ def state_of(turns: Iterable[Turn]) -> State | None:
     if ended:
         return State(TERMINATED, ended[0].at, {ended[0].reason: ended[0].at})
     over = max((turn.at for turn in said if turn.status == TERMINATED), default=None)
-    standing, back = {}, [at for at in working if over is None or at > over][:1]
+    standing: dict[str, datetime] = {}
+    back: list[datetime] = []
     for reason in {turn.reason for turn in said if turn.status == SUSPENDED}:
         off = [turn.at for turn in said if turn.status == SUSPENDED and turn.reason == reason]
         on = [turn.at for turn in said if turn.status == ACTIVE and turn.reason in ("", reason)]
@@ -59,8 +63,9 @@ def state_of(turns: Iterable[Turn]) -> State | None:
         else:
             back.append(next(at for at in on if at >= off[-1]))
     if standing:
-        return State(SUSPENDED, min(standing.values()), standing)
-    return State(ACTIVE, max(back, default=said[0].at), {})
+        return State(SUSPENDED, min(standing.values()), standing, max(back, default=None))
+    begun = [at for at in working if over is None or at > over]
+    return State(ACTIVE, max((*begun[:1], *back), default=said[0].at), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class Holdings:
         gone = [self._gone(product, reason, since, restored) for reason, since in state.standing.items()]
         if None in gone:
             return Expectation(SUSPENDED, state.since)
-        return Expectation(ACTIVE, max((at for at in gone if at), default=restored or state.since))
+        return Expectation(ACTIVE, max((at for at in (*gone, state.freed) if at), default=restored or state.since))
 
     def _ends(self, reason: str) -> str:
         return self.ends_with.get(reason, self.ends_with["*"])

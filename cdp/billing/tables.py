@@ -215,6 +215,35 @@ ledger_exchange = by_customer(
 )
 """The rate by which a transaction in one currency belongs to one in another."""
 
+top_up_term = reference(
+    "top_up_term", *texts("channel", "region", primary_key=True), Column("seconds", Integer, nullable=False)
+)
+"""By when a confirmed top-up must be posted, counted from its confirmation; `*` is every other channel, or region."""
+
+money_anomaly = by_customer(
+    "money_anomaly",
+    row_key("anomaly_id"),
+    Column("top_up_id", Uuid, nullable=False),
+    *texts("top_up_ref", "kind", "state"),
+    instant("state_at", nullable=False),
+    instant("found_at", nullable=False),
+    *texts("region", "owner", "posted_to", "posted_region", nullable=True),
+    money("posted"),
+    text("posted_currency", nullable=True),
+    instant("posted_at"),
+    money("take"),
+    text("take_currency", nullable=True),
+    money("give"),
+    text("give_currency", nullable=True),
+    Column("give_account_id", Uuid),
+    of_customer(),
+    Index(None, "customer_id", "top_up_id", info={"serves": "what is wrong with a top-up"}),
+    Index(None, "state", info={"serves": "what is wrong and was not put right yet"}),
+)
+"""What is wrong with a top-up, what shows it, and what would put it right. `posted_` is the posting that should not be
+as it is, on whosever account; what is to be taken back from there and given to the customer are one amount each.
+"""
+
 NUMBER_HASH = BlindIndex(uid=180, name="topUpNumber", version=1)
 """The keyed hash by which the number that was asked for is held against the one that was posted."""
 

@@ -38,6 +38,15 @@ TEXTS: Final[dict[str, Text]] = {
         "您的「{product}」的状态已于 {gone_at} 更正，您无需处理。",
         "The state of your {product} has been corrected at {gone_at}. There is nothing for you to do.",
     ),
+    "TOP_UP_ASTRAY": Text(
+        "您 {told_at} 的充值（编号 {top_up}）{what}。这是我们的问题，已由系统发现并立案，"
+        "我们会在 {due_at} 前更正并答复您，您不需要再次说明情况，也不需要联系其他地区。",
+        "Your top-up of {told_at} (reference {top_up}) {what}. The fault is ours: our system found it and opened this "
+        "case. We will put it right and tell you by {due_at}; you do not need to explain it again, nor to turn to "
+        "another region.",
+        "您 {told_at} 的充值（编号 {top_up}）已于 {gone_at} 更正，非常抱歉。",
+        "Your top-up of {told_at} (reference {top_up}) has been put right on {gone_at}. We are sorry.",
+    ),
 }
 """Kind of cause -> its text."""
 
@@ -46,6 +55,12 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "REQUEST": ("您的申请", "your request"),
     "FRAUD": ("防诈骗措施", "a measure against fraud"),
     "LOST": ("挂失", "the loss of the device"),
+    "NOT_POSTED": ("已确认，但至今没有入账", "was confirmed, but has not been credited"),
+    "NOT_REQUESTED": ("已入账，但我们没有找到对应的充值申请", "was credited, although we know of no request for it"),
+    "POSTED_ELSEWHERE": ("没有记入您充值的号码", "was credited, but not to the number you topped up"),
+    "POSTED_TWICE": ("被重复入账", "was credited more than once"),
+    "WRONG_CURRENCY": ("入账的币种有误", "was credited in another currency"),
+    "WRONG_AMOUNT": ("入账的金额有误", "was credited with another amount"),
 }
 """Codes that a text tells in words; every other stands as it is."""
 

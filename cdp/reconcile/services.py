@@ -75,8 +75,8 @@ GROUP BY customer_id, kind, cause_key HAVING bool_and(cleared_at IS NOT NULL)
 
 
 class Reconciled(NamedTuple):
-    """How many products were found astray, how many are as they should be again, how many cases that opened and
-    settled.
+    """How many were found that are not as they should be (or not as they were found before), how many came right, how
+    many cases that opened and settled.
     """
 
     found: int

@@ -79,6 +79,7 @@ KEPT: Final[dict[str, Kept]] = {
     "top_up": Kept("Your top-ups", SERVICE, since="requested_at", given=True),
     # A transaction goes as a whole: what is left of the ledger still adds up to nothing.
     "ledger_transaction": Kept("What was posted to your accounts", SERVICE, since="at"),
+    "money_anomaly": Kept("Which of your top-ups went astray", SERVICE, since="found_at"),
     "ledger_exchange": Kept("At what rates your money was changed", SERVICE, since="at"),
     "interaction": Kept("What was said", SERVICE, since="at", given=True),
     "case": Kept("What you are owed an answer for", SERVICE, since="opened_at", given=True),

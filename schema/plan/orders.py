@@ -7,13 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 from cdp.auth import Caller
+from cdp.correcting import Approval, approve
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.intake import Intake, Record, Sender
 from cdp.numbers import PhoneNumber
-from schema.plan.targets import Reach, no_partners, only_officers, only_stewards
+from schema.plan.targets import Reach, no_partners, only_accountants, only_officers, only_stewards
 
 MOST_EVENTS = 500
 Arguments = Mapping[str, Any]
@@ -86,6 +87,19 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     return event_id, outcome
 
 
+async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str | None, Outcome]:
+    """Approve the correction of an anomaly: the id of the event that posts it, and what became of it."""
+    no_partners(reach.caller)
+    only_accountants(reach.caller)
+    found = reach.global_id(arguments["anomaly"])
+    if found is None or found.type_name != "MoneyAnomaly":
+        raise RequestInvalid("ID_UNKNOWN", "anomaly: expected the id of a money anomaly")
+    if not reach.open_to(found.store):
+        raise AuthError("FORBIDDEN", "anomaly: not open to this caller", 403)
+    approval = Approval(found.store, found.customer_id, found.row_id, reach.caller.actor, reach.at)
+    return await approve(writer, approval)
+
+
 async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[dict[str, Any]]:
     """The outcomes of events as they were given."""
     no_partners(reach.caller)
@@ -99,10 +113,12 @@ async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[di
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
     caller = reach.caller
+    if not reach.all_open:
+        raise AuthError("FORBIDDEN", "events: no store is open to this caller", 403)
     sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
     records = [Record(event, event) for event in events]
     with intake.admitted(sender):
-        outcomes = await intake.take(sender, records, f"graphql:{caller.client}") if records else []
+        outcomes = await intake.take(sender, records, f"graphql:{caller.client}")
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 
 

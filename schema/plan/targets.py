@@ -192,6 +192,12 @@ def only_officers(caller: Caller) -> None:
         raise AuthError("FORBIDDEN", "privacy requests are answered by officers alone", 403)
 
 
+def only_accountants(caller: Caller) -> None:
+    """Raises AuthError for all but those who answer for the ledger."""
+    if caller.partner or caller.role != Role.ACCOUNTANT:
+        raise AuthError("FORBIDDEN", "the ledger is corrected by accountants alone", 403)
+
+
 def _by_subject(read: ReadRoot, subject: Arguments, region: str | None, reach: Reach) -> Wanted:
     [(kind, value)] = subject.items()
     if kind == "number":

@@ -147,6 +147,20 @@ _EVENTS: Final = (
     ),
     event("TopUpFailed", 24, topUpRef="T-2"),
     event(
+        "LedgerCorrected",
+        25,
+        correction="c-1",
+        approvedBy="desk 9",
+        movements=[
+            {
+                "topUpId": str(row_id(_CUSTOMER, "topUp", "T-1")),
+                "accountId": str(row_id(_CUSTOMER, "account", "A77")),
+                "amount": _money("50"),
+                "against": "CLEARING/APP/CN-GD",
+            }
+        ],
+    ),
+    event(
         "InteractionLogged",
         25,
         interactionRef="I-1",

@@ -147,6 +147,7 @@ def test_the_commands_are_those_of_the_manual() -> None:
         ("honey", "clients"),
         ("honey", "lift"),
         ("reconcile", "services"),
+        ("reconcile", "money"),
         ("privacy", "export"),
         ("privacy", "certificate"),
         ("privacy", "replay-ledger"),

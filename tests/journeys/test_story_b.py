@@ -1,11 +1,13 @@
 """Story B over HTTP: one SIM, a number on each side of the border, one customer; what leaves, and what does not."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cdp.reconcile.money import reconcile_money
 from tests.journeys.world import (
     APP,
     HONG_KONG_NUMBER,
@@ -205,3 +207,156 @@ async def test_each_read_is_one_entry_in_each_store_it_touched(world: World) -> 
     assert {entry["client"] for entry in made} == {APP.client}
     text = json.dumps(made)
     assert [word for word in (HONG_KONG_NUMBER[4:], MAINLAND_NUMBER[3:], "陈家明") if word in text] == []
+
+
+# --- where the money is -----------------------------------------------------------------------------------------------
+
+DUE = datetime(2026, 10, 26, 12, 20, 40, tzinfo=UTC)
+"""An hour after the customer was told."""
+REF = "D-STORY-B-CN-T1"
+MONEY = """
+query Money($number: String!) @purpose(id: "service.care") {
+  customer(number: $number) {
+    moneyAnomalies { id kind state topUpRef region owner postedTo postedRegion posted { value unit }
+      takeBack { value unit } give { value unit } giveTo { region } topUp { number confirmedAt amount { value unit } } }
+    topUps(first: 5) { topUpRef state }
+    accounts { region transactions { kind amount { value unit } debit credit } }
+    cases(first: 10) { owner status textZh textEn }
+  }
+}
+"""
+APPROVE = """
+mutation Approve($anomaly: ID!) @purpose(id: "service.care") {
+  approveCorrection(anomaly: $anomaly) { outcome { status code } customer { topUps(first: 5) { topUpRef state } } }
+}
+"""
+ACCOUNTANT = APP._replace(client="ledger", role="accountant", actor="desk 9")
+POSTED_THERE = {
+    "topUpRef": REF,
+    "accountNo": "8529123456",
+    "amount": {"value": "108.50", "unit": "HKD"},
+    "channel": "APP",
+    "number": HONG_KONG_NUMBER,
+}
+
+
+async def reconciled(world: World, at: datetime) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(await reconcile_money(store, at)) for name, store in world.house.stores.items()}
+
+
+async def anomalies(world: World, number: str = MAINLAND_NUMBER) -> dict[str, dict[str, Any]]:
+    """Region -> the anomaly there."""
+    found = customer_of(await world.ask(MONEY, number=number))["moneyAnomalies"]
+    assert len({one["region"] for one in found}) == len(found)
+    return {one["region"]: one for one in found}
+
+
+async def posted_in_hong_kong(world: World) -> None:
+    subject = {"accountNo": "8529123456"}
+    await world.tell(event("TopUpPosted", "HK", subject, "2026-10-26T11:25:00Z", **POSTED_THERE))
+
+
+async def test_a_confirmed_top_up_that_is_not_posted_is_found_when_it_is_due_and_clears_itself(world: World) -> None:
+    nothing = {"cn": (0, 0, 0, 0), "hk": (0, 0, 0, 0)}
+    assert await reconciled(world, DUE - timedelta(microseconds=1)) == nothing
+    assert await anomalies(world) == {}
+    assert await reconciled(world, DUE) == nothing | {"cn": (1, 0, 1, 0)}
+    found = await anomalies(world, HONG_KONG_NUMBER)
+    one = found["CN-GD"]
+    assert (one["kind"], one["state"], one["owner"]) == ("NOT_POSTED", "PROPOSED", "desk-CN-GD")
+    assert one["topUp"] == {
+        "number": MAINLAND_NUMBER,
+        "confirmedAt": "2026-10-26T11:20:40Z",
+        "amount": {"value": "100.00", "unit": "CNY"},
+    }
+    assert (one["takeBack"], one["give"], one["giveTo"]) == (
+        None,
+        {"value": "100.00", "unit": "CNY"},
+        {"region": "CN-GD"},
+    )
+    late = {"topUpRef": REF, "accountNo": "6201380013", "amount": {"value": "100.00", "unit": "CNY"}, "channel": "APP"}
+    subject = {"customerKey": "D-STORY-B-CN"}
+    await world.tell(event("TopUpPosted", "CN-GD", subject, "2026-10-26T12:30:00Z", **late))
+    assert await reconciled(world, DUE + timedelta(hours=1)) == nothing | {"cn": (0, 1, 0, 1)}
+    told = customer_of(await world.ask(MONEY, number=MAINLAND_NUMBER))
+    assert [(one["kind"], one["state"]) for one in told["moneyAnomalies"]] == [("NOT_POSTED", "CLEARED")]
+    assert told["topUps"] == [{"topUpRef": REF, "state": "POSTED"}]
+    assert await reconciled(world, DUE + timedelta(hours=2)) == nothing
+
+
+async def test_posted_to_the_hong_kong_number_in_another_currency_both_sides_see_it_and_put_it_right(
+    world: World,
+) -> None:
+    await posted_in_hong_kong(world)
+    assert await reconciled(world, DUE + timedelta(hours=1)) == {"cn": (1, 0, 1, 0), "hk": (1, 0, 1, 0)}
+    found = await anomalies(world)
+    mainland, hong_kong = found["CN-GD"], found["HK"]
+    assert mainland["topUpRef"] == hong_kong["topUpRef"] == REF
+    assert (mainland["kind"], mainland["owner"]) == ("NOT_POSTED", "desk-CN-GD")
+    assert (hong_kong["kind"], hong_kong["owner"], hong_kong["postedRegion"]) == ("NOT_REQUESTED", "desk-HK", "HK")
+    assert hong_kong["posted"] == hong_kong["takeBack"] == {"value": "108.50", "unit": "HKD"}
+    cases = customer_of(await world.ask(MONEY, number=HONG_KONG_NUMBER))["cases"]
+    assert {one["owner"] for one in cases if one["textZh"]} == {"desk-CN-GD", "desk-HK"}
+    assert any(REF in one["textEn"] and "has not been credited" in one["textEn"] for one in cases if one["textEn"])
+
+    for one in (mainland, hong_kong):
+        done = (await world.ask(APPROVE, ACCOUNTANT, anomaly=one["id"]))["data"]["approveCorrection"]
+        assert done["outcome"] == {"status": "ACCEPTED", "code": None}
+    told = customer_of(await world.ask(MONEY, number=MAINLAND_NUMBER))
+    assert {one["state"] for one in told["moneyAnomalies"]} == {"CORRECTED"}
+    posted = {one["region"]: one["transactions"] for one in told["accounts"]}
+    assert posted["CN-GD"] == [
+        {
+            "kind": "CORRECTION",
+            "amount": {"value": "100.00", "unit": "CNY"},
+            "debit": "CLEARING/APP/CN-GD",
+            "credit": "BALANCE",
+        }
+    ]
+    assert [(one["kind"], one["amount"]["value"]) for one in posted["HK"]] == [
+        ("CORRECTION", "-108.50"),
+        ("TOP_UP", "108.50"),
+    ]
+    assert {(one["topUpRef"], one["state"]) for one in told["topUps"]} == {(REF, "POSTED"), (REF, "REVERSED")}
+    assert await reconciled(world, DUE + timedelta(hours=2)) == {"cn": (0, 0, 0, 1), "hk": (0, 0, 0, 1)}
+    again = (await world.ask(APPROVE, ACCOUNTANT, anomaly=mainland["id"]))["data"]["approveCorrection"]
+    assert again["outcome"] == {"status": "REJECTED", "code": "CORRECTION_NONE"}
+
+
+async def test_what_may_not_cross_the_border_is_not_told_of_money_either(world: World) -> None:
+    await posted_in_hong_kong(world)
+    await reconciled(world, DUE + timedelta(hours=1))
+    await world.ask(WITHDRAW, number=MAINLAND_NUMBER)
+    assert set(await anomalies(world, HONG_KONG_NUMBER)) == {"HK"}
+    assert set(await anomalies(world, MAINLAND_NUMBER)) == {"CN-GD", "HK"}
+
+
+@pytest.mark.parametrize("role", ["channel", "officer", "steward"])
+async def test_only_an_accountant_approves_and_nobody_posts_a_correction_of_their_own(world: World, role: str) -> None:
+    await reconciled(world, DUE)
+    anomaly = (await anomalies(world))["CN-GD"]
+    before = await world.counts()
+    other = APP._replace(role=role)
+    response = await world.post({"query": APPROVE, "variables": {"anomaly": anomaly["id"]}}, other)
+    assert response.json()["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    made_up = event("LedgerCorrected", "CN-GD", {"customerKey": "D-STORY-B-CN"}, "2026-10-27T00:00:00Z")
+    made_up |= {"correction": "mine", "approvedBy": "me", "movements": []}
+    document = 'mutation($events: [Event!]!) @purpose(id: "service.care") { ingest(events: $events) { status code } }'
+    for caller in (other, ACCOUNTANT):
+        told = await world.ask(document, caller, events=[made_up])
+        assert told["data"]["ingest"] == [{"status": "REJECTED", "code": "FORBIDDEN"}]
+    kept = {name: rows for name, rows in (await world.counts()).items() if name not in ("dead_letter", "data_key")}
+    assert kept == {name: rows for name, rows in before.items() if name in kept}
+    assert (await anomalies(world))["CN-GD"]["state"] == "PROPOSED"
+
+
+async def test_a_partner_approves_nothing_and_learns_nothing(world: World) -> None:
+    await reconciled(world, DUE)
+    anomaly = (await anomalies(world))["CN-GD"]
+    await world.register(APPROVE)
+    partner = PARTNER._replace(role="accountant")
+    body = {"query": APPROVE, "variables": {"anomaly": anomaly["id"]}}
+    assert "CORRECTION" not in (await world.post(body, partner)).text
+    assert (await anomalies(world))["CN-GD"]["state"] == "PROPOSED"
+    response = await world.post({"query": APPROVE, "variables": {"anomaly": "made up"}}, ACCOUNTANT)
+    assert response.json()["errors"][0]["extensions"]["code"] == "ID_UNKNOWN"

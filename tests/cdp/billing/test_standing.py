@@ -76,7 +76,7 @@ def test_a_state_is_as_a_second_reading_of_the_rule_has_it(said: list[Turn]) -> 
 
 def test_a_suspension_lasts_for_its_own_reason() -> None:
     both = state(ON, OFF, (9, "suspended", "FRAUD"), (12, "active", "ARREARS"))
-    assert both == State("suspended", at(9), {"FRAUD": at(9)})
+    assert both == State("suspended", at(9), {"FRAUD": at(9)}, at(12))
     assert state(ON, OFF, (9, "suspended", "ARREARS"), (12, "active", "")) == State("active", at(12), {})
     assert state(ON, OFF, (12, "active", ""), (13, "active", "")).since == at(12)
     assert state(ON, OFF, (9, "suspended", "ARREARS")).since == at(8)
@@ -110,6 +110,8 @@ def test_a_suspension_of_its_own_stays_though_the_line_returned() -> None:
         own = state(ON, (7, "suspended", reason), OFF)
         assert held(back, own).expected(MESSAGING) == Expectation("suspended", at(7))
         assert (held(back, own).behind(MESSAGING), held(back, own).reason(MESSAGING)) == (None, reason)
+    ended = state(ON, OFF, (9, "suspended", "FRAUD"), (13, "active", "FRAUD"))
+    assert held(back, ended).expected(MESSAGING) == Expectation("active", at(13))
     assert held(back, state(ON, (7, "suspended", "LOST"), OFF)).expected(MESSAGING) == Expectation("active", at(12))
 
 

@@ -1,7 +1,9 @@
 """Products against what should be of them: found when due, one case for a cause, cleared by the state, no flapping."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -163,6 +165,18 @@ async def test_a_circle_of_products_is_refused_whichever_closes_it(writer: Write
     assert len(await rows(writer.stores["cn"], "product_reliance")) == 2
 
 
+async def test_writers_at_the_products_of_one_customer_do_not_miss_each_other(writer: Writer) -> None:
+    """Each describes and turns another product of the chain at the same time; what is expected follows from all."""
+    await accept(writer, *CUSTOMER, *CHAIN)
+    again = [has(ref) | {"eventId": f"again-{ref}", "at": at(1), "name": "new"} for ref in (LINE, MESSAGING, RICH)]
+    pairs = zip(again, (off(ref, 8) for ref in (LINE, MESSAGING, RICH)), strict=True)
+    outcomes = await asyncio.gather(*(ingest(writer, pair, "test") for pair in pairs))
+    assert [one.code for pair in outcomes for one in pair] == [None] * 6
+    assert set((await states(writer)).values()) == {("suspended", "suspended")}
+    await accept(writer, on(LINE, 12))
+    assert await run(writer, 13) == Reconciled(2, 0, 1, 0)
+
+
 STORY = [
     *CHAIN,
     *MORNING,
@@ -173,7 +187,7 @@ STORY = [
 ]
 
 
-@law(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@law(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(len(STORY))), st.integers(0, 4), st.randoms())
 async def test_neither_the_order_of_arrival_nor_repetition_changes_what_is_found(
     writer: Writer, order: Sequence[int], batches: int, chance: Random
@@ -194,6 +208,30 @@ async def test_neither_the_order_of_arrival_nor_repetition_changes_what_is_found
     await run(writer, 24)
     assert await run(writer, 24) == NOTHING
     assert without_bookkeeping(await everything(store)) == wanted
+
+
+@law(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(range(len(STORY))), st.sets(st.integers(1, len(STORY) - 1), max_size=4))
+async def test_whoever_looks_in_between_finds_the_same_in_the_end_and_nothing_twice(
+    writer: Writer, order: Sequence[int], cuts: set[int]
+) -> None:
+    """What half the events let one believe is taken back; of what is left, each product and each cause is open once."""
+    store = writer.stores["cn"]
+    await empty(store)
+    await accept(writer, *CUSTOMER)
+    for start, end in pairwise([0, *sorted(cuts), len(STORY)]):
+        await accept(writer, *(STORY[n] for n in order[start:end]))
+        await run(writer, 24)
+        assert await run(writer, 24) == NOTHING
+    [anomaly] = await rows(store, "service_anomaly", "cleared_at IS NULL")
+    [case] = await rows(store, "case", "gone_at IS NULL")
+    products = {row["product_id"]: row["product_ref"] for row in await rows(store, "product")}
+    assert (products[anomaly["product_id"]], anomaly["expected_at"].isoformat()) == (MESSAGING, at(13))
+    assert (products[case["product_id"]], case["cause_key"], case["status"]) == (
+        MESSAGING,
+        anomaly["cause_key"],
+        "OPEN",
+    )
 
 
 def without_bookkeeping(kept: dict[str, Any]) -> dict[str, Any]:
