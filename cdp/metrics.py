@@ -21,8 +21,9 @@ LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 class Metrics(Collector):
     """The meters of one process in a registry of their own, so that two apps in one process do not meet.
 
-    `answers` by status, `refusals` by code, `in_flight` requests being answered, `webhooks` by store and state;
-    `received`: answers to events by status, `events` by verdict; `alarms` tells how many there were.
+    `answers` by status, `refusals` by code, `in_flight` requests being answered, `streams` and sockets that are open,
+    `webhooks` by store and state; `received`: answers to events by status, `events` by verdict; `alarms` tells how many
+    there were.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -34,6 +35,7 @@ class Metrics(Collector):
         self.received: Counter[int] = Counter()
         self.events: Counter[str] = Counter()
         self.in_flight = 0
+        self.streams = 0
         self.webhooks: dict[str, Mapping[str, int]] = {}
         self._slower_than = [0] * len(LABELS)
         self._seconds = 0.0
@@ -68,6 +70,7 @@ class Metrics(Collector):
         yield from (answers, received, events, refusals, seconds)
         yield GaugeMetricFamily("cdp_requests_in_flight", "GraphQL requests being answered.", self.in_flight)
 
+        yield GaugeMetricFamily("cdp_streams_open", "Event streams and sockets that are open.", self.streams)
         webhooks = GaugeMetricFamily("cdp_webhooks", "Endpoints of webhooks.", labels=["store", "state"])
         for store, states in self.webhooks.items():
             for state, count in states.items():
