@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from cdp.consent.policy_rows import starter_rows, write_policy
 from cdp.console import console_mount, page
 from cdp.crossings import Crossings
 from cdp.endpoint import Door, GraphqlEndpoint
-from cdp.errors import CdpError, Unavailable
+from cdp.errors import CdpError
 from cdp.evidence import EvidenceDesk
 from cdp.exchange import JSON_TYPE, GraphqlRequest, refusal_of
 from cdp.gate import Places
@@ -38,13 +38,16 @@ from cdp.intake import Intake
 from cdp.jwks import IssuerKeys
 from cdp.linking import WriterFor
 from cdp.metrics import Metrics
+from cdp.news import News
 from cdp.query import Query
 from cdp.receiving import Receiver, reception_of
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
+from cdp.sockets import SocketEndpoint
 from cdp.stores import Store, Stores
+from cdp.streams import Seats
 from cdp.webhooks.courier import Courier, Means
-from cdp.webhooks.endpoints import endpoint_states
+from cdp.webhooks.endpoints import measure_endpoints
 from cdp.witness import Witness
 from cdp.worker import Job, evidence_jobs, work, work_once
 from privacy.keys import KeyRing
@@ -103,7 +106,9 @@ def create_app(parts: Parts) -> ASGIApp:
         await parts.measure(parts.metrics)
         return Response(parts.metrics.text(), media_type=parts.metrics.content_type)
 
-    graphql = GraphqlEndpoint(parts.door, SecurityHeaders(page()), parts.metrics, RAW_HEADERS)
+    seats = Seats()
+    graphql = GraphqlEndpoint(parts.door, SecurityHeaders(page()), parts.metrics, RAW_HEADERS, seats)
+    sockets = SocketEndpoint(parts.door, parts.metrics, seats)
     routes = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
@@ -115,8 +120,10 @@ def create_app(parts: Parts) -> ASGIApp:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # What is asked most goes straight to its app, past routing and middleware that it has no use for.
-        path = scope["path"] if scope["type"] == "http" else ""
-        first = graphql if path == "/graphql" else parts.receiver if path.startswith("/v1/") else None
+        kind, path = scope["type"], scope.get("path", "")
+        first: ASGIApp | None = parts.receiver if kind == "http" and path.startswith("/v1/") else None
+        if path == "/graphql":
+            first = graphql if kind == "http" else sockets
         await (first or every)(scope, receive, send)
 
     return app
@@ -203,10 +210,10 @@ def front_door(house: House) -> FrontDoor:
         )
         for name, store in house.stores.items()
     }
-    settings, watch = house.settings, Watch(house.stores, house.trails)
+    settings, watch, news = house.settings, Watch(house.stores, house.trails), News(house.stores)
     intake = Intake(writer_of(house), settings.intake_queue, settings.intake_writers)
-    outgoing = Outgoing(gateway_of(settings))
-    return FrontDoor(settings, Query(stores), intake, house.tokens, _documents(), outgoing, watch)
+    ways = _documents(), Outgoing(gateway_of(settings)), watch, news
+    return FrontDoor(settings, Query(stores), intake, house.tokens, *ways)
 
 
 def verifier_of(settings: Settings) -> Verifier:
@@ -217,11 +224,12 @@ def verifier_of(settings: Settings) -> Verifier:
 
 def serve_house(house: House) -> ASGIApp:
     """The app of an open house."""
-    settings, front, verify = house.settings, front_door(house), verifier_of(house.settings).verify
-    door = Door(verify, front.answer, front.refused, front.allow_get, settings.body_bytes)
+    settings, front, verifier = house.settings, front_door(house), verifier_of(house.settings)
+    asks = (front.answer, front.refused, front.allow_get, front.stream)
+    door = Door(verifier.verify, *asks, verifier.expires_at, settings.body_bytes)
 
     async def welcome(token: str) -> Caller:
-        caller = await verify(token)
+        caller = await verifier.verify(token)
         front.watch.check(caller)
         return caller
 
@@ -245,21 +253,13 @@ def serve_house(house: House) -> ASGIApp:
         finally:
             stop.set()
             await keeping
-            await front.outgoing.close()
+            await asyncio.gather(front.news.close(), front.outgoing.close())
 
     readiness = {name: ready(store) for name, store in house.stores.items()}
-    desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_webhooks, house.stores)
+    desk, measure = audit_route(EvidenceDesk(house.stores, welcome)), partial(measure_endpoints, house.stores)
     metrics = Metrics(lambda: front.watch.alarms)
     receiver = Receiver(reception_of(settings, front.intake, welcome, metrics), RAW_HEADERS)
     return create_app(Parts(door, readiness, metrics, planned, [desk], measure, receiver))
-
-
-async def measure_webhooks(stores: Stores, metrics: Metrics) -> None:
-    """How many webhooks of each store are in each state, where it answers."""
-    for name, store in stores.items():
-        with suppress(Unavailable):
-            async with store.read() as connection:
-                metrics.webhooks[name] = await endpoint_states(connection)
 
 
 def courier_of(house: House) -> Courier:

@@ -97,6 +97,11 @@ class Verifier:
         self._remembered[fingerprint] = verified
         return verified.caller
 
+    def expires_at(self, token: str) -> float:
+        """When a token that was verified just now is good no more (Unix time); at once for any other."""
+        known = self._remembered.get(hashlib.sha256(token.encode()).digest())
+        return 0.0 if known is None else known.expires_at
+
     async def _verify(self, token: str) -> _Verified:
         try:
             key = await self._key_of(token)

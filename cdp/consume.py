@@ -93,19 +93,19 @@ async def _take_in(messages: Sequence[Message], writer: Writer, source: str) -> 
     unread: list[tuple[Any, Outcome]] = []
     for message in messages:
         try:
-            events += _events(message.body)
+            found = decoded(message.body)
         except RequestInvalid as invalid:
             unread.append((message.body.decode(errors="backslashreplace"), rejected(invalid, None)))
+            continue
+        for one in found if isinstance(found, list) else [found]:
+            try:
+                check_values(one)
+                events.append(one)
+            except RequestInvalid as invalid:
+                unread.append((one, rejected(invalid, None)))
     outcomes = await ingest(writer, events, source)
     await bury_rejected(writer, source, unread, writer.clock())
     return [outcome.status.lower() for outcome in (*outcomes, *(one for _, one in unread))]
-
-
-def _events(body: bytes) -> list[Any]:
-    """The events of a message: one, or a list of them. Raises RequestInvalid."""
-    found = decoded(body)
-    check_values(found)
-    return found if isinstance(found, list) else [found]
 
 
 async def _pause(seconds: float, stop: asyncio.Event) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import structlog
 
@@ -13,6 +13,7 @@ from cdp.errors import AuditUnavailable, AuthError, CdpError, RequestInvalid
 from cdp.exchange import (
     GRAPHQL_TYPE,
     JSON_TYPE,
+    STREAM_TYPE,
     Answer,
     GraphqlRequest,
     check_content,
@@ -21,9 +22,11 @@ from cdp.exchange import (
     media_type_for,
     refusal_of,
     status_for,
+    takes_stream,
     wants_page,
 )
 from cdp.metrics import Metrics
+from cdp.streams import Seats, Stream, stream_events
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -42,14 +45,18 @@ class Door:
 
     verify: token -> caller, raises AuthError. answer: runs an operation and has audited it when it returns.
     refused: audits a refusal (its code) of a known caller; called once for each of their requests that ends in an
-    exception, also one raised by `answer`. allow_get: True for a document that touches no customer data. body_bytes
-    and body_seconds: how much of a body is read, and for how long.
+    exception, also one raised by `answer` or a stream. allow_get: True for a document that touches no customer data.
+    stream: begins an operation whose answers come one by one, after the position of the last one seen, if any.
+    expires_at: until when (Unix time) a token holds that was verified. body_bytes and body_seconds: how much of a body
+    is read, and for how long.
     """
 
     verify: Callable[[str], Awaitable[Caller]]
     answer: Callable[[GraphqlRequest, Caller], Awaitable[Answer]]
     refused: Callable[[Caller, str], Awaitable[None]]
     allow_get: Callable[[str], bool]
+    stream: Callable[[GraphqlRequest, Caller, str | None], Awaitable[Stream]]
+    expires_at: Callable[[str], float]
     body_bytes: int = 1 << 20
     body_seconds: float = 10.0
 
@@ -130,6 +137,24 @@ class Patience:
         self._timer = loop.call_later(self._seconds / 8, self._look) if self._waiting else None
 
 
+class _Opened(NamedTuple):
+    """A stream to be told to a caller until their token expires (Unix time)."""
+
+    stream: Stream
+    caller: Caller
+    until: float
+
+
+async def audited(door: Door, error: Exception, caller: Caller) -> Exception:
+    """The error to tell: the given one once its audit entry is durable, AuditUnavailable when it cannot be."""
+    try:
+        if not isinstance(error, AuditUnavailable):
+            await door.refused(caller, refusal_of(error).code)
+    except AuditUnavailable as unavailable:
+        return unavailable
+    return error
+
+
 class GraphqlEndpoint:
     """Answers POST, and GET where no customer data is touched; a browser gets `page`, itself an ASGI app.
 
@@ -142,8 +167,9 @@ class GraphqlEndpoint:
         page: Callable[[Scope, Receive, Send], Awaitable[None]],
         metrics: Metrics,
         headers: Sequence[RawHeader] = (),
+        seats: Seats | None = None,
     ) -> None:
-        self._door, self._page, self._metrics = door, page, metrics
+        self._door, self._page, self._metrics, self._seats = door, page, metrics, Seats() if seats is None else seats
         self._patience = Patience(door.body_seconds)
         self._headers = {
             media_type: (
@@ -151,7 +177,7 @@ class GraphqlEndpoint:
                 (b"vary", b"Accept, Authorization"),
                 *headers,
             )
-            for media_type in (JSON_TYPE, GRAPHQL_TYPE)
+            for media_type in (JSON_TYPE, GRAPHQL_TYPE, STREAM_TYPE)
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,29 +188,41 @@ class GraphqlEndpoint:
         self._metrics.in_flight += 1
         try:
             answer = await self._respond(request)
-            await self._send(answer, send)
+            if isinstance(answer, Answer):
+                await self._send(answer, send)
         except ClientGone:
             return None
         finally:
             self._metrics.in_flight -= 1
-        self._metrics.answered(answer.status, time.perf_counter() - started)
+        if isinstance(answer, Answer):
+            self._metrics.answered(answer.status, time.perf_counter() - started)
+        else:
+            await self._tell(answer, receive, send)
         return None
 
-    async def _respond(self, request: HttpRequest) -> Answer:
+    async def _respond(self, request: HttpRequest) -> "Answer | _Opened":
         """Every exception becomes a coded answer here, at the edge of the house."""
         media_type, caller, well_formed = JSON_TYPE, None, False
+        accept = request.header(b"accept")
         try:
             if request.method not in ("GET", "POST"):
                 raise _method_refused()
-            media_type = media_type_for(request.header(b"accept"))
-            caller = await self._door.verify(bearer_token(request.header(b"authorization")))
+            media_type = media_type_for(accept)
+            token = bearer_token(request.header(b"authorization"))
+            caller = await self._door.verify(token)
             asked = await self._decode(request)
             well_formed = True
-            answer = await self._door.answer(asked, caller)
+            if takes_stream(accept) and request.method == "POST":
+                stream = await self._door.stream(asked, caller, request.header(b"last-event-id"))
+                if stream.only is None or takes_stream(accept, alone=True):
+                    return self._opened(stream, caller, token)
+                answer = stream.only
+            else:
+                answer = await self._door.answer(asked, caller)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - as the docstring says
-            told = error if caller is None else await self._audited(error, caller)
+            told = error if caller is None else await audited(self._door, error, caller)
             return self._refuse(told, media_type, well_formed=well_formed)
         return Answer(status_for(media_type, answer.status), answer.body, answer.headers, media_type)
 
@@ -197,14 +235,27 @@ class GraphqlEndpoint:
         check_content(request.header(b"content-type"), request.header(b"content-encoding"))
         return decode_body(await self._patience.read(request.body(self._door.body_bytes)))
 
-    async def _audited(self, error: Exception, caller: Caller) -> Exception:
-        """The error to tell: the given one once its audit entry is durable, AuditUnavailable when it cannot be."""
+    def _opened(self, stream: Stream, caller: Caller, token: str) -> "_Opened":
+        if not self._seats.take(caller.client):
+            stream.close()
+            raise RequestInvalid("TOO_MANY_STREAMS", "this client has too many streams open", 429)
+        return _Opened(stream, caller, self._door.expires_at(token))
+
+    async def _tell(self, opened: "_Opened", receive: Receive, send: Send) -> None:
+        """Streams answers; what breaks a stream off is written down, and its client comes back."""
+        self._metrics.streams += 1
         try:
-            if not isinstance(error, AuditUnavailable):
-                await self._door.refused(caller, refusal_of(error).code)
-        except AuditUnavailable as unavailable:
-            return unavailable
-        return error
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers[STREAM_TYPE]})
+            broken = await stream_events(opened.stream, receive, send, opened.until)
+        finally:
+            opened.stream.close()
+            self._seats.leave(opened.caller.client)
+            self._metrics.streams -= 1
+        if broken is not None and not isinstance(broken, OSError):
+            refusal = refusal_of(await audited(self._door, broken, opened.caller))
+            self._metrics.refusals[refusal.code] += 1
+            if refusal.status >= 500:
+                log.error("stream failed", code=refusal.code, exc_info=broken)
 
     def _refuse(self, error: Exception, media_type: str, *, well_formed: bool) -> Answer:
         """`well_formed`: GraphQL itself refused, which plain JSON tells with status 200."""

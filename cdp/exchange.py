@@ -19,6 +19,7 @@ from cdp.errors import AuthError, RequestInvalid, Unavailable
 JSON_TYPE: Final = "application/json"
 GRAPHQL_TYPE: Final = "application/graphql-response+json"
 PAGE_TYPE: Final = "text/html"
+STREAM_TYPE: Final = "text/event-stream"
 JSON_DEPTH: Final = 32
 URL_PARAMETERS: Final = 8
 
@@ -43,6 +44,15 @@ class Answer(NamedTuple):
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     media_type: str = JSON_TYPE
+
+
+class Sent(NamedTuple):
+    """One answer of a stream, as JSON, and the position from which on its client misses nothing; a position alone comes
+    before anything happened.
+    """
+
+    position: str | None
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +90,19 @@ def media_type_for(accept: str | None) -> str:
     """The answer's media type by an Accept header. Raises RequestInvalid NOT_ACCEPTABLE if neither of ours fits."""
     ranges = _ranges(accept or "*/*")
     quality, _, _, chosen = max(_fit(ranges, JSON_TYPE), _fit(ranges, GRAPHQL_TYPE))
+    if quality <= 0 and takes_stream(accept):
+        return JSON_TYPE
     if quality <= 0:
         raise RequestInvalid("NOT_ACCEPTABLE", f"Answers are {GRAPHQL_TYPE} or {JSON_TYPE}.", 406)
     return chosen
+
+
+@lru_cache(maxsize=256)
+def takes_stream(accept: str | None, *, alone: bool = False) -> bool:
+    """True for a client that names event streams; `alone`: and takes nothing else of ours."""
+    ranges = _ranges(accept or "")
+    named = any(name == STREAM_TYPE and quality > 0 for name, quality in ranges)
+    return named and not (alone and max(_fit(ranges, JSON_TYPE), _fit(ranges, GRAPHQL_TYPE))[0] > 0)
 
 
 @lru_cache(maxsize=256)
@@ -121,12 +141,12 @@ def check_content(content_type: str | None, content_encoding: str | None) -> Non
 
 def decode_body(body: bytes) -> GraphqlRequest:
     """The request in a POST body. Raises RequestInvalid: JSON_*, BATCH_REFUSED, PARAMETER_INVALID, QUERY_MISSING..."""
-    message = _json(body)
+    message = json_of(body)
     if isinstance(message, list):
         raise RequestInvalid("BATCH_REFUSED", "Send one operation a request.")
     if not isinstance(message, dict):
         raise RequestInvalid("BODY_INVALID", "The body must be a JSON object.")
-    return _request(message)
+    return request_of(message)
 
 
 def decode_url(query_string: bytes) -> GraphqlRequest:
@@ -140,8 +160,8 @@ def decode_url(query_string: bytes) -> GraphqlRequest:
         raise RequestInvalid("URL_INVALID", "A parameter is given twice.")
     for name in ("variables", "extensions"):
         if name in message:
-            message[name] = _json(message[name].encode())
-    return _request(message)
+            message[name] = json_of(message[name].encode())
+    return request_of(message)
 
 
 def decoded(body: bytes) -> Any:
@@ -157,7 +177,8 @@ def decoded(body: bytes) -> Any:
     return value
 
 
-def _json(body: bytes) -> Any:
+def json_of(body: bytes) -> Any:
+    """The value of a JSON text within the limits. Raises as `decoded`, and TEXT_INVALID."""
     value = decoded(body)
     # A short body without escapes cannot nest too deep or hide half a character: no walk needed.
     if body.count(b"[") + body.count(b"{") > JSON_DEPTH or b"\\u" in body:
@@ -187,7 +208,8 @@ def check_values(value: Any) -> None:
         level, depth = [child for items in lists for child in items], depth + 1
 
 
-def _request(message: Mapping[str, Any]) -> GraphqlRequest:
+def request_of(message: Mapping[str, Any]) -> GraphqlRequest:
+    """The request in a decoded object. Raises RequestInvalid PARAMETER_INVALID, QUERY_MISSING ..."""
     query = _typed(message, "query", str, "a string")
     operation_name = _typed(message, "operationName", str, "a string")
     variables = _typed(message, "variables", dict, "an object") or {}

@@ -21,8 +21,9 @@ LABELS: Final = (*(repr(bound) for bound in BOUNDS), "+Inf")
 class Metrics(Collector):
     """The meters of one process in a registry of their own, so that two apps in one process do not meet.
 
-    `answers` by status, `refusals` by code, `in_flight` requests being answered, `webhooks` by store and state;
-    `alarms` tells how many there were.
+    `answers` by status, `refusals` by code, `in_flight` requests being answered, `streams` and sockets that are open,
+    `webhooks` by store and state; `received`: answers to events by status, `events` by verdict; `alarms` tells how many
+    there were.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -31,7 +32,10 @@ class Metrics(Collector):
         self._alarms = alarms
         self.answers: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()
+        self.received: Counter[int] = Counter()
+        self.events: Counter[str] = Counter()
         self.in_flight = 0
+        self.streams = 0
         self.webhooks: dict[str, Mapping[str, int]] = {}
         self._slower_than = [0] * len(LABELS)
         self._seconds = 0.0
@@ -49,6 +53,12 @@ class Metrics(Collector):
         answers = CounterMetricFamily("cdp_answers", "GraphQL answers by HTTP status.", labels=["status"])
         for status, count in self.answers.items():
             answers.add_metric([str(status)], count)
+        received = CounterMetricFamily("cdp_intake_answers", "Answers to events by HTTP status.", labels=["status"])
+        for status, count in self.received.items():
+            received.add_metric([str(status)], count)
+        events = CounterMetricFamily("cdp_events", "Events over HTTP by their verdict.", labels=["verdict"])
+        for verdict, count in self.events.items():
+            events.add_metric([verdict], count)
         refusals = CounterMetricFamily("cdp_refusals", "Refused requests by code.", labels=["code"])
         for code, count in self.refusals.items():
             refusals.add_metric([code], count)
@@ -57,9 +67,10 @@ class Metrics(Collector):
             "cdp_request_seconds", "From the first byte of a GraphQL request to the last of its answer."
         )
         seconds.add_metric([], list(zip(LABELS, accumulate(self._slower_than), strict=True)), self._seconds)
-        yield from (answers, refusals, seconds)
+        yield from (answers, received, events, refusals, seconds)
         yield GaugeMetricFamily("cdp_requests_in_flight", "GraphQL requests being answered.", self.in_flight)
 
+        yield GaugeMetricFamily("cdp_streams_open", "Event streams and sockets that are open.", self.streams)
         webhooks = GaugeMetricFamily("cdp_webhooks", "Endpoints of webhooks.", labels=["store", "state"])
         for store, states in self.webhooks.items():
             for state, count in states.items():

@@ -5,7 +5,6 @@ body is read.
 """
 
 import json
-import time
 import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
@@ -79,14 +78,14 @@ class Receiver:
         self._patience = Patience(reception.body_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request, started = HttpRequest(scope, receive), time.perf_counter()
+        request = HttpRequest(scope, receive)
         try:
             reply = await self._reply(request, scope["path"].removeprefix(PATH))
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 -- at the edge of the house every exception becomes a coded answer
             reply = self._refused(error)
-        self._reception.metrics.answered(reply.status, time.perf_counter() - started)
+        self._reception.metrics.received[reply.status] += 1
         length, kind = b"%d" % len(reply.body), reply.media_type.encode()
         headers = [(b"content-length", length), (b"content-type", kind), *self._headers, *reply.headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -137,6 +136,7 @@ class Receiver:
             sending = Sending(key, sent_at(body), intake.writer.clock())
             records = await self._records(sender, messages, sending)
             outcomes = await intake.take(sender, records, f"segment:{sender.client}")
+        self._reception.metrics.events.update(outcome.status.lower() for outcome in outcomes)
         ids = [message.get("messageId") if isinstance(message, dict) else None for message in messages]
         verdicts = [_verdict("messageId", *told) for told in zip(ids, outcomes, strict=True)]
         return _Reply(200, _json({"success": True, "verdicts": verdicts}))
@@ -172,6 +172,7 @@ class Receiver:
             came = _events_in(await self._body(request, self._reception.events_bytes))
             records = [_own(one) for one in came]
             outcomes = await self._reception.intake.take(sender, records, f"events:{sender.client}")
+        self._reception.metrics.events.update(outcome.status.lower() for outcome in outcomes)
         ids = [record.came.get("eventId") if isinstance(record.came, dict) else None for record in records]
         verdicts = [_verdict("eventId", *told) for told in zip(ids, outcomes, strict=True)]
         if LINES_TYPE in (request.header(b"accept") or ""):

@@ -12,6 +12,7 @@ import uvicorn
 
 from cdp.bulk import SERVING, keep_for_good, seldom_collected
 from cdp.errors import Unavailable
+from cdp.sockets import FRAME_BYTES
 
 __all__ = ["App", "free_address", "listen", "multiply", "run", "serve", "url_of"]
 
@@ -64,7 +65,9 @@ async def serve(app: App, listening: socket.socket) -> None:
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=FRAME_BYTES,
+        ws_per_message_deflate=False,  # what a client chooses never stands beside what it must not learn
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from cdp.gate import Findings
 from cdp.gateway import Outgoing
 from cdp.identity.honey import Watch
 from cdp.intake import Intake
+from cdp.news import News
 from cdp.query import Query
 from cdp.rendering import to_json
 from cdp.settings import Settings
@@ -29,6 +31,7 @@ from schema.plan.limits import reads_schema_only
 from schema.plan.operation import OFFICERS, Operation
 from schema.plan.run import Run
 from schema.plan.targets import Reach
+from schema.subscribing import Means, Single, Subscribed, subscribe
 
 MOST_LOCATIONS = 10
 """Validation errors told at once."""
@@ -55,19 +58,37 @@ class FrontDoor:
     documents: Documents
     outgoing: Outgoing
     watch: Watch
+    news: News
 
     async def answer(self, request: GraphqlRequest, caller: Caller) -> Answer:
         """The answer to one operation. Raises RequestInvalid, AuthError and Unavailable, none of them audited yet."""
         try:
             bound = await self._bound(request, caller)
         except DocumentInvalid as invalid:
-            await self.refused(caller, invalid.code)
-            return Answer(
-                400,
-                to_json({"errors": [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]}).encode(),
-            )
+            return await self._unfit(caller, invalid)
+        if bound.plan.kind is OperationType.SUBSCRIPTION:
+            raise RequestInvalid("STREAM_REQUIRED", "a subscription is answered as text/event-stream, or over a socket")
         run = self._run(bound, caller)
         return await self._answer(run, await run.data())
+
+    async def stream(self, request: GraphqlRequest, caller: Caller, after: str | None = None) -> Single | Subscribed:
+        """The answers to a subscription, as they come; to anything else the one there is. Raises as `answer` does.
+
+        `after`: the position of the last one that was seen, instead of the argument of this name.
+        """
+        try:
+            bound = await self._bound(request, caller)
+        except DocumentInvalid as invalid:
+            return Single(await self._unfit(caller, invalid))
+        if bound.plan.kind is OperationType.SUBSCRIPTION:
+            return await subscribe(Means(self.news, partial(self._run, bound, caller), self._answer), after)
+        run = self._run(bound, caller)
+        return Single(await self._answer(run, await run.data()))
+
+    async def _unfit(self, caller: Caller, invalid: DocumentInvalid) -> Answer:
+        await self.refused(caller, invalid.code)
+        told = [_told(error, invalid.code) for error in invalid.errors[:MOST_LOCATIONS]]
+        return Answer(400, to_json({"errors": told}).encode())
 
     async def shown(self, request: GraphqlRequest, caller: Caller) -> bytes | None:
         """The answer, None where the caller may see nothing of any customer; audited either way. Raises as `answer`."""
@@ -80,6 +101,7 @@ class FrontDoor:
         return answer.body if shows_anything(run.asked) else None
 
     async def _bound(self, request: GraphqlRequest, caller: Caller) -> Bound:
+        self.watch.check(caller)
         document = await self._document(request, caller)
         prepared = document.operation(request.operation_name)
         variables = prepared.variables.values(request.variables)

@@ -7,12 +7,13 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.care import Case
 from schema.interaction import PartyInteraction
+from schema.news import Subscription
 from schema.roots import Mutation, Query
 from schema.words import SCALARS
 
 
 @strawberry.directive(
-    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION],
+    locations=[DirectiveLocation.QUERY, DirectiveLocation.MUTATION, DirectiveLocation.SUBSCRIPTION],
     description="What the answer will be used for; every operation on customer data names one.",
     name="purpose",
 )
@@ -25,6 +26,7 @@ def declare() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[PartyInteraction, Case],
         directives=[purpose],
         config=StrawberryConfig(scalar_map=SCALARS),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cdp.statement import KeyKind, Way
+from schema.plan.changes import is_customer
 from schema.plan.document import Documents
 from schema.plan.lists import cost
 from schema.plan.numbers import NUMBER_ROOTS
@@ -51,7 +52,8 @@ def _read(plan: Operation, root: OperationRoot, read: ReadRoot) -> Iterator[str]
     yield f"  {'.'.join(read.root.path)}: it may return {costs:,} values, of {MOST_COST:,} that are allowed"
     for one in read.lists:
         yield f"    {one.place}: {sizes[one.first]} rows at most, {one.most} could be asked for"
-    for kind in KINDS.get(root.name, (KeyKind.CUSTOMER,)):
+    by = (KeyKind.CUSTOMER,) if is_customer(read) else (KeyKind.ROW,)
+    for kind in KINDS.get(root.name, by):
         statement = plan.statement((Way(read.root.number, kind, rows=MOST_PER_PAGE + 1),))
         yield f"  statement by {kind.value}:"
         yield from (f"    {line}" for line in statement.text.splitlines())

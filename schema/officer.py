@@ -95,7 +95,7 @@ class Access:
     channel: str = word("The channel they asked for.")
     recipient: str = word("Who received the answer: `SELF`, or a legal entity.")
     purpose: str = word("For what.")
-    operation: str = word("A query, or a mutation.")
+    operation: str = word("A query, a mutation or a subscription.")
     document: str = word("The SHA-256 of the document that was run.")
     jurisdiction: str = word("Where the data lives.")
     destination: str = word("Where it was read.")

@@ -99,7 +99,8 @@ def _first_id(at: datetime) -> UUID:
 def _lines(entry_id: UUID, entry: Mapping[str, Any], names: Mapping[str, UUID]) -> Iterator[Line]:
     decided_at = datetime.fromtimestamp((entry_id.int >> 80) / 1000, UTC)
     for line in entry.get("customers", ()):
-        if line["customer"] in names:
+        # An archive names whom it is of, and decides nothing.
+        if isinstance(line, dict) and line["customer"] in names:
             as_of = datetime.fromisoformat(line["as_of"]) if "as_of" in line else decided_at
             yield Line(entry_id, entry, line, names[line["customer"]], as_of)
 

@@ -7,6 +7,7 @@ down in one does not hold up the others.
 import secrets
 from base64 import b64encode
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,9 +15,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from cdp.auth import Caller
-from cdp.errors import RequestInvalid
+from cdp.errors import RequestInvalid, StoreUnavailable
+from cdp.metrics import Metrics
 from cdp.outbox import START, Position, settled_below
-from cdp.stores import Connection
+from cdp.stores import Connection, Store
 from cdp.tables import BUCKETS
 from privacy.keys import TokenSeal
 from privacy.vocabulary import RecipientClass
@@ -171,9 +173,13 @@ async def endpoint_rows(connection: Connection) -> list[Any]:
     return rows
 
 
-async def endpoint_states(connection: Connection) -> dict[str, int]:
-    """How many endpoints are in each state."""
-    return {state.value: 0 for state in State} | dict(await connection.fetch(STATES))
+async def measure_endpoints(stores: Mapping[str, Store], metrics: Metrics) -> None:
+    """How many endpoints of each store are in each state, where it answers."""
+    for name, store in stores.items():
+        with suppress(StoreUnavailable):
+            async with store.read() as connection:
+                counts = await connection.fetch(STATES)
+            metrics.webhooks[name] = {state.value: 0 for state in State} | dict(counts)
 
 
 async def passed_by_all(connection: Connection, bucket: int) -> int | None:

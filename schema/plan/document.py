@@ -8,11 +8,13 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     validate,
 )
@@ -144,7 +146,12 @@ def hash_of(source: str) -> str:
 
 
 def purpose_of(definition: OperationDefinitionNode) -> str | None:
-    """The purpose an operation names: written in the document itself, never in a variable."""
-    named = [directive for directive in definition.directives or () if directive.name.value == "purpose"]
-    given = [argument.value for directive in named for argument in directive.arguments or ()]
-    return next((value.value for value in given if isinstance(value, StringValueNode)), None)
+    """The one purpose an operation names: written in the document itself, never in a variable. A subscription may name
+    it as an argument.
+    """
+    given = [one.value for d in definition.directives or () if d.name.value == "purpose" for one in d.arguments or ()]
+    if definition.operation is OperationType.SUBSCRIPTION:
+        fields = [node for node in definition.selection_set.selections if isinstance(node, FieldNode)]
+        given += [one.value for field in fields for one in field.arguments or () if one.name.value == "purpose"]
+    named = {value.value if isinstance(value, StringValueNode) else None for value in given}
+    return named.pop() if len(named) == 1 else None

@@ -12,6 +12,10 @@ COMPARED = """{ customer {
 SAID = "{ customer { consents(first: 0) { id } } }"
 """The read behind a question about a customer: what they said is read, for whoever may read it."""
 
+WATCHED = "~"
+"""The read of a subscription that nobody asked for: whose data it is."""
+WHOSE = "{ customer { id } }"
+
 
 def written(source: str) -> list[FieldNode]:
     """The fields of a document of our own."""

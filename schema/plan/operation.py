@@ -29,7 +29,7 @@ from privacy.vocabulary import ANY, PURPOSES
 from schema.plan.arguments import Arguments
 from schema.plan.compile import Compiler, Here, selections
 from schema.plan.declared import child_type, declaration_of, node_type, record_of
-from schema.plan.hidden import COMPARED, HIDDEN, SAID, written
+from schema.plan.hidden import COMPARED, HIDDEN, SAID, WATCHED, WHOSE, written
 from schema.plan.lists import ListArguments, cost
 from schema.plan.picks import Picks, compile_picks
 from schema.plan.selection import Selecting
@@ -48,6 +48,8 @@ PAGE_CATEGORIES = {
     "tier": "identity.tier",
 }
 """What a page's filters read."""
+READ_AFTERWARDS = ("Customer", "Case")
+"""The types in payloads that are read from stores."""
 MOST_PER_PAGE = 100
 HELD = ("servingOperator", "accountability")
 """What of a number's facts only the stores know."""
@@ -215,6 +217,10 @@ class _Builder:
             root.reads["Customer"] = self.object(self.customer, inner, (root.key,))
             if root.name != "consentReceipt":
                 root.picks = compile_picks(self.selecting, child_type(definition), sets)
+        elif self.operation.kind is OperationType.SUBSCRIPTION:
+            inner = OperationRoot(WATCHED, "customer", None, written(WHOSE))
+            root.reads[WATCHED] = self.object(self.customer, inner, (root.key, WATCHED))
+            self.payload(root, child_type(definition))
         elif self.operation.kind is OperationType.MUTATION and root.name not in WITHOUT_CUSTOMER:
             self.payload(root, child_type(definition))
         else:
@@ -226,9 +232,9 @@ class _Builder:
         for key, nodes in self.selecting.fields(of, selections(root.nodes)).items():
             name = nodes[0].name.value
             below, found = None, get_named_type(of.fields[name].type) if name in of.fields else None
-            if found is self.customer:
+            if isinstance(found, GraphQLObjectType) and found.name in READ_AFTERWARDS:
                 inner = OperationRoot(key, name, of.fields[name], nodes)
-                root.reads[key] = self.object(self.customer, inner, (root.key, key))
+                root.reads[key] = self.object(found, inner, (root.key, key))
             elif isinstance(found, GraphQLObjectType):
                 below = compile_picks(self.selecting, found, selections(nodes))
             items.append((key, name, below))

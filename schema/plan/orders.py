@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from cdp.accountability import accountability, find_number
 from cdp.auth import Caller
 from cdp.correcting import Approval, approve
 from cdp.errors import AuthError, RequestInvalid
@@ -83,8 +84,18 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     store = reach.store_of(region)
     if store is not None and not reach.open_to(store):
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
+    if name == "openCase" and "owner" not in event and store is not None and "number" in subject:
+        event["owner"] = await _answering(PhoneNumber.parse(subject["number"], region).e164, store, reach)
     [outcome] = await ingest(writer, [event], f"graphql:{reach.caller.client}")
     return event_id, outcome
+
+
+async def _answering(number: str, store: str, reach: Reach) -> str | None:
+    """The desk that answers for a number; None for one that was never held in the store."""
+    at = reach.stores[store]
+    async with at.store.read() as connection:
+        known = await find_number(connection, at.ring, number, reach.at)
+        return None if known is None else (await accountability(connection, known, reach.at)).desk
 
 
 async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str | None, Outcome]:
@@ -113,10 +124,12 @@ async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[di
         if store is not None and not reach.open_to(store):
             raise AuthError("FORBIDDEN", "events.region: not open to this caller", 403)
     caller = reach.caller
+    if not reach.all_open:
+        raise AuthError("FORBIDDEN", "events: no store is open to this caller", 403)
     sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
     records = [Record(event, event) for event in events]
     with intake.admitted(sender):
-        outcomes = await intake.take(sender, records, f"graphql:{caller.client}") if records else []
+        outcomes = await intake.take(sender, records, f"graphql:{caller.client}")
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 
 

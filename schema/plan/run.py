@@ -55,9 +55,16 @@ class Run:
     outgoing: Outgoing
 
     async def data(self) -> str:
-        """The `data` of the answer as JSON text. Everything is bound, and refused where it must be, before anything
-        runs.
-        """
+        """The `data` of the answer as JSON text. All is bound, and refused where it must be, before anything runs."""
+        arguments = self.bind()
+        if self.plan.kind is OperationType.MUTATION:
+            return json_object(
+                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
+            )
+        return json_object(await self._read(arguments))
+
+    def bind(self) -> dict[str, dict[str, Any]]:
+        """The arguments of each root. Raises RequestInvalid for what may not be asked, or is too much."""
         arguments = {root.key: root.arguments.values(self.variables) for root in self.plan.roots if root.arguments}
         total = 0
         for read in self.plan.reads:
@@ -68,11 +75,7 @@ class Run:
             raise RequestInvalid(
                 "QUERY_TOO_COSTLY", f"the operation may return {total} values: expected {MOST_COST} at most"
             )
-        if self.plan.kind is OperationType.MUTATION:
-            return json_object(
-                {root.key: await self._order(root, arguments.get(root.key, {})) for root in self.plan.roots}
-            )
-        return json_object(await self._read(arguments))
+        return arguments
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
@@ -82,7 +85,7 @@ class Run:
         wanted = [want for key, reads in bound.items() if key not in questions for want in reads.values()]
         found = await self.query.read(wanted, self.asked, self.reading)
         data: dict[str, str] = {}
-        introspected = self._introspected() if self.plan.introspects else {}
+        about_schema = introspected(self.document, self.plan, self.variables) if self.plan.introspects else {}
         for root in self.plan.roots:
             if root.key in questions:
                 question = Question(arguments[root.key], await self._heard(bound.get(root.key, {})), self.reach)
@@ -103,7 +106,7 @@ class Run:
                 told = await tell_number(numbers[root.key], self.reach, self.reading.findings, self.asked)
                 data[root.key] = to_json(root.picks.of(told))
             else:
-                value = introspected[root.key] if root.name in INTROSPECTION else self._at_hand(root)
+                value = about_schema[root.key] if root.name in INTROSPECTION else self._at_hand(root)
                 data[root.key] = to_json(value)
         return data
 
@@ -170,22 +173,23 @@ class Run:
         found = await self.query.read(list(wanted.values()), self.asked, self.reading)
         return {key: found[want.root.number] for key, want in wanted.items()}
 
-    def _introspected(self) -> dict[str, Any]:
-        """What introspection asks, answered by graphql-core from the schema alone."""
-        nodes = [node for root in self.plan.roots if root.name in INTROSPECTION for node in root.nodes]
-        operation = self.plan.definition
-        about_schema = OperationDefinitionNode(
-            operation=operation.operation,
-            name=operation.name,
-            variable_definitions=operation.variable_definitions,
-            directives=(),
-            selection_set=SelectionSetNode(selections=tuple(nodes)),
-        )
-        others = [node for node in self.document.ast.definitions if not isinstance(node, OperationDefinitionNode)]
-        result = execute_sync(
-            self.document.schema,
-            DocumentNode(definitions=(about_schema, *others)),
-            variable_values=self.variables.coerced,
-        )
-        assert result.data is not None, "introspection of a validated document does not fail"
-        return result.data
+
+def introspected(document: Document, plan: Operation, variables: VariableValues) -> dict[str, Any]:
+    """What introspection asks, answered by graphql-core from the schema alone."""
+    nodes = [node for root in plan.roots if root.name in INTROSPECTION for node in root.nodes]
+    operation = plan.definition
+    about_schema = OperationDefinitionNode(
+        operation=operation.operation,
+        name=operation.name,
+        variable_definitions=operation.variable_definitions,
+        directives=(),
+        selection_set=SelectionSetNode(selections=tuple(nodes)),
+    )
+    others = [node for node in document.ast.definitions if not isinstance(node, OperationDefinitionNode)]
+    result = execute_sync(
+        document.schema,
+        DocumentNode(definitions=(about_schema, *others)),
+        variable_values=variables.coerced,
+    )
+    assert result.data is not None, "introspection of a validated document does not fail"
+    return result.data

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from cdp.errors import AuditUnavailable, AuthError, RequestInvalid, StoreUnavail
 from cdp.exchange import GRAPHQL_TYPE, JSON_TYPE, Answer, GraphqlRequest
 from cdp.headers import SECURITY_HEADERS
 from schema.plan.limits import Limits, reads_schema_only
+from schema.subscribing import Single
 
 NUMBER = "+8613800138000"
 BODY_BYTES = 2048
@@ -48,6 +50,12 @@ class House:
             raise AuditUnavailable
         self.refused.append((caller.client, code))
 
+    async def stream(self, request: GraphqlRequest, caller: Caller, after: str | None) -> Single:
+        return Single(await self.answer(request, caller))
+
+    def expires_at(self, token: str) -> float:
+        return float("inf")
+
     async def is_ready(self, store: str) -> bool:
         if not self.stores[store]:
             raise ConnectionError
@@ -61,9 +69,9 @@ def house() -> House:
 
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    door = Door(
-        house.verify, house.answer, house.refuse, lambda query: reads_schema_only(query, Limits()), BODY_BYTES, 0.2
-    )
+    gets = partial(reads_schema_only, limits=Limits())
+    streams = (house.stream, house.expires_at)
+    door = Door(house.verify, house.answer, house.refuse, gets, *streams, BODY_BYTES, 0.2)
     app = create_app(Parts(door, {"cn": lambda: house.is_ready("cn"), "hk": lambda: house.is_ready("hk")}))
     transport = httpx.ASGITransport(app)
     headers = {"authorization": "Bearer good", "content-type": JSON_TYPE, "accept": GRAPHQL_TYPE}
@@ -293,7 +301,7 @@ async def test_metrics_count_and_name_nobody(client: httpx.AsyncClient) -> None:
 
 
 async def test_a_client_that_goes_away_is_no_error(house: House) -> None:
-    door = Door(house.verify, house.answer, house.refuse, lambda _: False)
+    door = Door(house.verify, house.answer, house.refuse, lambda _: False, house.stream, house.expires_at)
     app = create_app(Parts(door, {}))
     scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
     scope["headers"] = [(b"authorization", b"Bearer good"), (b"content-type", b"application/json")]

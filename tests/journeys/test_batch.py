@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from cdp.app import writer_of
+from cdp.app import serve_house, writer_of
 from cdp.auth import Caller, Role
 from cdp.endpoint import Scope
 from cdp.ingest import EVENTS
@@ -28,6 +28,7 @@ from tests.journeys.world import APP, PARTNER, World
 KEY = WriteKey("shop-app", "CN", "APP", 1000)
 NOW = datetime.now(UTC).replace(microsecond=0)
 USER = "U-1"
+PURPOSE = '@purpose(id: "service.care")'
 
 
 @pytest.fixture
@@ -192,6 +193,18 @@ async def test_a_key_writes_to_its_own_region_and_gives_no_orders(world: World, 
     assert len(await rows(world.house.stores["hk"], "dead_letter")) == 1
 
 
+async def test_what_has_not_happened_yet_is_to_be_looked_at(world: World, key: str) -> None:
+    await batch(world, key, IDENTIFIED)
+    later = (NOW + timedelta(days=3)).isoformat()
+    assert states(await batch(world, key, message("track", "m-1", event="Early", timestamp=later))) == [
+        ("review", "at")
+    ]
+    assert await rows(world.house.stores["cn"], "interaction", "reason = 'Early'") == []
+    told = (await world.http.get("/metrics")).text
+    assert 'cdp_events_total{verdict="review"} 1.0' in told
+    assert 'cdp_intake_answers_total{status="200"} 2.0' in told
+
+
 @pytest.mark.parametrize("call", ["identify", "track", "page", "screen", "group", "alias"])
 async def test_each_call_has_its_own_address(world: World, key: str, call: str) -> None:
     await batch(world, key, IDENTIFIED)
@@ -306,6 +319,22 @@ async def test_events_of_both_stores_go_each_to_its_own(world: World) -> None:
     bearer = {"authorization": f"Bearer {world.token()}"}
     answer = await send(world, "/v1/events", [there, here, there], bearer)
     assert states(answer.json()["verdicts"]) == [("accepted", None), ("accepted", None), ("duplicate", None)]
+
+
+async def test_events_by_graphql_have_the_same_rate(world: World) -> None:
+    document = f"mutation In($events: [Event!]!) {PURPOSE} {{ ingest(events: $events) {{ status field }} }}"
+    two = [SAMPLES["CustomerRegistered"], SAMPLES["CustomerRegistered"] | {"region": "FR"}]
+    told = await world.ask(document, events=two)
+    assert told["data"]["ingest"] == [{"status": "ACCEPTED", "field": None}, {"status": "REJECTED", "field": "region"}]
+    body = {"query": document, "variables": {"events": [{"region": "FR"}]}}
+    assert (await world.post(body, APP._replace(stores=()))).status_code == 403
+    slow = replace(world.house, settings=world.house.settings.model_copy(update={"events_per_second": 1}))
+    many = {"query": document, "variables": {"events": [two[0]] * 99}}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(serve_house(slow)), base_url="http://cdp.test") as http:
+        apart = replace(world, http=http)
+        assert (await apart.post(many)).status_code == 200
+        refused = await apart.post(many)
+    assert (refused.status_code, int(refused.headers["retry-after"]) > 1) == (429, True)
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------

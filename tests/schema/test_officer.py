@@ -381,6 +381,15 @@ async def test_the_access_log_says_who_read_what_under_which_word(fresh_world: W
     assert not {entry["auditId"] for entry in other["entries"]} & by_id.keys()
 
 
+async def test_an_archive_that_was_handed_out_does_not_close_the_access_log(fresh_world: World) -> None:
+    world = fresh_world
+    trail = world.house.trails["cn"]
+    name = trail.names.pseudonym(await customer_of(world, "many"), datetime.now(UTC).year)
+    await trail.record({"operation": "export", "client": "cdp", "purpose": "legal.access", "customers": [name]})
+    log = await answer(world, LOG, **who("many"), **{"from": (NOW - timedelta(days=1)).isoformat()})
+    assert log["data"]["accessLog"] == {"next": None, "entries": []}
+
+
 def done_at(log: dict[str, Any]) -> str:
     """Just after the newest entry."""
     newest = datetime.fromisoformat(log["entries"][0]["at"])
