@@ -101,6 +101,7 @@ class FrontDoor:
         return answer.body if shows_anything(run.asked) else None
 
     async def _bound(self, request: GraphqlRequest, caller: Caller) -> Bound:
+        self.watch.check(caller)
         document = await self._document(request, caller)
         prepared = document.operation(request.operation_name)
         variables = prepared.variables.values(request.variables)

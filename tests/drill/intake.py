@@ -1,8 +1,8 @@
 """Events from two sources while whoever takes them in is killed: the server, the worker, a feed, the database.
 
 One source is a feed that goes through the door itself, the other sends to a server over HTTP. Each sends again whatever
-it got no answer to. When all is quiet every good event is there once, every bad one is in the dead letters once, and a
-month is the sum of its records.
+it got no answer to. When all is quiet every good event is there once, every bad one is in the dead letters once, a
+month is the sum of its records, and whoever is told by webhooks heard of every change, in order for each customer.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ from cdp.serving import free_address
 from cdp.settings import Settings
 from tests.cdp.doors import rows
 from tests.drill.bars import Found, Site
+from tests.drill.hooks import heard_all, hooks
 from tests.dying import FORKS
 
 Event: TypeAlias = dict[str, Any]
@@ -150,6 +151,7 @@ class Stage:
     async def _begin(self, name: str) -> None:
         words = ("serve", "--port", str(self.port)) if name == "server" else ("worker",)
         told = {"HOME": self.home, "STORES": json.dumps(self.urls), "ENVIRONMENT": "test", "KMS": "file:keys"}
+        told |= {"WEBHOOK_PRIVATE": "true"}
         environment = {**os.environ, **{f"CDP_{key}": str(value) for key, value in told.items()}}
         with (self.home / f"{name}.log").open("ab") as log:
             self.running[name] = await asyncio.create_subprocess_exec(
@@ -263,6 +265,7 @@ async def kill(site: Site) -> Found:
         await migrate_stores(stage.settings)
         async with open_house(stage.settings) as house:
             await prepare(house)
+            made = await ending.enter_async_context(hooks(house, "NumberActivated", "InteractionLogged"))
         http = await ending.enter_async_context(httpx.AsyncClient(timeout=ANSWER_SECONDS))
         post = Post(stage, http)
         kept = [asyncio.create_task(stage.keep(name)) for name in ("server", "worker")]
@@ -274,10 +277,10 @@ async def kill(site: Site) -> Found:
         await killing
         async with open_house(stage.settings) as house:
             await counted(house, load)
+            heard = await heard_all(house, made)
     figure = f"{stage.killed.total()} kills of {len(stage.killed)} kinds, {total:,} events, {len(load.good):,} good and"
-    return Found(
-        f"{figure} {len(load.bad):,} bad ones each there once", passed=stage.killed.total() == site.scale.kills
-    )
+    figure += f" {len(load.bad):,} bad ones each there once; webhooks: {heard.figure}"
+    return Found(figure, passed=heard.passed and stage.killed.total() == site.scale.kills)
 
 
 async def _end(stage: Stage, kept: Sequence[asyncio.Task[None]]) -> None:

@@ -273,6 +273,32 @@ async def test_two_workers_share_what_is_to_be_told(
     assert len(receiver.tried) == 10, "nothing was told twice"
 
 
+async def test_who_dies_while_telling_is_followed_by_another(
+    world: World, courier: Courier, listening: Callable[[], Awaitable[Receiver]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message was taken, and nobody kept that it was: it comes once more, before all that follow it."""
+    monkeypatch.setattr("cdp.webhooks.endpoints.LEASE", timedelta(seconds=3))
+    receiver, store = await listening(), world.house.stores["cn"]
+    await add(world, receiver)
+    for n in range(3):
+        await contact(world, f"c-{n}")
+
+    async def die(*_: Any) -> bool:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as dying:
+        dying.setattr("cdp.webhooks.courier.keep", die)
+        await told(world, courier, lambda: len(receiver.taken) == 1)
+        other = courier_of(world.house)
+        await other.tell(store)
+        assert len(receiver.tried) == 1, "whoever had it may still be at it"
+    await told(world, other, lambda: len(receiver.taken) == 4)
+    await other.close()
+    ids = [headers["webhook-id"] for headers, _ in receiver.tried]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
 async def test_an_erased_customer_is_told_of_to_nobody(
     world: World, courier: Courier, listening: Callable[[], Awaitable[Receiver]]
 ) -> None:
