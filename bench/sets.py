@@ -17,9 +17,10 @@ from rich.table import Table
 
 from cdp.embedded import Embedded
 from cdp.migrate import upgrade
-from cdp.reconcile.services import reconcile_services
+from cdp.reconcile.money import reconcile_money
+from cdp.reconcile.services import Reconciled, reconcile_services
 from cdp.settings import Settings
-from cdp.stores import open_stores
+from cdp.stores import Store, open_stores
 
 CUSTOMERS: Final = """
 INSERT INTO customer
@@ -74,13 +75,44 @@ PRODUCTS: Final = "SELECT count(*) FROM product WHERE status <> expected_status 
 LATER: Final = datetime(2026, 3, 3, tzinfo=UTC)
 
 
-async def reconcile(url: str) -> int:
-    """Reconciles the products of a database; how many were found astray."""
-    stores = await open_stores(Settings(stores={"cn": url}, regions={"CN": "cn"}), {"cn": url})
-    try:
-        return (await reconcile_services(stores["cn"], LATER)).found
-    finally:
-        await stores.close()
+ACCOUNTS: Final = """
+INSERT INTO account (customer_id, account_id, region, rating_type, currency, opened_at, payment_status,
+    payment_status_at)
+SELECT customer_id, customer_id, 'CN-GD', 'PREPAID', 'CNY', '2026-01-01', 'IN_ORDER', '2026-01-01' FROM customer
+"""
+# Four top-ups each; of a thousand one is not posted, and one with another amount.
+TOP_UPS: Final = """
+INSERT INTO top_up (customer_id, top_up_id, top_up_ref, region, amount_minor, currency, channel, requested_at,
+    confirmed_at, posted_account_id, posted_at, number_hash)
+SELECT customer_id, md5(customer_id::text || n)::uuid, customer_id::text || n, 'CN-GD', 5000, 'CNY', 'APP',
+    '2026-03-01', '2026-03-01', customer_id, '2026-03-01', sha256(customer_id::text::bytea)
+FROM customer, generate_series(1, 4) AS n
+"""
+POSTINGS: Final = """
+INSERT INTO ledger_transaction (customer_id, transaction_id, kind, debit, credit, currency, amount_minor, account_id,
+    at, top_up_id, number_hash)
+SELECT customer_id, top_up_id, 'TOP_UP', 'CLEARING/APP/CN-GD', 'BALANCE', 'CNY',
+    CASE abs(hashtext(top_up_ref)) % 1000 WHEN 1 THEN 4000 ELSE 5000 END, customer_id, '2026-03-01', top_up_id,
+    number_hash
+FROM top_up WHERE abs(hashtext(top_up_ref)) % 1000 <> 0
+"""
+UNSEEN: Final = 'TRUNCATE money_anomaly, "case", case_step, outbox'
+BOTH_SIDES: Final = """
+SELECT (SELECT count(*) FROM top_up WHERE amount_minor > 0), count(*) FROM ledger_transaction WHERE amount_minor > 0
+"""
+
+
+def reconcile(step: Callable[[Store, datetime], Awaitable[Reconciled]]) -> Callable[[str], Awaitable[int]]:
+    """Reconciles a database, given its URL; how many were found."""
+
+    async def work(url: str) -> int:
+        stores = await open_stores(Settings(stores={"cn": url}, regions={"CN": "cn"}), {"cn": url})
+        try:
+            return (await step(stores["cn"], LATER)).found
+        finally:
+            await stores.close()
+
+    return work
 
 
 class Task(NamedTuple):
@@ -106,12 +138,21 @@ TASKS: Final[Mapping[str, Task]] = {
         "SELECT count(*), sum(saving_minor) FROM tariff_advice",
         "SELECT (SELECT count(*) FROM product WHERE status = 'active'), count(*), sum(data_bytes) FROM usage_month",
     ),
+    "money": Task(
+        "top-ups against the ledger, two of a thousand astray: found, each with its case and its correction",
+        1_000_000,
+        1,
+        (SUBSCRIBERS, ACCOUNTS, TOP_UPS, POSTINGS),
+        reconcile(reconcile_money),
+        BOTH_SIDES,
+        (UNSEEN,),
+    ),
     "services": Task(
         "products against what should be of them, three of four hundred astray: found, each cause with its case",
         1_000_000,
         1,
         SERVICES,
-        reconcile,
+        reconcile(reconcile_services),
         PRODUCTS,
         (UNFOUND,),
     ),
@@ -120,7 +161,7 @@ TASKS: Final[Mapping[str, Task]] = {
         1_000_000,
         1,
         SERVICES,
-        reconcile,
+        reconcile(reconcile_services),
         PRODUCTS,
         (UNFOUND, "UPDATE product SET expected_status = NULL", "VACUUM product"),
     ),

@@ -29,7 +29,7 @@ async def approve(writer: Writer, approval: Approval) -> tuple[str | None, Outco
     Each customer's accounts are put right by an event of their own, all of them in one transaction. Refused where
     nothing is proposed, or something else is by now. Raises StoreUnavailable.
     """
-    async with writer.stores[approval.store].transaction() as connection:
+    async with writer.stores[approval.store].read() as connection:
         row = await connection.fetchrow(ANOMALY, approval.customer_id, approval.anomaly_id)
         if row is None or row["state"] != AnomalyState.PROPOSED:
             return None, _refused(approval, "CORRECTION_NONE", "an anomaly whose correction is proposed")

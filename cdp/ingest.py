@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.billing.products import ProductActivated
-from cdp.billing.states import write_states
+from cdp.billing.states import concerned, take, work_out
 from cdp.care.events import EVENTS as CARE
 from cdp.care.steps import take_step
 from cdp.changes import write
@@ -184,6 +185,7 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
         if fresh or graph.facts:
             if not await hold(connection, fresh):
                 raise _Erased
+            await take(connection, _concerned(fresh))
             await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
             await write(connection, [change for record in fresh for change in record.puts])
             await rerate(connection, {one.customer_id for one in fresh if isinstance(one.event, USED)})
@@ -196,9 +198,13 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
     return outcomes
 
 
+def _concerned(fresh: Sequence[Record]) -> list[UUID]:
+    return concerned((record.customer_id, record.event) for record in fresh)
+
+
 async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What products are and should be after these records; the last that closes a circle of them is refused."""
-    circles = await write_states(connection, [(record.customer_id, record.event) for record in fresh])
+    circles = await work_out(connection, _concerned(fresh))
     for record in reversed(fresh):
         if record.customer_id in circles and isinstance(record.event, ProductActivated) and record.event.relies_on:
             raise _Again(

@@ -93,7 +93,7 @@ class CaseInput:
     channel: str = given("Where it is opened.")
     description: str | None = given("What the customer said.", None)
     product_ref: str | None = given("The product it is about.", None)
-    owner: str | None = given("The desk that answers for it.", None)
+    owner: str | None = given("The desk that answers for it; by default the one that answers for the number.", None)
     event_id: strawberry.ID | None = given("Makes a repetition harmless; made up where absent.", None)
 
 

@@ -273,7 +273,6 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.linking",  # what is proposed, and what both sides of a link are to become
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.reconcile.money",  # top-ups that went astray, and their cases
-        "cdp.correcting",  # what is proposed, read with what the ledger says by now
         "cdp.reconcile.services",  # products that are not as they should be, and their cases
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy

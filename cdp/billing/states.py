@@ -1,7 +1,7 @@
 """States of products between `standing` and the tables: all turns of a customer in, what follows from them out.
 
-Whoever changes them takes the customer's row first and keeps it until the commit: two writers never work out the
-products of one customer at once.
+Whoever changes them takes the customer's row first (`take`) and keeps it until the commit: two writers never work out
+the products of one customer at once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,19 +58,26 @@ class Change(NamedTuple):
     behind_id: UUID | None
 
 
-async def write_states(connection: Connection, events: Iterable[tuple[UUID, Event]]) -> set[UUID]:
-    """Writes what the products of these customers are and should be after these events, which are written already;
-    customers whose products rely on each other in a circle now are returned. Inside a transaction.
+def concerned(events: Iterable[tuple[UUID, Event]]) -> list[UUID]:
+    """Whose products may be, or have to be, others after these events, in one order for all writers."""
+    about = (OfProduct, PaymentStatusReported, AccountOpened)
+    return sorted({customer_id for customer_id, event in events if isinstance(event, about)}, key=lambda one: one.int)
+
+
+async def take(connection: Connection, customers: Sequence[UUID]) -> None:
+    """Keeps the products of these customers for this transaction: before anything is written of them, so that two
+    writers never wait for each other.
     """
-    concerned = (OfProduct, PaymentStatusReported, AccountOpened)
-    return await work_out(connection, {customer_id for customer_id, event in events if isinstance(event, concerned)})
+    if customers:
+        await connection.fetch(TAKE, customers)
 
 
-async def work_out(connection: Connection, customers: Iterable[UUID]) -> set[UUID]:
-    """As `write_states`, for all products of some customers."""
-    if not (ids := sorted(customers, key=lambda one: one.int)):
+async def work_out(connection: Connection, ids: Sequence[UUID]) -> set[UUID]:
+    """Writes what the products of these customers, who are taken, are and should be after all that was said of them;
+    customers whose products rely on each other in a circle are returned. Inside a transaction.
+    """
+    if not ids:
         return set()
-    await connection.fetch(TAKE, ids)
     relies_on = _grouped(await connection.fetch(RELIANCES, ids))
     products, turns = await connection.fetch(PRODUCTS, ids), _grouped(await connection.fetch(TURNS, ids))
     ends_with = dict(await connection.fetch(REASONS))
@@ -112,5 +119,6 @@ async def work_out_unknown(connection: Connection, after: UUID, most: int) -> UU
     them, None where there are no more.
     """
     customers = [row[0] for row in await connection.fetch(UNKNOWN, after, most)]
+    await take(connection, customers)
     await work_out(connection, customers)
     return customers[-1] if customers else None

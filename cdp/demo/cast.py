@@ -112,6 +112,14 @@ def between(events: Iterable[Event], after: datetime, until: datetime) -> list[E
     return [event for event in events if after < datetime.fromisoformat(str(event["at"])) <= until]
 
 
+def goes_astray() -> list[Event]:
+    """Where the money went: the other number of the SIM, on the other side, in its currency."""
+    life = _life("D-STORY-B-HK", "HK")
+    about = {"topUpRef": "D-STORY-B-CN-T1", "accountNo": "8529123456", "channel": "APP", "number": HONG_KONG_NUMBER}
+    life.add("TopUpPosted", "1", _at("2026-10-26 19:25"), **about, amount=_money("108.50", "HKD"))
+    return life.events
+
+
 def comes_back() -> list[Event]:
     """What the desk does about the service that stayed off, forty minutes after the line was back."""
     life = _life("D-STORY-A", "CN-GD")

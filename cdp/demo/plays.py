@@ -10,11 +10,21 @@ from typing import Any, Final
 from rich.console import Console
 
 from cdp.app import writer_of
-from cdp.demo.cast import STILL_OFF_NUMBER, between, comes_back, still_off
-from cdp.demo.stories import Desk, ask, print_answer, title
+from cdp.auth import Role
+from cdp.demo.cast import (
+    HONG_KONG_NUMBER,
+    STILL_OFF_NUMBER,
+    between,
+    comes_back,
+    goes_astray,
+    still_off,
+    two_numbers,
+)
+from cdp.demo.stories import Desk, ask, print_answer, tell_b, title
 from cdp.demo.world import CHINA_TIME, Event
 from cdp.house import House
 from cdp.ingest import ingest
+from cdp.reconcile.money import reconcile_money
 from cdp.reconcile.services import reconcile_services
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=CHINA_TIME)
@@ -33,6 +43,21 @@ query WhatWasFound($number: String!) @purpose(id: "service.care") {
     }
   }
 }"""
+FOUND_B: Final = """\
+query WhereTheMoneyIs($number: String!) @purpose(id: "service.care") {
+  customer(number: $number) {
+    topUps(first: 3) { topUpRef number amount { value unit } state }
+    moneyAnomalies(first: 2) {
+      id kind state region owner topUpRef
+      posted { value unit } takeBack { value unit } give { value unit }
+    }
+    cases(first: 2) { id status owner due textZh textEn rootCause }
+  }
+}"""
+APPROVE: Final = """\
+mutation Approve($anomaly: ID!) @purpose(id: "service.care") {
+  approveCorrection(anomaly: $anomaly) { outcome { status code } }
+}"""
 STEP: Final = """\
 mutation Step($input: %s!) @purpose(id: "service.care") { %s(input: $input) { outcome { status code } } }"""
 
@@ -46,9 +71,10 @@ class Stage:
     console: Console
     clock: datetime = LONG_AGO
 
-    def moves(self, at: str, *lines: str) -> None:
-        """The clock is moved, and it is said what happens."""
-        self.clock = datetime.fromisoformat(at).replace(tzinfo=CHINA_TIME)
+    def moves(self, at: str | None, *lines: str) -> None:
+        """The clock is moved, to now where no instant is given, and it is said what happens."""
+        now = datetime.now(CHINA_TIME)
+        self.clock = now if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA_TIME)
         self.console.print()
         self.console.print(f"{self.clock:%m-%d %H:%M}", *lines, sep="  ", style="bold", markup=False)
 
@@ -65,14 +91,22 @@ class Stage:
         print_answer(self.console, told)
         return told
 
-    def found(self, what: str) -> None:
+    def found(self, what: str, came_to: str) -> None:
         """What holding things against each other came to."""
-        self.console.print(f"  cdp reconcile services -> {what}", style="yellow", markup=False)
+        self.console.print(f"  cdp reconcile {what} -> {came_to}", style="yellow", markup=False)
+
+    async def money(self) -> None:
+        """The money of both stores, held against what customers were told."""
+        stores = self.house.stores.values()
+        found, _, opened, settled = map(
+            sum, zip(*[await reconcile_money(one, self.clock) for one in stores], strict=True)
+        )
+        self.found("money", f"{found} found, {opened} cases opened, {settled} settled")
 
     async def steps(self, order: str, kind: str = "CaseStepInput", **given: Any) -> None:
         """A desk takes a step in a case."""
         shown = ", ".join(f"{name}: {value}" for name, value in given.items() if name != "case")
-        known = {"at": self.clock.isoformat(), "eventId": f"demo-{order}-{self.clock:%H%M}"}
+        known = {"at": self.clock.isoformat(), "eventId": f"demo-{order}-{self.clock:%H%M%S}-{given['desk']}"}
         told = await ask(self.desk, STEP % (kind, order), input={**given, **known})
         outcome = told["data"][order]["outcome"]
         self.console.print(f"  {order}({shown}) -> {outcome['status']}", style="cyan", markup=False)
@@ -98,12 +132,12 @@ async def play_a(stage: Stage) -> None:
     await stage.asks(STATE_A, number=number)
     stage.moves("2026-10-12 12:21", "过了期限，平台自己发现 · past its deadline: nobody called, the platform finds it")
     found = await reconcile_services(store, stage.clock)
-    stage.found(f"{found.found} found, {found.opened} case opened")
+    stage.found("services", f"{found.found} found, {found.opened} case opened")
     told = await stage.asks(FOUND_A, number=number)
-    await _closed(stage, told["data"]["customer"]["cases"][0])
+    await _ends_well(stage, told["data"]["customer"]["cases"][0])
 
 
-async def _closed(stage: Stage, case: Mapping[str, Any]) -> None:
+async def _ends_well(stage: Stage, case: Mapping[str, Any]) -> None:
     """The case on its way: accepted, put right, told, closed."""
     store, by = stage.house.stores[stage.house.settings.store_of("CN")], {"case": case["id"], "desk": case["owner"]}
     stage.moves("2026-10-12 12:30", "责任部门接单 · the desk that answers takes it on")
@@ -111,9 +145,38 @@ async def _closed(stage: Stage, case: Mapping[str, Any]) -> None:
     stage.moves("2026-10-12 12:46", "飞信恢复，异常自行消除 · Fetion is back: the anomaly clears itself")
     await stage.arrive(comes_back())
     gone = await reconcile_services(store, stage.clock)
-    stage.found(f"{gone.cleared} cleared, {gone.settled} case settled")
+    stage.found("services", f"{gone.cleared} cleared, {gone.settled} case settled")
     stage.moves("2026-10-12 12:50", "告知客户 · the customer is told")
     await stage.steps("tellCustomer", **by)
     stage.moves("2026-10-12 12:55", "结案 · the case is closed")
     await stage.steps("closeCase", "CaseClosingInput", **by, rootCause="RESUME_NOT_PROPAGATED")
     await stage.asks(FOUND_A, number=STILL_OFF_NUMBER)
+
+
+async def play_b(stage: Stage) -> None:
+    """The top-up that went nowhere: seen from both sides, one owner for each, put right by who may."""
+    settings, number = stage.house.settings, HONG_KONG_NUMBER
+    happened = two_numbers({country: settings.store_of(country) for country in ("CN", "HK")})
+    stage.clock = datetime.fromisoformat("2026-10-26 19:22").replace(tzinfo=CHINA_TIME)
+    await stage.arrive(between(happened, LONG_AGO, stage.clock))
+    await tell_b(stage.desk, stage.console)
+    stage.moves("2026-10-26 19:30", "短信已确认；钱进了香港号码的账户 · confirmed by SMS, posted to the other number")
+    await stage.arrive(goes_astray())
+    await stage.money()
+    stage.moves("2026-10-26 20:30", "过了期限，两边都发现 · past its deadline: both sides find it, under one reference")
+    await stage.money()
+    found = (await stage.asks(FOUND_B, number=number))["data"]["customer"]
+    stage.moves(None, "财务批准更正 · an accountant approves what the platform proposes")
+    for anomaly in found["moneyAnomalies"]:
+        if anomaly["state"] == "PROPOSED":
+            told = await ask(stage.desk, APPROVE, anomaly=anomaly["id"], role=Role.ACCOUNTANT)
+            outcome = told["data"]["approveCorrection"]["outcome"]
+            stage.console.print(f"  approveCorrection({anomaly['region']}) -> {outcome['status']}", markup=False)
+    stage.moves(None, "告知客户，结案 · the customer is told, the cases are closed")
+    await stage.money()
+    for case in found["cases"]:
+        if case["status"] != "CLOSED":
+            by = {"case": case["id"], "desk": case["owner"]}
+            await stage.steps("tellCustomer", **by)
+            await stage.steps("closeCase", "CaseClosingInput", **by, rootCause="WRONG_NUMBER_OF_A_PAIR")
+    await stage.asks(FOUND_B, number=number)

@@ -10,10 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cdp.app import writer_of
 from cdp.bulk import seldom_collected
 from cdp.changes import write
-from cdp.demo.cast import two_numbers
 from cdp.demo.catalogue import tariff_rows
-from cdp.demo.plays import Stage, play_a
-from cdp.demo.stories import desk_of, invite, tell_b
+from cdp.demo.plays import Stage, play_a, play_b
+from cdp.demo.stories import desk_of, invite
 from cdp.demo.world import Event, customer_key, life_of
 from cdp.house import House
 from cdp.identity.resolve import Tags
@@ -40,7 +39,7 @@ async def run_demo(house: House, customers: int, months: int, console: Console, 
     for country, name in stores.items():
         async with house.stores[name].transaction() as connection:
             await write(connection, tariff_rows(country))
-    refused = await _send(writer, two_numbers(stores))
+    refused = Counter[str]()
     missing = await _missing(writer, range(customers))
     if missing:
         with seldom_collected(), _bar(console) as bar:
@@ -51,9 +50,12 @@ async def run_demo(house: House, customers: int, months: int, console: Console, 
     console.print(f"The stores hold the demo world: {customers:,} customers" + (", as before." if not missing else "."))
     for code, count in refused.items():
         console.print(f"{count:,} events were refused: {code}. They lie in the dead letters.", style="yellow")
+    if not missing:
+        console.print("The stories were played before: what follows is how they ended.")
     desk = desk_of(house)
-    await tell_b(desk, console)
-    await play_a(Stage(house, desk, console))
+    stage = Stage(house, desk, console)
+    await play_b(stage)
+    await play_a(stage)
     invite(house, desk, console, port)
 
 

@@ -47,6 +47,8 @@ class Record:
     kind: str
     subject: bytes | UUID
     mentions: Sequence[tuple[str, bytes]]
+    given: Sequence[tuple[str, bytes]]
+    """Kind and tag of the identifiers that name the customer from this event on."""
     new: tuple[bytes, str] | None
     index_epoch: int
     """Of the index root that the tags were made with."""
@@ -87,21 +89,22 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     return Record(event, hashes, *_tagged(batch, event), ring.epoch_of(StoreKeyKind.INDEX))
 
 
-Tagged: TypeAlias = tuple[str, bytes | UUID, Sequence[tuple[str, bytes]], tuple[bytes, str] | None]
+Named: TypeAlias = Sequence[tuple[str, bytes]]
+Tagged: TypeAlias = tuple[str, bytes | UUID, Named, Named, tuple[bytes, str] | None]
 
 
 def _tagged(batch: Batch, event: Event) -> Tagged:
-    """Kind and tag of the subject, of what is mentioned, and of what may make a customer."""
+    """Kind and tag of the subject, of what is mentioned, of what is given, and of what may make a customer."""
     tags, region = batch.tags, event.region
     kind, subject = event.subject.only()
     found = subject if isinstance(subject, UUID) else tags.of(kind, subject, region, "subject.")
     mentions = [(kind, found)] if isinstance(found, bytes) else []
     under = "other." if isinstance(event, MergeEvent) else ""
-    for other, value in (*event.names(), *event.gives()):
-        mentions.append((other, tags.of(other, value, region, under)))
+    mentions += [(other, tags.of(other, value, region, under)) for other, value in event.names()]
+    given = [(other, tags.of(other, value, region)) for other, value in event.gives()]
     new = registers(event)
     by = None if new is None else (tags.of(*new, region), new[0])
-    return kind, found, mentions, by
+    return kind, found, mentions + given, given, by
 
 
 async def take_keys(connection: Connection, batch: Batch, records: Sequence[Record]) -> None:
@@ -113,7 +116,7 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
     if stale := [record for record in records if record.index_epoch != epoch]:
         batch.tags.forget()
         for record in stale:
-            record.kind, record.subject, record.mentions, record.new = _tagged(batch, record.event)
+            record.kind, record.subject, record.mentions, record.given, record.new = _tagged(batch, record.event)
             record.index_epoch = epoch
     if batch.ring.moves_tags:
         await move_tags(connection, batch.tags.before)
@@ -240,17 +243,19 @@ def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     except RequestInvalid as invalid:
         return rejected(invalid, batch.store.name)
     if event.rank < 2:
-        graph.learn(event, record.customer_id)
+        puts.extend(_identifiers(graph, record))
+        graph.learn(event, record.customer_id, record.given)
         record.relied_on = True
-        puts.extend(_identifiers(batch.tags, event, record.customer_id))
     record.puts, record.cells = puts, context.cells
     return Outcome(Status.ACCEPTED, record.customer_id, batch.store.name)
 
 
-def _identifiers(tags: Tags, event: Event, customer_id: UUID) -> Iterator[Put]:
-    """What a customer is found by from this event on."""
-    for kind, value in event.gives():
-        row = {"identifier_tag": tags.of(kind, value, event.region), "kind": kind, "customer_id": customer_id}
-        yield Put(identifier_index, row, KEEP)
-    if event.establishes_presence:
-        yield Put(customer_region, {"customer_id": customer_id, "region": event.region}, KEEP)
+def _identifiers(graph: Graph, record: Record) -> Iterator[Put]:
+    """What a customer is found by from this event on, unless it is somebody's already."""
+    for kind, tag in record.given:
+        if tag not in graph.owners:
+            row = {"identifier_tag": tag, "kind": kind, "customer_id": record.customer_id}
+            yield Put(identifier_index, row, KEEP)
+    if record.event.establishes_presence:
+        row = {"customer_id": record.customer_id, "region": record.event.region}
+        yield Put(customer_region, row, KEEP)

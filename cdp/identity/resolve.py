@@ -5,7 +5,7 @@ as they are applied. An erased customer is not in it.
 """
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
@@ -198,10 +198,12 @@ class Graph:
         span = self.holder(tag, at) if kind == "number" else None
         return span.customer_id if span is not None else self.owner(tag)
 
-    def learn(self, event: Event, customer_id: UUID) -> None:
-        """Takes in an event that was applied: the rest of the batch sees what it gave and took away."""
-        for kind, value in event.gives():
-            self.owners.setdefault(self.tags.of(kind, value, event.region), customer_id)
+    def learn(self, event: Event, customer_id: UUID, given: Iterable[tuple[str, bytes]]) -> None:
+        """Takes in an event that was applied, and the identifiers it gives: the rest of the batch sees them, and what
+        it took away.
+        """
+        for _, tag in given:
+            self.owners.setdefault(tag, customer_id)
         if isinstance(event, NumberEvent):
             tag = self.tags.of("number", event.number, event.region)
             self.facts[tag].update(event.facts(customer_id))

@@ -33,29 +33,24 @@ AGAINST = "CASE credit WHEN 'BALANCE' THEN l.debit ELSE l.credit END"
 TERM = """(SELECT make_interval(secs => m.seconds) FROM top_up_term AS m
     WHERE m.channel IN ({channel}, '*') AND m.region IN ({region}, left({region}, 2), '*')
     ORDER BY m.channel = '*', length(m.region) DESC LIMIT 1)"""
-ASKED_TERM = TERM.format(channel="t.channel", region="t.region")
-LATE = f"""CASE WHEN t.requested_at IS NOT NULL OR h.at IS NULL
-    THEN t.confirmed_at + {ASKED_TERM} <= $1 AND t.failed_at IS NULL
-    ELSE h.at + {TERM.format(channel="'*'", region="a.region")} <= $1 END"""
-# What one account holds of one top-up; what was taken back again is nothing. Whatever took several postings is looked
-# at more closely.
+NOT_POSTED = f"(t.confirmed_at + {TERM.format(channel='t.channel', region='t.region')} <= $1 AND t.failed_at IS NULL)"
+NOT_REQUESTED = "({0}.at + " + TERM.format(channel="'*'", region="a.region") + " <= $1)"
+# Whatever does not fit by itself, or took several postings: these are looked at more closely.
 SUSPECTS: Final = f"""
-WITH held AS MATERIALIZED (
-    SELECT l.top_up_id, l.customer_id, l.account_id, l.currency, sum({GAINED}) AS minor, min(l.at) AS at,
-        count(*) AS times, string_agg(l.number_hash, ''::bytea) AS number_hash,
-        count(*) OVER (PARTITION BY l.top_up_id) AS places
-    FROM ledger_transaction AS l WHERE l.top_up_id IS NOT NULL
-    GROUP BY l.top_up_id, l.customer_id, l.account_id, l.currency, {AGAINST}
-    HAVING sum({GAINED}) <> 0
-)
-SELECT DISTINCT t.customer_id, t.top_up_id
+SELECT t.customer_id, t.top_up_id
 FROM top_up AS t
-LEFT JOIN held AS h ON h.top_up_id = t.top_up_id
-LEFT JOIN account AS a ON a.customer_id = h.customer_id AND a.account_id = h.account_id
-WHERE CASE WHEN h.top_up_id IS NULL OR t.requested_at IS NULL THEN {LATE}
-    ELSE h.places > 1 OR h.times > 1 OR h.customer_id <> t.customer_id OR h.minor <> t.amount_minor
-        OR h.currency <> t.currency OR h.number_hash <> t.number_hash OR (a.region <> t.region AND EXISTS (
+LEFT JOIN ledger_transaction AS l ON l.top_up_id = t.top_up_id
+LEFT JOIN account AS a ON a.customer_id = l.customer_id AND a.account_id = l.account_id
+WHERE CASE
+    WHEN l.top_up_id IS NULL THEN {NOT_POSTED}
+    WHEN t.requested_at IS NULL THEN {NOT_REQUESTED.format("l")}
+    ELSE l.credit <> 'BALANCE' OR l.customer_id <> t.customer_id OR l.amount_minor <> t.amount_minor
+        OR l.currency <> t.currency OR l.number_hash <> t.number_hash OR (a.region <> t.region AND EXISTS (
             SELECT FROM account AS o WHERE o.customer_id = t.customer_id AND o.region = t.region)) END
+UNION SELECT t.customer_id, t.top_up_id
+FROM (
+    SELECT top_up_id FROM ledger_transaction WHERE top_up_id IS NOT NULL GROUP BY top_up_id HAVING count(*) > 1
+) AS several JOIN top_up AS t ON t.top_up_id = several.top_up_id
 UNION SELECT customer_id, top_up_id FROM money_anomaly WHERE state = ANY($2::text[])
 """  # noqa: S608 -- nothing of it comes from outside
 # A posting that nobody asked for here may be told of by whoever has the account: the only request of its name, if there
@@ -77,7 +72,8 @@ SELECT t.customer_id, t.top_up_id, t.region, t.amount_minor, t.currency, t.chann
     h.owner_id <> t.customer_id AND EXISTS (
         SELECT FROM number_index AS mine JOIN number_index AS once ON once.number_tag = mine.number_tag
         WHERE mine.customer_id = t.customer_id AND once.customer_id = h.owner_id AND once.valid_to <= $1
-    ) AS had_number, coalesce({LATE}, false) OR (t.failed_at IS NULL AND EXISTS (
+    ) AS had_number, coalesce(CASE WHEN t.requested_at IS NULL AND h.at IS NOT NULL
+        THEN {NOT_REQUESTED.format("h")} ELSE {NOT_POSTED} END, false) OR (t.failed_at IS NULL AND EXISTS (
         SELECT FROM money_anomaly AS m WHERE m.customer_id = t.customer_id AND m.top_up_id = t.top_up_id
           AND m.kind IN ('NOT_POSTED', 'NOT_REQUESTED') AND m.state = ANY($2::text[]))) AS is_late
 FROM unnest($3::uuid[], $4::uuid[]) AS n (customer_id, top_up_id)

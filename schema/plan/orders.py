@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
+from cdp.accountability import accountability, find_number
 from cdp.auth import Caller
 from cdp.correcting import Approval, approve
 from cdp.errors import AuthError, RequestInvalid
@@ -83,8 +84,18 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     store = reach.store_of(region)
     if store is not None and not reach.open_to(store):
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
+    if name == "openCase" and "owner" not in event and store is not None and "number" in subject:
+        event["owner"] = await _answering(PhoneNumber.parse(subject["number"], region).e164, store, reach)
     [outcome] = await ingest(writer, [event], f"graphql:{reach.caller.client}")
     return event_id, outcome
+
+
+async def _answering(number: str, store: str, reach: Reach) -> str | None:
+    """The desk that answers for a number; None for one that was never held in the store."""
+    at = reach.stores[store]
+    async with at.store.read() as connection:
+        known = await find_number(connection, at.ring, number, reach.at)
+        return None if known is None else (await accountability(connection, known, reach.at)).desk
 
 
 async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[str | None, Outcome]:

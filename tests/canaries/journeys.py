@@ -61,6 +61,8 @@ TOLD: Final = f"""
 query Told($id: ID!) {PURPOSE} {{
   customer(id: $id) {{ formattedName email address holdings {{ number }} interactions(first: 1) {{ note }} }}
 }}"""
+LONG: Final = 120.0
+"""Seconds: nobody is timed here."""
 OTHERWISE: Final = ("marketing.sms", "insight.profiling", "partner.share")
 """Purposes for which nobody here has said yes: what is read for them is withheld or masked."""
 ANYTHING: Final = APP._replace(client="anything", purposes=frozenset(PURPOSES))
@@ -261,7 +263,7 @@ class Journeys:
         with (self.folder / "served").open("wb") as log:
             async with served(self.world, log.fileno(), LOG_LEVEL="DEBUG") as url:
                 hooks = {"response": [self.answers.keep]}
-                async with httpx.AsyncClient(base_url=url, event_hooks=hooks) as http:
+                async with httpx.AsyncClient(base_url=url, event_hooks=hooks, timeout=LONG) as http:
                     world = World(self.world.house, http)
                     for plant in self.planted[:2]:
                         await self.read_there(world, plant)

@@ -98,13 +98,11 @@ class Swept:
     def _answered(self) -> dict[str, list[str]]:
         """Values in answers that may not hold them."""
         answers: Answers = self.journeys.answers
-        sought, found = self.sought, dict[str, list[str]]()
+        sought, found = self.sought, list[str]()
         for whose, kept in answers.kept.items():
             own = set(whose.sought.found_in(kept.getvalue())) if whose else set()
-            found[f"answers {whose.n if whose else ''}"] = [
-                value for value in sought.found_in(kept.getvalue()) if value not in own
-            ]
-        return found
+            found += [value for value in sought.found_in(kept.getvalue()) if value not in own]
+        return {"answers": found}
 
     async def _places(self) -> AsyncIterator[tuple[str, bytes]]:
         yield "log of the process", self.lines.getvalue().encode()

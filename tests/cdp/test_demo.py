@@ -16,7 +16,7 @@ from rich.console import Console
 from cdp.auth import Verifier
 from cdp.demo.cast import HONG_KONG_NUMBER, MAINLAND_NUMBER, STILL_OFF_NUMBER, cast
 from cdp.demo.people import mobile_number, person, seeded
-from cdp.demo.plays import FOUND_A, STATE_A
+from cdp.demo.plays import FOUND_A, FOUND_B, STATE_A
 from cdp.demo.run import run_demo
 from cdp.demo.stories import STORY_B, WRITTEN_FORMS, ask, curl, desk_of
 from cdp.demo.world import life_of
@@ -133,17 +133,36 @@ async def test_story_b_one_customer_by_either_number_in_three_written_forms(hous
             "CN-GD": {"value": "12.00", "unit": "CNY"},
             "HK": {"value": "86.50", "unit": "HKD"},
         }
-        (top_up,) = customer["topUps"]
-        assert (top_up["state"], top_up["postedAt"]) == ("CONFIRMED", None)
-        assert (top_up["number"], top_up["amount"]) == (MAINLAND_NUMBER, {"value": "100.00", "unit": "CNY"})
+        top_ups = {top_up["state"]: (top_up["number"], top_up["amount"]) for top_up in customer["topUps"]}
+        assert top_ups == {
+            "POSTED": (MAINLAND_NUMBER, {"value": "100.00", "unit": "CNY"}),
+            "REVERSED": (None, None),
+        }
     assert "six questions, one customer" in printed(out)
+
+
+async def test_story_b_the_money_is_found_on_both_sides_and_put_right(house: House) -> None:
+    out = console()
+    await run_demo(house, 1, 1, out)
+    told = printed(out)
+    acts = ("0 found", "2 found, 2 cases opened", "approveCorrection(CN-GD) -> ACCEPTED", "2 settled")
+    assert sorted(acts, key=told.index) == list(acts)
+    assert "REJECTED" not in told
+    found = (await ask(desk_of(house), FOUND_B, number=HONG_KONG_NUMBER))["data"]["customer"]
+    assert {(one["region"], one["kind"], one["state"]) for one in found["moneyAnomalies"]} == {
+        ("HK", "NOT_REQUESTED", "CORRECTED"),
+        ("CN-GD", "NOT_POSTED", "CORRECTED"),
+    }
+    assert {(one["owner"], one["status"]) for one in found["cases"]} == {
+        ("desk-HK", "CLOSED"),
+        ("desk-CN-GD", "CLOSED"),
+    }
 
 
 async def test_story_a_is_found_by_the_platform_and_ends_well(house: House) -> None:
     out, again = console(), console()
     await run_demo(house, 1, 1, out)
     desk, told = desk_of(house), printed(out)
-    assert "0 found" not in told
     assert told.index("1 found, 1 case opened") < told.index("acceptCase") < told.index("1 cleared, 1 case settled")
     assert "arrears cleared on 12 October 2026, 12:03; 移动电话 back on 12 October 2026, 12:05" in told
     for _ in range(2):
@@ -168,7 +187,7 @@ async def test_the_printed_command_is_a_question_a_shell_can_send(house: House) 
     keys = IssuerKeys(str(settings.home / "tokens" / "jwks.json"))
     caller = await Verifier(keys, settings.token_issuer, settings.token_audience).verify(bearer)
     assert (caller.client, caller.stores, caller.purposes) == ("demo", ("cn", "hk"), frozenset({"service.care"}))
-    texts = ('"chain', '"text')
+    texts = ('"chain', '"text', '"id"')
     lines = [line for line in printed_lines(await _told(house)) if not line.lstrip().startswith(texts)]
     assert max(map(len, lines)) <= 100
 

@@ -2,11 +2,11 @@
 
 import json
 import random
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import Any
 from uuid import UUID
 
-from cdp.erasure.ledger import Ledger
+from cdp.erasure.sweep import Sweeper
 from cdp.ingest import Writer, ingest
 from cdp.rights.kept import KEPT, Goes
 from cdp.settings import Settings
@@ -32,25 +32,29 @@ async def kill(site: Site) -> Found:
     """One person after the other is erased, killed and finished; each time everything else still opens."""
     home, server = site.home("erasures"), site.server
     drawn, killed, tried, cells = random.Random(), 0, 0, 0  # noqa: S311 -- no secret
-    async with server.database(server.template) as cn, server.database(server.template) as hk:
-        settings = Settings(home=home, stores={"cn": cn, "hk": hk}, environment="test", pool_size=4, kms="file:keys")
-        stores = await open_stores(settings, {"cn": cn, "hk": hk})
+    async with AsyncExitStack() as closing:
+        urls = {name: await closing.enter_async_context(server.database(server.template)) for name in ("cn", "hk")}
+        settings = Settings(home=home, stores=urls, environment="test", pool_size=4, kms="file:keys")
+        stores = await open_stores(settings, urls)
+        closing.push_async_callback(stores.close)
         writer = await open_door(settings, stores, home)
         await populate(writer)
         async with stores["cn"].transaction() as connection:
             await connection.execute("UPDATE retention_term SET by_law = false")
+        sweeps = await sweeper(writer, home)
+        closing.push_async_callback(sweeps.trail.close)
         while killed < site.scale.kills and tried < 2 * site.scale.kills:
             tried += 1
             point = ("ingest", drawn.randint(1, BEGINNING)) if tried % 4 == 0 else ("sweep", drawn.randint(1, SWEEPING))
-            dead, cells = await erased(writer, settings, tried, point)
+            dead, cells = await erased((writer, sweeps), settings, tried, point)
             killed += dead
             site.say(f"erasure {tried}: {point[0]} at {point[1]}, {killed} killed so far, {cells} cells of others")
-        await stores.close()
     return Found(f"{killed} kills, {cells} cells of others, 0 lost", passed=killed == site.scale.kills)
 
 
-async def erased(writer: Writer, settings: Settings, n: int, point: tuple[str, int]) -> tuple[bool, int]:
+async def erased(doors: tuple[Writer, Sweeper], settings: Settings, n: int, point: tuple[str, int]) -> tuple[bool, int]:
     """Whether it was killed at the point, and how many cells others have. Raises Loss."""
+    writer, sweeps = doors
     store, key = writer.stores["cn"], {"customerKey": f"P-{100_000 + n}"}
     outcomes = await accept(writer, *people(100_000 + n, 1))
     customer_id = outcomes[0].customer_id
@@ -72,24 +76,23 @@ async def erased(writer: Writer, settings: Settings, n: int, point: tuple[str, i
         dead = await in_child(die_in, settings, *point, "null")
     if await values_of(settings, store, mine) != others:
         raise Loss("somebody else lost something")
-    await finished(writer, settings.home, customer_id, held)
+    await finished(writer, sweeps, customer_id, held)
     if await values_of(settings, store) != others:
         raise Loss("somebody else lost something")
     return dead, len(others)
 
 
-async def finished(writer: Writer, home: Path, customer_id: UUID, held: dict[str, int]) -> None:
+async def finished(writer: Writer, sweeps: Sweeper, customer_id: UUID, held: dict[str, int]) -> None:
     """Goes on with the sweep, and looks at what it certifies."""
-    sweeps, store, mine = await sweeper(writer, home), writer.stores["cn"], f"customer_id = '{customer_id}'"
+    store, mine = writer.stores["cn"], f"customer_id = '{customer_id}'"
     await sweeps.sweep()
-    await sweeps.trail.close()
     certified = json.loads((await one(store, "erasure", mine))["certificate"])["certificate"]["rows"]
     left = {name: len(await rows(store, name, mine)) for name in SWEPT}
     if (await one(store, "customer", mine))["state"] != "ERASED" or any(left.values()):
         raise Loss("somebody was not erased")
     if any(certified.get(name, 0) < number for name, number in held.items()):
         raise Loss("a certificate leaves out what went")
-    if customer_id not in {line.customer_id for line in Ledger(home / "erasures", "cn").lines()}:
+    if customer_id not in {line.customer_id for line in sweeps.ledger.lines()}:
         raise Loss("the ledger does not know")
 
 

@@ -9,7 +9,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -18,6 +18,7 @@ from uuid import UUID
 from cdp import app
 from cdp.app import front_door
 from cdp.audited import verify
+from cdp.errors import Unavailable
 from cdp.exchange import GraphqlRequest
 from cdp.house import House, open_house
 from cdp.proofs import newest_checkpoint
@@ -140,12 +141,16 @@ def serve_in_child(settings: dict[str, Any], die_at: int, told: Pipe) -> None:
 async def read(front: FrontDoor, told: Pipe) -> None:
     for n in count():
         number = (MAINLAND_NUMBER, HONG_KONG_NUMBER)[n % 2]
-        answer = await front.answer(GraphqlRequest(PROFILE, variables={"number": number}), APP)
+        try:
+            answer = await front.answer(GraphqlRequest(PROFILE, variables={"number": number}), APP)
+        except Unavailable:
+            continue  # nobody was told anything
         told.send_bytes(UUID(json.loads(answer.body)["extensions"]["privacy"]["auditId"]).bytes)
 
 
 async def sequence(house: House) -> None:
     while True:
         for name, store in house.stores.items():
-            await extend_tree(store, house.rings[name])
+            with suppress(Unavailable):
+                await extend_tree(store, house.rings[name])
         await asyncio.sleep(0.002)

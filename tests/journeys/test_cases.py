@@ -3,7 +3,7 @@
 from typing import Any
 
 from cdp.demo.cast import STILL_OFF_NUMBER
-from tests.journeys.world import APP, PARTNER, World
+from tests.journeys.world import APP, HONG_KONG_NUMBER, NOBODYS, PARTNER, World
 
 SEEN = """query Seen($number: String!) @purpose(id: "service.care") { customer(number: $number) {
   cases(first: 1) { id status owner offeredTo due customerToldAt rootCause textZh steps { step desk note } } } }"""
@@ -70,6 +70,17 @@ async def test_a_case_is_handed_over_by_being_accepted_and_closed_by_telling(wor
     ]
     assert found["steps"][1]["note"] == "计费不归本部门"
     assert found["textZh"] is None
+
+
+async def test_a_case_for_a_number_has_the_owner_who_answers_for_it(world: World) -> None:
+    """Nobody says who: the region of the number does, as `accountability` has it."""
+    document = """mutation Open($number: String!) @purpose(id: "service.care") {
+      openCase(input: { subject: { number: $number }, ticketType: fault, channel: "APP" }) {
+        outcome { code } customer { cases(first: 1) { owner } } } }"""
+    for number, desk in ((STILL_OFF_NUMBER, "desk-CN-GD"), (HONG_KONG_NUMBER, "desk-HK"), (NOBODYS[0], None)):
+        told = (await world.ask(document, number=number))["data"]["openCase"]
+        assert told["customer"] == (desk and {"cases": [{"owner": desk}]})
+        assert told["outcome"] == {"code": None if desk else "UNKNOWN_CUSTOMER"}
 
 
 async def test_a_step_is_not_for_partners_nor_for_what_is_no_case(world: World) -> None:

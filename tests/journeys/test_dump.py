@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 VALUES = 50
 PLACES = {
     "log of the process", "log of cdp serve", "what was printed", "meters", "log of PostgreSQL", "files of the home",
-    "dump of cn", "dump of hk", "data files", "write-ahead log", "answers ",
+    "dump of cn", "dump of hk", "data files", "write-ahead log", "answers",
 }  # fmt: skip
 
 
@@ -71,11 +71,11 @@ async def test_what_is_planted_in_the_clear_is_found(sweep: Swept) -> None:
             await connection.execute("DROP TABLE leak")
     where = {place for place, values in found.items() if values}
     assert where == {
-        "dump of cn", "data files", "write-ahead log", "log of PostgreSQL", "log of the process", "answers "
+        "dump of cn", "data files", "write-ahead log", "log of PostgreSQL", "log of the process", "answers"
     }  # fmt: skip
     assert set(found["dump of cn"]) == {leaked["name"], *plant.parts[:2]}
     assert set(found["log of the process"]) == {leaked["email"]}
-    assert set(found["answers "]) == {leaked["account"]}
+    assert set(found["answers"]) == {leaked["account"]}
 
 
 async def test_no_dump_holds_the_people_of_the_stories(sweep: Swept) -> None:

@@ -395,8 +395,17 @@ async def test_many_writers_and_an_erasure_leave_no_row_behind(writer: Writer, t
     assert not mine.keys() & {"interaction", "usage_month", "usage_record", "bill"}
 
 
-async def test_in_hong_kong_everything_goes(writer: Writer, tmp_path: Path) -> None:
-    sample = SAMPLES["CustomerRegistered"] | {"region": "HK", "subject": HONG_KONG, "documentType": "HONG_KONG_ID"}
+@pytest.mark.parametrize(
+    "told",
+    [
+        SAMPLES["CustomerRegistered"] | {"documentType": "HONG_KONG_ID"},
+        # Whom a client alone told of has no profile, and goes all the same.
+        SAMPLES["CustomerIdentified"] | {"name": "陈美玲"},
+    ],
+    ids=lambda told: str(told["type"]),
+)
+async def test_in_hong_kong_everything_goes(writer: Writer, tmp_path: Path, told: Mapping[str, Any]) -> None:
+    sample = {**told, "region": "HK", "subject": HONG_KONG}
     await accept(writer, sample)
     store = writer.stores["hk"]
     customer_id = (await one(store, "customer"))["customer_id"]
@@ -406,7 +415,9 @@ async def test_in_hong_kong_everything_goes(writer: Writer, tmp_path: Path) -> N
     sweeps = await sweeper(writer, tmp_path, "hk")
     await sweeps.sweep()
     await sweeps.trail.close()
-    assert (await one(store, "customer"))["email"] is None
+    gone = await one(store, "customer")
+    assert (gone["email"], gone["formatted_name"]) == (None, None)
+    assert len({gone[name] for name in ("registered_at", "profile_at", "named_at", "email_at")}) == 1
     assert (await one(writer.stores["hk"], "privacy_request"))["state"] == "COMPLETED"
     (outcome,) = await ingest(writer, [sample], "again")
     assert (outcome.status, outcome.customer_id) == (Status.DUPLICATE, None)

@@ -1,5 +1,6 @@
 """Products against what should be of them: found when due, one case for a cause, cleared by the state, no flapping."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -162,6 +163,18 @@ async def test_a_circle_of_products_is_refused_whichever_closes_it(writer: Write
     assert sorted(code or "" for code in codes(outcomes[2:])) == ["", "", "EVENT_INVALID"]
     assert {outcome.field for outcome in outcomes} == {None, "reliesOn"}
     assert len(await rows(writer.stores["cn"], "product_reliance")) == 2
+
+
+async def test_writers_at_the_products_of_one_customer_do_not_miss_each_other(writer: Writer) -> None:
+    """Each describes and turns another product of the chain at the same time; what is expected follows from all."""
+    await accept(writer, *CUSTOMER, *CHAIN)
+    again = [has(ref) | {"eventId": f"again-{ref}", "at": at(1), "name": "new"} for ref in (LINE, MESSAGING, RICH)]
+    pairs = zip(again, (off(ref, 8) for ref in (LINE, MESSAGING, RICH)), strict=True)
+    outcomes = await asyncio.gather(*(ingest(writer, pair, "test") for pair in pairs))
+    assert [one.code for pair in outcomes for one in pair] == [None] * 6
+    assert set((await states(writer)).values()) == {("suspended", "suspended")}
+    await accept(writer, on(LINE, 12))
+    assert await run(writer, 13) == Reconciled(2, 0, 1, 0)
 
 
 STORY = [
