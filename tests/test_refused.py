@@ -200,6 +200,12 @@ REFUSED: Final = {
         "cdp/identity/test_matching.py::test_a_record_is_compared_in_one_spelling",
     ),
     "names with NUL, or of a megabyte": ("journeys/test_attacks.py::test_a_name_that_is_none_is_not_taken_in",),
+    "a subscription after a withdrawal": (
+        "journeys/test_subscriptions.py::test_after_a_withdrawal_a_subscription_tells_nothing",
+        "journeys/test_subscriptions.py::test_a_withdrawal_withholds_at_once_and_of_everything_ends_it_within_a_second",
+    ),
+    "the legacy protocol of sockets": ("journeys/test_sockets.py::test_the_legacy_protocol_is_refused",),
+    "sockets of other origins": ("journeys/test_sockets.py::test_sockets_of_other_origins_are_refused",),
     "a client that opens a honey customer": (
         "journeys/test_honey.py::test_whoever_is_shown_one_is_stopped",
         "journeys/test_honey.py::test_a_stopped_client_gets_nothing_more_in_any_process_and_others_go_on",
