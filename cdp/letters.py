@@ -158,6 +158,8 @@ async def replay(
     for letter, (source, reason, text) in found.items():
         try:
             record, by_row = record_of(text), reason == ROW_INVALID
+            if reason == "FORBIDDEN":
+                raise RequestInvalid("LETTER_FORBIDDEN", "what its sender may not tell of is not told by an officer")
             made = letter, by_row, _row_events(record, mapping, drawer.ring) if by_row else [record]
         except EventInvalid as wrong:
             resent.append(Resent(letter, gone=False, outcomes=[await _bury_again(drawer, source, record, wrong)]))

@@ -60,7 +60,7 @@ class Tagger:
 
     def __init__(self, key: bytes, index: Index) -> None:
         # HMAC by its definition (RFC 2104), with the two hashes of the key kept: `hmac` takes three times as long.
-        block = key.ljust(64, b"\0")
+        block = (key if len(key) <= 64 else sha256(key).digest()).ljust(64, b"\0")
         self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
         self._bits = index.bits
 

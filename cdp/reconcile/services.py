@@ -59,6 +59,15 @@ ORDER BY n.customer_id, n.product_id FOR KEY SHARE OF c
 ON CONFLICT (customer_id, anomaly_id) DO UPDATE SET cleared_at = NULL WHERE old.cleared_at IS NOT NULL
 RETURNING customer_id
 """
+# What came to be known since may put the instant off from which it should have been otherwise.
+REFRESH: Final = """
+UPDATE service_anomaly AS a SET expected_at = p.expected_at, due_at = p.expected_at + (a.due_at - a.expected_at),
+    status_at = p.status_at, reason = coalesce(p.status_reason, '')
+FROM product AS p
+WHERE a.cleared_at IS NULL AND p.customer_id = a.customer_id AND p.product_id = a.product_id
+  AND p.expected_status <> p.status AND p.expected_at <> a.expected_at
+  AND a.kind = CASE p.status WHEN 'active' THEN 'SERVICE_STILL_ON' ELSE 'SERVICE_STILL_OFF' END
+"""
 CLEAR: Final = """
 UPDATE service_anomaly AS a SET cleared_at = greatest(p.status_at, p.expected_at) FROM product AS p
 WHERE a.cleared_at IS NULL AND p.customer_id = a.customer_id AND p.product_id = a.product_id AND NOT (
@@ -106,6 +115,7 @@ async def reconcile_services(store: Store, now: datetime) -> Reconciled:
 
 async def _clear(connection: Connection, now: datetime) -> tuple[int, int]:
     """How many anomalies are no more, and how many cases were settled by it."""
+    await connection.execute(REFRESH)
     cleared = await connection.fetch(CLEAR)
     if not cleared:
         return 0, 0

@@ -14,7 +14,7 @@ from cdp.audited import verify
 from cdp.consent.policy_rows import load_policy, starter_rows
 from cdp.errors import AuditUnavailable, RequestInvalid
 from cdp.house import House
-from cdp.ingest import EVENTS, Status, ingest
+from cdp.ingest import EVENTS, Outcome, Status, bury_rejected, ingest
 from cdp.letters import Drawer, Hand, Which, drop, letters_of, open_letters, record_of, replay
 from cdp.mapping import parse_mapping
 from cdp.settings import Settings
@@ -208,3 +208,15 @@ async def test_without_the_trail_no_letter_goes(house: House) -> None:
     with pytest.raises(AuditUnavailable):
         await replay(drawer_of(house), writer_of(house), letters, HAND)
     assert len(await letters_of(house.stores["cn"], Which())) == 1
+
+
+async def test_what_its_sender_might_not_tell_of_is_not_sent_by_an_officer(house: House) -> None:
+    event = REGISTERED | {"eventId": "not-theirs"}
+    outcome = Outcome(Status.REJECTED, None, "cn", "FORBIDDEN", "type", "an event that this client may tell of")
+    writer = writer_of(house)
+    await bury_rejected(writer, "graphql:shop", [(event, outcome)], NOW)
+    [letter] = await letters_of(house.stores["cn"], Which(reason="FORBIDDEN"))
+    [resent] = await replay(drawer_of(house), writer, [letter.letter_id], HAND)
+    assert (resent.gone, [one.code for one in resent.outcomes]) == (False, ["LETTER_FORBIDDEN"])
+    assert await rows(house.stores["cn"], "customer") == []
+    assert [one.letter_id for one in await letters_of(house.stores["cn"], Which())] == [letter.letter_id]

@@ -114,12 +114,13 @@ HOLDERS = """query($n: String!) @purpose(id: "%s") {
   c: sameHolderSince(number: $n, date: "2025-09-01") }
   fragment H on Customer { id formattedName email holdings { number role validFor { end } } bills(first: 2) { id }
   buckets { bucketRef remainingValue { value } } }"""
-NODES = ("Customer", "Product", "CustomerBill", "PartyInteraction", "Case", "PrivacyRequest")
+NODES = ("Customer", "Product", "CustomerBill", "MoneyAnomaly", "PartyInteraction", "Case", "PrivacyRequest")
 ANY_NODE = """query($id: ID!) @purpose(id: "service.care") { node(id: $id) { __typename id
   ... on Customer { formattedName regions holdings { number } bills(first: 2) { id billNo } }
   ... on Product { name status tariff { name } reliesOn { id name reliesOn { name } } }
   ... on CustomerBill { billNo state lines { lineNo amount { value } } account { accountNo } }
-  ... on PartyInteraction { at note } ... on PrivacyRequest { kind due } ...C } }
+  ... on PartyInteraction { at note } ... on PrivacyRequest { kind due }
+  ... on MoneyAnomaly { wrong: kind stands: state takeBack { value } } ...C } }
   fragment C on Case { caseRef ticketType description product { id name reliesOn { name } } }"""
 ONE_CUSTOMER = """query($id: ID!) @purpose(id: "service.billing") { customer(id: $id, region: null) { id tier regions
   accounts { accountNo } } numberFacts(number: "+8613800138000") { number region kind issuer } }"""

@@ -17,6 +17,8 @@ from cdp.exchange import GraphqlRequest
 from cdp.house import House, migrate_stores, open_house
 from cdp.identity.tables import NUMBER_INDEX
 from cdp.ingest import Status, ingest
+from cdp.reconcile.money import reconcile_money
+from cdp.reconcile.services import reconcile_services
 from cdp.settings import Settings
 from privacy.vocabulary import PURPOSES, RecipientClass
 from schema.answers import FrontDoor
@@ -37,6 +39,8 @@ PARTNER = Caller(
 )
 
 
+LOOKED_AT = datetime(2025, 6, 1, tzinfo=UTC)
+"""When the platform looked for what is wrong in this world."""
 TARIFFS = (
     "INSERT INTO tariff VALUES ('t-1', '畅听 58', 'CN-GD', 'POSTPAID', 5800, 'CNY', 100, NULL, 2048),"
     " ('t-2', '短信包', 'CN-GD', 'PREPAID', 500, 'CNY', NULL, 300, NULL)"
@@ -83,6 +87,9 @@ async def open_world(server: Server, home: Path) -> AsyncIterator[World]:
             refused = [(o.code, o.field, o.expected) for o in outcomes if o.status is not Status.ACCEPTED]
             assert not refused, refused
             await _by_hand(house)
+            for store in house.stores.values():
+                await reconcile_services(store, LOOKED_AT)
+                await reconcile_money(store, LOOKED_AT)
             yield World(house, front_door(house))
 
 

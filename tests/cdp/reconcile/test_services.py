@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
@@ -212,6 +212,7 @@ async def test_neither_the_order_of_arrival_nor_repetition_changes_what_is_found
 
 @law(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(len(STORY))), st.sets(st.integers(1, len(STORY) - 1), max_size=4))
+@example([0, 1, 6, 3, 4, 5, 2, 7, 8, 9], {1, 2, 5})
 async def test_whoever_looks_in_between_finds_the_same_in_the_end_and_nothing_twice(
     writer: Writer, order: Sequence[int], cuts: set[int]
 ) -> None:

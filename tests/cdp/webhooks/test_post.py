@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -48,17 +48,29 @@ def test_a_url_that_may_not_be_told_is_refused(url: str) -> None:
 @asynccontextmanager
 async def server(answer: bytes, seen: list[bytes]) -> AsyncIterator[int]:
     """A server on this machine that notes what it was sent and gives that answer; its port."""
+    talking: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        seen.append(head + await reader.readexactly(length))
-        writer.write(answer)
+        talking.append(writer)
+        with suppress(asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            seen.append(head + await reader.readexactly(length))
+            writer.write(answer)
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening:
         yield listening.sockets[0].getsockname()[1]
+        await _closed(talking)
+
+
+async def _closed(talking: list[asyncio.StreamWriter]) -> None:
+    """Ends what a server has open: what is left to the collector ends in somebody else's test."""
+    for writer in talking:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
@@ -124,14 +136,16 @@ async def test_what_is_no_answer_is_none(answer: bytes) -> None:
 async def test_a_receiver_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdp.webhooks.post.ATTEMPT_SECONDS", 0.05)
 
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+    talking: list[asyncio.StreamWriter] = []
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.append(writer)
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
         with pytest.raises(GatewayUnavailable, match="TimeoutError"):
             await post(f"http://127.0.0.1:{port}/", {}, b"{}", private=True)
+        await _closed(talking)
 
 
 async def test_plain_http_leaves_this_machine_for_nobody() -> None:
