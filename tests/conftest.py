@@ -7,7 +7,6 @@ import asyncio
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +19,7 @@ from hypothesis import settings as laws
 from cdp.embedded import Embedded
 from cdp.settings import Settings
 from cdp.stores import Stores, open_stores
-from tests.databases import Server
+from tests.databases import Server, place
 
 # No law is timed; where nobody watches, the same examples are drawn each time.
 laws.register_profile(
@@ -29,17 +28,10 @@ laws.register_profile(
 laws.load_profile("cdp")
 
 HOME, SERVER = "CDP_TEST_HOME", "CDP_TEST_POSTGRES"
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30  # noqa: S108 - a name that nobody can guess is made in it
 
 
 def template_of(home: Path) -> str:
     return f"template_{home.name[-12:]}"
-
-
-def place() -> str:
-    """Where the server of a run lives: a database is copied for nearly every test, twice as fast where no disk is."""
-    usable = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES
-    return str(MEMORY) if usable else tempfile.gettempdir()
 
 
 def pytest_configure(config: pytest.Config) -> None:
