@@ -42,7 +42,7 @@ DOMAINS: Final = EVENTS
 """With the events of all domains come their tables: a sealed column that was not imported would be forgotten."""
 BATCH: Final = 2_000
 RETRIES: Final = 10
-ROTATING: Final = "SELECT pg_try_advisory_xact_lock(7_105_002)"
+ROTATING: Final = "SELECT pg_try_advisory_xact_lock(7105002)"
 LOST_A_RACE: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 NOBODY: Final = UUID(int=0)
 
