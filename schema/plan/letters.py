@@ -7,12 +7,12 @@ from uuid import UUID
 
 from cdp.context import STORE_ITSELF
 from cdp.cursors import after, cursor
-from cdp.errors import AuthError, RequestInvalid
+from cdp.errors import RequestInvalid
 from cdp.global_ids import GlobalId, row_id
 from cdp.ingest import Writer
 from cdp.letters import Drawer, Hand, Which, drop, letters_of, replay
 from schema.plan.orders import shown
-from schema.plan.targets import Arguments, Reach, only_officers
+from schema.plan.targets import Arguments, Reach, officers_page, only_officers
 
 KIND: Final = "DeadLetter"
 PLACE: Final = "Query.deadLetters"
@@ -21,12 +21,7 @@ MOST: Final = 200
 
 async def dead_letters(arguments: Arguments, reach: Reach) -> tuple[str, Mapping[str, Any]]:
     """The store of a region, and a page of its letters. Raises AuthError and RequestInvalid."""
-    only_officers(reach.caller)
-    store, first = reach.store_of(arguments["region"]), arguments["first"]
-    if store is None or not reach.open_to(store):
-        raise AuthError("FORBIDDEN", "region: not open to this caller", 403)
-    if not 0 <= first <= MOST:
-        raise RequestInvalid("PAGE_SIZE", f"first: expected 0 to {MOST}")
+    store, first = officers_page(arguments, reach, MOST)
     place, client = f"{PLACE}:{store}", reach.caller.client
     at: tuple[Any, ...] | None = None
     if arguments.get("after") is not None:

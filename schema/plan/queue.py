@@ -2,22 +2,16 @@
 
 from typing import Any
 
-from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId, row_id
 from cdp.rights.reads import queue
-from schema.plan.targets import Arguments, Reach, only_officers
+from schema.plan.targets import Arguments, Reach, officers_page
 
 MOST = 100
 
 
 async def queued(arguments: Arguments, reach: Reach) -> tuple[str, list[dict[str, Any]]]:
     """The store that was asked, and its requests, oldest due first. Raises AuthError and RequestInvalid."""
-    only_officers(reach.caller)
-    store, first = reach.store_of(arguments["region"]), arguments["first"]
-    if store is None or not reach.open_to(store):
-        raise AuthError("FORBIDDEN", "region: not open to this caller", 403)
-    if not 0 <= first <= MOST:
-        raise RequestInvalid("PAGE_SIZE", f"first: expected 0 to {MOST}")
+    store, first = officers_page(arguments, reach, MOST)
     state = arguments.get("state")
     async with reach.stores[store].store.read() as connection:
         rows = await queue(connection, arguments["region"], getattr(state, "value", state), first)

@@ -192,6 +192,17 @@ def only_officers(caller: Caller) -> None:
         raise AuthError("FORBIDDEN", "privacy requests are answered by officers alone", 403)
 
 
+def officers_page(arguments: Arguments, reach: Reach, most: int) -> tuple[str, int]:
+    """The store of the region whose rows are listed, and how many. Raises AuthError and RequestInvalid."""
+    only_officers(reach.caller)
+    store, first = reach.store_of(arguments["region"]), int(arguments["first"])
+    if store is None or not reach.open_to(store):
+        raise AuthError("FORBIDDEN", "region: not open to this caller", 403)
+    if not 0 <= first <= most:
+        raise RequestInvalid("PAGE_SIZE", f"first: expected 0 to {most}")
+    return store, first
+
+
 def only_accountants(caller: Caller) -> None:
     """Raises AuthError for all but those who answer for the ledger."""
     if caller.partner or caller.role != Role.ACCOUNTANT:
