@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, literal_column
 
 from cdp.billing.tables import tariff_advice, tariff_option
 from schema.billing import AMOUNT
-from schema.fields import Key, column, many, one, personal, plain, record, rising, same
+from schema.fields import column, many, one, personal, plain, record, rising, same
 from schema.products import PRODUCT, Product, Tariff
 from schema.words import DatePeriod, Money, Region, money, period
 
@@ -18,10 +18,6 @@ ASSUMPTIONS: Final = (
     " held now. Roaming is beyond every allowance. Where a region has several products with a tariff there is no"
     " advice, as usage is not kept by product."
 )
-
-
-def _cheapest(child: FromClause, parent: FromClause, _: Key) -> ColumnElement[bool]:
-    return child.c.tariff_id == parent.c.cheapest_id
 
 
 def _assumptions(_: FromClause) -> ColumnElement[str]:
@@ -57,7 +53,9 @@ class TariffAdvice:
     present_cost: Money | None = money(
         tariff_advice.c.present_minor, tariff_advice.c.currency, AMOUNT, "What the usage costs with the present tariff."
     )
-    cheapest: Tariff | None = one(_cheapest, PRODUCT, "The tariff with which it costs least; the present one if none.")
+    cheapest: Tariff | None = one(
+        same("tariff_id", "cheapest_id"), PRODUCT, "The tariff with which it costs least; the present one if none."
+    )
     cheapest_cost: Money | None = money(
         tariff_advice.c.cheapest_minor, tariff_advice.c.currency, AMOUNT, "What it costs with that one."
     )
