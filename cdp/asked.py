@@ -173,7 +173,12 @@ def _bitmaps(part: Part, plan: Plan) -> tuple[int, int, int]:
 
 def shows_anything(asked: Asked) -> bool:
     """Whether any place of the operation may be seen, if roughly, of any customer who was found."""
-    return asked.plan is not None and any(any(_bitmaps(part, asked.plan)[:2]) for part in asked.parts)
+    return asked.plan is not None and any(shows(part, asked.plan) for part in asked.parts)
+
+
+def shows(part: Part, plan: Plan) -> bool:
+    """The same of one of them."""
+    return any(_bitmaps(part, plan)[:2])
 
 
 def masks_of(spots: Iterable[Spot]) -> dict[str | None, int]:

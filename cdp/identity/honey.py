@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from cdp.asked import Asked
+from cdp.asked import Asked, shows
 from cdp.audit import AuditTrail
 from cdp.auth import Caller
 from cdp.errors import AuthError, RequestInvalid, StoreUnavailable
@@ -62,9 +62,8 @@ class Watch:
     async def look_over(self, asked: Asked) -> None:
         """Stops the client where something of a honey customer would be shown; raises as `check`, AuditUnavailable."""
         assert asked.plan is not None, "what is read has a plan"
-        shown = [category for category, places in asked.plan.masks.items() if category is not None and places]
         for part in asked.parts:
-            if self.is_honey(part.store, part.customer_id) and part.shows_any(shown):
+            if self.is_honey(part.store, part.customer_id) and shows(part, asked.plan):
                 await self._stop(asked, part.store, part.customer_id)
         self.check(asked.caller)
 

@@ -33,6 +33,7 @@ from schema.plan.targets import Reach, bind, wanted_customer
 
 MOST_COST = 20_000
 """Values an operation may return at most."""
+QUESTIONS: Final = frozenset((*OFFICERS, "consentReceipt"))
 WAITING: Final[Mapping[str, Callable[[dict[str, Any], Reach], Awaitable[tuple[str, Any]]]]] = {
     "mergeProposals": merge_proposals,
     "privacyRequests": queued,
@@ -79,7 +80,7 @@ class Run:
 
     async def _read(self, arguments: dict[str, dict[str, Any]]) -> dict[str, str]:
         bound = {root.key: bind(root, arguments[root.key], self.reach) for root in self.plan.roots if root.reads}
-        questions = {root.key for root in self.plan.roots if root.name in (*OFFICERS, "consentReceipt")}
+        questions = {root.key for root in self.plan.roots if root.name in QUESTIONS}
         about = [root for root in self.plan.roots if root.name in NUMBER_ROOTS]
         numbers = {root.key: bind_number(root, arguments[root.key], self.reach) for root in about}
         wanted = [want for key, reads in bound.items() if key not in questions for want in reads.values()]
