@@ -4,26 +4,21 @@ Each customer is read as every answer is: what may not be seen for their care is
 entry in the audit trail.
 """
 
-import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from rich.progress import Progress
 
-from cdp.app import front_door
 from cdp.auth import SELF, Caller, Role
-from cdp.errors import RequestInvalid
-from cdp.exchange import GraphqlRequest
 from cdp.global_ids import read_id
 from cdp.house import House
+from cdp.region_pages import customers_of, store_of_region
 from cdp.stores import Store
 from cdp.values import money_to_minor
 
 PURPOSE: Final = "service.care"
-PAGE: Final = 100
 ADVICE: Final = """
 query($region: Region!, $first: Int!, $after: String) @purpose(id: "service.care") {
   customers(where: { region: $region }, first: $first, after: $after) {
@@ -48,12 +43,11 @@ async def advise(house: House, region: str, bars: Progress) -> dict[str, int]:
     Returns counts: customers, products priced, those that would cost less, and what would be saved in minor units by
     currency. Raises RequestInvalid for a region that is not served here.
     """
-    name = house.settings.store_of(region)
-    if name not in house.stores:
-        raise RequestInvalid("REGION_UNKNOWN", "region: expected one that is served here")
+    name, client = store_of_region(house, region), "cdp advise-tariffs"
+    caller = Caller(client, purposes=frozenset({PURPOSE}), stores=(name,), role=Role.STEWARD, channel="cli")
     counts, proposals = Counter[str](), []
     task = bars.add_task(f"customers of {region}", total=await _customers(house.stores[name], region))
-    async for page in _pages(house, region, name):
+    async for page in customers_of(house, caller, ADVICE, region):
         counts["customers"] += len(page)
         for advice in (one for node in page for one in node["tariffAdvice"] or ()):
             if advice["region"] != region or advice["saving"] is None or advice["product"] is None:
@@ -72,21 +66,6 @@ async def advise(house: House, region: str, bars: Progress) -> dict[str, int]:
 async def _customers(store: Store, region: str) -> int:
     async with store.read() as connection:
         return int(await connection.fetchval("SELECT count(*) FROM customer_region WHERE region = $1", region))
-
-
-async def _pages(house: House, region: str, store: str) -> AsyncIterator[list[Any]]:
-    client = "cdp advise-tariffs"
-    caller = Caller(client, purposes=frozenset({PURPOSE}), stores=(store,), role=Role.STEWARD, channel="cli")
-    front, after = front_door(house), None
-    while True:
-        answer = await front.answer(
-            GraphqlRequest(ADVICE, variables={"region": region, "first": PAGE, "after": after}), caller
-        )
-        page = json.loads(answer.body)["data"]["customers"]
-        yield [edge["node"] for edge in page["edges"]]
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return
 
 
 def _row(house: House, advice: dict[str, Any], saving: int) -> tuple[UUID, UUID, str, str, int, int, str]:

@@ -4,8 +4,7 @@ The records are read as every answer is: what may not be seen of a customer is n
 in the audit trail.
 """
 
-import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,10 +12,7 @@ from uuid import UUID
 
 from rich.progress import Progress
 
-from cdp.app import front_door
 from cdp.auth import SELF, Caller, Role
-from cdp.errors import RequestInvalid
-from cdp.exchange import GraphqlRequest
 from cdp.global_ids import read_id
 from cdp.house import House
 from cdp.identity.blocked import blocklist
@@ -26,9 +22,9 @@ from cdp.identity.match_proposals import Proposal, keep_proposals, settled
 from cdp.identity.match_rules import MatchRules
 from cdp.identity.matching import Pair, ruled, traits_of
 from cdp.identity.reads import linked_customer
+from cdp.region_pages import customers_of, store_of_region
 
 PURPOSE: Final = "service.identity"
-PAGE: Final = 100
 RECORDS: Final = """
 query($region: Region!, $first: Int!, $after: String) @purpose(id: "service.identity") {
   customers(where: { region: $region }, first: $first, after: $after) {
@@ -59,9 +55,7 @@ async def match(house: House, matching: Matching, bars: Progress, *, keep: bool)
 
     Raises RequestInvalid for a region that is not served here.
     """
-    name = house.settings.store_of(matching.region)
-    if name not in house.stores:
-        raise RequestInvalid("REGION_UNKNOWN", "region: expected one that is served here")
+    name = store_of_region(house, matching.region)
     records = await _records(house, matching, name, bars)
     async with house.stores[name].read() as connection:
         blocked = await blocklist(connection, house.rings[name])
@@ -84,25 +78,12 @@ async def match(house: House, matching: Matching, bars: Progress, *, keep: bool)
 async def _records(house: House, matching: Matching, store: str, bars: Progress) -> list[Said]:
     found: list[Said] = []
     task = bars.add_task(f"records of {matching.region}", total=matching.most)
-    async for page in _pages(house, matching, store):
+    caller = Caller("cdp match", purposes=frozenset({PURPOSE}), stores=(store,), role=Role.STEWARD, channel="cli")
+    async for page in customers_of(house, caller, RECORDS, matching.region, matching.most):
         found += page
         bars.update(task, completed=len(found))
     bars.update(task, total=len(found))
     return found
-
-
-async def _pages(house: House, matching: Matching, store: str) -> AsyncIterator[list[Said]]:
-    caller = Caller("cdp match", purposes=frozenset({PURPOSE}), stores=(store,), role=Role.STEWARD, channel="cli")
-    front, left, after = front_door(house), matching.most, None
-    while left > 0:
-        first = min(PAGE, left)
-        asked: dict[str, Any] = {"region": matching.region, "first": first, "after": after}
-        answer = await front.answer(GraphqlRequest(RECORDS, variables=asked), caller)
-        page = json.loads(answer.body)["data"]["customers"]
-        yield [edge["node"] for edge in page["edges"]]
-        after, left = page["pageInfo"]["endCursor"], left - first
-        if not page["pageInfo"]["hasNextPage"]:
-            return
 
 
 async def _customer(connection: Any, house: House, text: str) -> UUID | None:

@@ -36,7 +36,7 @@ FLOORS = (
     ("cdp.webhook_commands",),
     ("cdp.write_key_commands", "cdp.consume_command"),
     ("cdp.advise", "cdp.telling"),
-    ("cdp.archive", "cdp.crew", "cdp.number_report"),
+    ("cdp.archive", "cdp.crew", "cdp.number_report", "cdp.region_pages"),
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
@@ -184,7 +184,7 @@ def test_the_rule_of_floors_sees_what_it_must() -> None:
 
 def test_only_the_app_knows_the_schema_and_only_commands_know_the_app() -> None:
     assert outside(users("schema"), "schema") == {"cdp.app"}
-    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.match", "cdp.archive", "cdp.advise", "cdp.telling")
+    commands = ("cdp.__main__", "cdp.demo", "cdp.load", "cdp.region_pages", "cdp.archive", "cdp.telling")
     groups = ("cdp.command_groups", "cdp.officer_commands", "cdp.webhook_commands", "cdp.consume_command")
     assert outside(users("cdp.app"), *commands, *groups, "cdp.letter_commands") == set()
     assert users("cdp.__main__") == set()

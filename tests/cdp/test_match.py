@@ -11,7 +11,7 @@ import pytest
 import structlog
 from rich.progress import Progress
 
-import cdp.match
+import cdp.region_pages
 from cdp.__main__ import main
 from cdp.app import writer_of
 from cdp.auth import SELF
@@ -151,7 +151,7 @@ async def test_nothing_changes_but_the_proposals_and_those_only_where_they_are_k
 
 async def test_pages_and_their_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = await found(house)
-    monkeypatch.setattr(cdp.match, "PAGE", 3)
+    monkeypatch.setattr(cdp.region_pages, "PAGE", 3)
     assert await found(house) == whole
     assert ("paper-1", "paper-2") not in pairs(await found(house, replace(MATCHING, most=5)))
     assert ("paper-1", "paper-2") in pairs(await found(house, replace(MATCHING, most=6)))
