@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from cdp.outbox import START, Position, read, settled_below
+from cdp.outbox import START, WAITING, Position, read, settled_below
 from cdp.stores import Connection, Store
 from cdp.tables import BUCKETS, written_out
 from cdp.usage.reads import forecast_rows
@@ -69,12 +69,10 @@ FROM tariff_proposal AS k JOIN tariff AS o USING (tariff_id) JOIN care_term AS t
 WHERE k.saving_minor >= t.minor AND {whose}
 """
 FOUND: Final[Mapping[str, str]] = {
-    "CASE_OPENED": CASES.replace("{kind}", "CASE_OPENED")
-    .replace("{since}", "''")
-    .replace("{state}", "k.gone_at IS NULL"),
-    "CASE_SETTLED": CASES.replace("{kind}", "CASE_SETTLED")
-    .replace("{since}", "k.gone_at::text")
-    .replace("{state}", "k.gone_at IS NOT NULL"),
+    "CASE_OPENED": CASES.format(kind="CASE_OPENED", since="''", state="k.gone_at IS NULL", whose="{whose}"),
+    "CASE_SETTLED": CASES.format(
+        kind="CASE_SETTLED", since="k.gone_at::text", state="k.gone_at IS NOT NULL", whose="{whose}"
+    ),
     "ALLOWANCE_RUNS_OUT": ALLOWANCE,
     "CONTRACT_ENDS": CONTRACTS,
     "BILL_SHOCK": BILLS,
@@ -93,6 +91,13 @@ AFTER: Final[Mapping[str, str]] = {
 }
 """What happened -> what may have to be told of it."""
 DAILY: Final = ("CONTRACT_ENDS", "BETTER_TARIFF")
+# Nearly always there is nothing: one look tells, instead of a transaction for each bucket.
+NEWS: Final = f"""
+SELECT p.bucket FROM (
+    SELECT b.bucket::smallint, coalesce(c.written, 0) AS written, coalesce(c.outbox_id, $3::uuid) AS outbox_id
+    FROM generate_series(0, $1::integer - 1) AS b (bucket) LEFT JOIN care_position AS c ON c.bucket = b.bucket
+) AS p WHERE {WAITING}
+"""  # noqa: S608 -- put together from our own texts alone
 PLACE: Final = "SELECT written, outbox_id FROM care_position WHERE bucket = $1 FOR UPDATE"
 MOVE: Final = """
 INSERT INTO care_position (bucket, written, outbox_id) VALUES ($1, $2, $3)
@@ -103,7 +108,10 @@ ON CONFLICT (bucket) DO UPDATE SET written = excluded.written, outbox_id = exclu
 async def find_news(store: Store, now: datetime) -> int:
     """Reads what happened since the last time and writes down who is to hear of it; how many notices were made."""
     made = 0
-    for bucket in range(BUCKETS):
+    async with store.read() as connection:
+        settled = await settled_below(connection)
+        news = await connection.fetch(NEWS, BUCKETS, settled, START.outbox_id)
+    for (bucket,) in news:
         more = True
         while more:
             async with store.transaction() as connection:

@@ -30,6 +30,12 @@ ENTRY = "SELECT written, outbox_id, customer_id, event_type, at, case_id FROM ou
 READ = f"""
 {ENTRY} WHERE bucket = $1 AND (written, outbox_id) > ($2, $3) AND written < $4 ORDER BY written, outbox_id LIMIT $5
 """
+# Whether a reader's row `p` (bucket, written, outbox_id) has anything before it that is settled, `$2` being the line. A
+# position of a database's other life is none.
+WAITING = """EXISTS (
+    SELECT FROM outbox AS o WHERE o.bucket = p.bucket AND o.written < $2
+        AND (o.written, o.outbox_id) > (CASE WHEN p.written <= $2 THEN p.written ELSE 0 END, p.outbox_id)
+)"""
 # All buckets, as each has its own order in the index.
 READ_OF = f"""
 {ENTRY} WHERE bucket = ANY($1::smallint[]) AND (written, outbox_id) > ($2, $3) AND customer_id = ANY($4::uuid[])
