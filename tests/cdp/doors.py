@@ -1,5 +1,6 @@
 """A write door for tests: two migrated stores with fresh keys and a clock that stands still."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import Column
 
 from cdp.ingest import Outcome, Status, Writer, ingest
 from cdp.key_store import data_keys, ensure_store_keys, unlock
+from cdp.outbox import WRITTEN, settled_below
 from cdp.settings import Settings
 from cdp.stores import Store, Stores
 from cdp.tables import metadata
@@ -85,3 +87,12 @@ async def opened(writer: Writer, store: str, column: Column[Any], ids: tuple[UUI
 def codes(outcomes: Sequence[Outcome]) -> list[str | None]:
     """The code of each outcome, None for one that was not rejected."""
     return [outcome.code for outcome in outcomes]
+
+
+async def settled(store: Store) -> None:
+    """Returns when what was committed before is settled: tests in other databases of the server have transactions."""
+    async with store.transaction() as connection:
+        now: int = await connection.fetchval(WRITTEN)
+    async with asyncio.timeout(60), store.read() as connection:
+        while await settled_below(connection) <= now:  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.01)

@@ -1,6 +1,5 @@
 """The log: in whatever order transactions end, a reader has every entry once, and those of a customer in order."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -10,10 +9,11 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdp.outbox import START, WRITTEN, Entry, Logged, Position, put, read, read_of, settled_below
+from cdp.outbox import START, Entry, Logged, Position, put, read, read_of, settled_below
 from cdp.stores import Store, Stores
 from cdp.tables import BUCKETS
 from cdp.worker import delete_outbox
+from tests.cdp.doors import settled
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 WRITERS = 4
@@ -24,15 +24,6 @@ CUSTOMERS = [UUID(int=n * BUCKETS + 3) for n in range(1, 3)]
 async def news(store: Store, after: Position = START, most: int = 1000) -> list[Logged]:
     async with store.read() as connection:
         return await read(connection, 3, after, await settled_below(connection), most)
-
-
-async def settled(store: Store) -> None:
-    """Returns when what was committed before is settled: tests in other databases of the server have transactions."""
-    async with store.transaction() as connection:
-        now: int = await connection.fetchval(WRITTEN)
-    async with asyncio.timeout(60), store.read() as connection:
-        while await settled_below(connection) <= now:  # noqa: ASYNC110 - the database tells nobody
-            await asyncio.sleep(0.01)
 
 
 def types(found: Sequence[Logged]) -> list[str]:

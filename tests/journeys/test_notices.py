@@ -1,6 +1,5 @@
 """What customers hear of before they ask: found from what happened, told as far as they agreed, and never twice."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -13,16 +12,13 @@ from cdp.care.opening import Cause, Gone, open_cases, settle
 from cdp.caring import find_daily, find_news
 from cdp.errors import GatewayUnavailable
 from cdp.telling import Teller, quiet
-from tests.cdp.doors import rows
+from tests.cdp.doors import rows, settled
 from tests.databases import Server
 from tests.journeys.world import APP, MAINLAND_NUMBER, World, event, open_world
 
 SUBJECT: Final = {"number": MAINLAND_NUMBER}
 NOW: Final = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 """Noon on the mainland."""
-UNSETTLED: Final = """
-SELECT EXISTS (SELECT FROM outbox WHERE written >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-"""
 NOTICES: Final = """
 query($number: String!) @purpose(id: "service.care") {
   customer(number: $number) { notices { kind state reason textZh textEn } }
@@ -176,9 +172,7 @@ async def test_what_the_platform_found_wrong_is_told_and_that_it_is_right_again(
 async def news(world: World, now: datetime = NOW) -> int:
     """What is found in the mainland's outbox once all that was written is settled."""
     cn = world.house.stores["cn"]
-    async with cn.read() as connection:
-        while await connection.fetchval(UNSETTLED):  # noqa: ASYNC110 - the database tells nobody
-            await asyncio.sleep(0.02)
+    await settled(cn)
     return await find_news(cn, now)
 
 
