@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from cdp.auth import Role
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.ingest import Outcome, Writer, bury_rejected, ingest
-from cdp.outcome import Status, rejected
+from cdp.outcome import FORBIDDEN, Status, rejected
 from cdp.stores import Store
 from cdp.values import store_of
 from cdp.write_keys import count_events
@@ -82,7 +82,7 @@ def _later(code: str, message: str, seconds: float) -> RequestInvalid:
 
 
 def _forbidden(field_name: str, expected: str, store: str | None) -> Outcome:
-    return Outcome(Status.REJECTED, None, store, "FORBIDDEN", field_name, expected)
+    return Outcome(Status.REJECTED, None, store, FORBIDDEN, field_name, expected)
 
 
 class Record(NamedTuple):

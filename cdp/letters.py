@@ -23,7 +23,7 @@ from cdp.errors import EventInvalid, RequestInvalid
 from cdp.ingest import EVENTS, Writer, ingest
 from cdp.key_store import keep_up, keys_of_customers
 from cdp.mapping import NAME, SHIPPED, FileMapping, read_mapping
-from cdp.outcome import Outcome, Status
+from cdp.outcome import FORBIDDEN, Outcome, Status
 from cdp.stores import Store
 from privacy.keys import KeyRing
 from privacy.log import Form
@@ -158,7 +158,7 @@ async def replay(
     for letter, (source, reason, text) in found.items():
         try:
             record, by_row = record_of(text), reason == ROW_INVALID
-            if reason == "FORBIDDEN":
+            if reason == FORBIDDEN:
                 raise RequestInvalid("LETTER_FORBIDDEN", "what its sender may not tell of is not told by an officer")
             made = letter, by_row, _row_events(record, mapping, drawer.ring) if by_row else [record]
         except EventInvalid as wrong:

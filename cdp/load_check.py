@@ -15,6 +15,7 @@ from uuid import UUID
 from rich.progress import Progress
 
 from cdp.context import STORE_ITSELF, Context
+from cdp.dead_letters import ROW_INVALID
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
 from cdp.file_records import FileRecord, open_source
@@ -88,14 +89,14 @@ def _wrong(
 ) -> Iterator[tuple[str, str, str]]:
     region, blank, regions = how
     if record.row is None:
-        yield "ROW_INVALID", "", record.expected
+        yield ROW_INVALID, "", record.expected
         return
     row = blank | record.row
     try:
         mapping.name_of(row)
         events = mapping.events_of(row, mapping.name, region)
     except EventInvalid as invalid:
-        yield "ROW_INVALID", invalid.field, invalid.expected
+        yield ROW_INVALID, invalid.field, invalid.expected
         return
     for body in events:
         try:

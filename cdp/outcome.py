@@ -1,7 +1,7 @@
 """What became of an event at the write door."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from cdp.errors import EventInvalid, InvalidNumber, RequestInvalid
@@ -27,6 +27,10 @@ class Outcome(NamedTuple):
     code: str | None = None
     field: str | None = None
     expected: str | None = None
+
+
+FORBIDDEN: Final = "FORBIDDEN"
+"""The code of what its sender may not tell of; sent again by somebody else it is that still."""
 
 
 def rejected(invalid: RequestInvalid, store: str | None) -> Outcome:
