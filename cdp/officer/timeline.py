@@ -1,13 +1,13 @@
 """Everything one record says of consent and objection, in the order in which it was said; and the receipt of a word."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from cdp.admission import OpenStore
 from cdp.officer.dossier import Moment, policy_now
 from cdp.proofs import evidence_of
+from cdp.rendering import instant_text
 from privacy.receipts import SCHEMA, signed
 from privacy.rulebook import Policy
 from privacy.vocabulary import NOWHERE, SELF, Sensitivity, covers
@@ -115,19 +115,15 @@ def _purpose(said: Said, policy: Policy, here: str, operator: str) -> dict[str, 
 
 def _event(said: Said, principal: str) -> dict[str, Any]:
     return {
-        "event_time": _text(said["happened_at"]),
-        "recorded_time": _text(said["recorded_at"]),
-        "valid_until": None if said["expires_at"] is None else _text(said["expires_at"]),
+        "event_time": instant_text(said["happened_at"]),
+        "recorded_time": instant_text(said["recorded_at"]),
+        "valid_until": None if said["expires_at"] is None else instant_text(said["expires_at"]),
         "entity_id": principal,
         "event_type": said["kind"],
         "event_state": said["type"],
         "actor": said["actor"],
         "evidence_hash": said["evidence_hash"],
     }
-
-
-def _text(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from cdp.errors import AuthError, GatewayUnavailable, RequestInvalid, Unavailabl
 from cdp.global_ids import GlobalId, row_id
 from cdp.outbox import Logged, Position, read, settled_below
 from cdp.positions import position_text
+from cdp.rendering import instant_text
 from cdp.stores import Store
 from cdp.webhooks.endpoints import (
     Endpoint,
@@ -171,7 +172,7 @@ class _Telling:
             return False
         data["position"] = position_text(tokens, endpoint.reader, {self.store.name: entry.position}, now)
         members = "".join(f'"{name}":{encode_basestring(value)},' for name, value in data.items())
-        when = entry.at.isoformat().replace("+00:00", "Z")
+        when = instant_text(entry.at)
         body = f'{{"type":"{entry.event_type}","timestamp":"{when}","data":{{{members}"answer":{answer.decode()}}}}}'
         status = await self._post(f"msg_{uuid5(endpoint.endpoint_id, entry.position.outbox_id.hex).hex}", now, body)
         if not 200 <= status < 300:

@@ -1,7 +1,6 @@
 """One look at whoever a subscription is about: what is told of an event, and to whom else it may happen."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from cdp.asked import shows_anything
@@ -9,6 +8,7 @@ from cdp.consent.events import EVENTS as CONSENT
 from cdp.global_ids import GlobalId
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.news import Heard, Whose
+from cdp.rendering import instant_text
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.statement import KeyKind
 from cdp.wanted import Wanted
@@ -99,11 +99,6 @@ def message(root: OperationRoot, position: str, heard: Heard | None, found: Mapp
     at_hand: dict[str, Any] = {
         "position": position,
         "eventType": entry and entry.event_type,
-        "at": entry and written(entry.at),
+        "at": entry and instant_text(entry.at),
     }
     return json_object({root.key: payload(root.picks, at_hand, found)})
-
-
-def written(at: datetime) -> str:
-    """An instant as answers have it."""
-    return at.isoformat().replace("+00:00", "Z")
