@@ -19,12 +19,13 @@ from cdp.errors import RequestInvalid, Unavailable
 from cdp.exchange import check_values, decoded
 from cdp.ingest import Outcome, Writer, bury_rejected, ingest
 from cdp.outcome import rejected
+from cdp.values import pause_after
 
 CONNECT_SECONDS: Final = 10.0
 FETCH_SECONDS: Final = 2.0
 ACK_SECONDS: Final = 60
 """After how long NATS gives a message again that nobody is done with."""
-LONGEST_PAUSE: Final = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 log = structlog.get_logger()
 
@@ -84,7 +85,7 @@ async def consume(stream: Stream, writer: Writer, source: Source, stop: asyncio.
             # What is in hand stays there: the stream may not give it again before it gives what comes after.
             failed += 1
             log.warning("stream waits", stream=source.stream, code=unavailable.code, failed=failed)
-            await _pause(min(LONGEST_PAUSE, 2.0 ** min(failed, 10) / 2), stop)
+            await _pause(pause_after(failed, FIRST_PAUSE, LONGEST_PAUSE), stop)
     return counts
 
 

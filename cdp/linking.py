@@ -41,6 +41,7 @@ from cdp.identity.retagging import look_up
 from cdp.identity.tables import CODE_INDEX, NUMBER_INDEX
 from cdp.ingest import Outcome, Status, Writer, ingest
 from cdp.stores import Connection, Store
+from cdp.values import pause_after
 from cdp.worker import LONGEST_RETRY_SECONDS, RETRY_SECONDS, Job
 from privacy.vocabulary import Withheld
 
@@ -234,7 +235,7 @@ def link_job(writer_for: WriterFor) -> Job:
             except Exception:
                 # Whatever one of them fails of, the others are carried.
                 log.warning("link not carried", store=store.name, attempt=intent.attempts + 1, exc_info=True)
-                seconds = min(LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2.0 ** min(intent.attempts, 30))
+                seconds = pause_after(intent.attempts + 1, RETRY_SECONDS, LONGEST_RETRY_SECONDS)
                 async with store.transaction() as connection:
                     await postpone(connection, intent, now + timedelta(seconds=seconds))
         async with store.transaction() as connection:

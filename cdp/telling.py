@@ -25,12 +25,14 @@ from cdp.gateway import Gateway
 from cdp.global_ids import GlobalId, row_id
 from cdp.house import House
 from cdp.stores import Store
+from cdp.values import pause_after
 from cdp.worker import Job
 from privacy.keys import TokenSeal
 from privacy.vocabulary import Withheld
 
 AT_ONCE: Final = 100
 LEASE: Final = timedelta(minutes=5)
+LONGEST_PAUSE: Final = LEASE * 128
 LONGEST: Final = timedelta(days=3)
 SERVICE, OFFERS = "service.care", "marketing.sms"
 NUMBER: Final = """
@@ -120,7 +122,7 @@ class Teller(NamedTuple):
         except GatewayUnavailable as failed:
             log.warning("notice not sent", kind=notice.kind, store=store.name, code=failed.code, attempt=notice.tries)
             over = now - notice.made_at > LONGEST
-            return "FAILED" if over else "WAITING", failed.code, now + LEASE * 2 ** min(notice.tries - 1, 7)
+            return "FAILED" if over else "WAITING", failed.code, now + pause(notice.tries)
         return "SENT", None, None
 
     async def _refused(self, store: Store, notice: Notice, policy: Mapping[str, Any], now: datetime) -> str | None:
@@ -150,6 +152,11 @@ class Teller(NamedTuple):
         # That another store was not asked is no reason: they are told by the store that found it.
         codes = {one["code"] for one in told["extensions"]["privacy"]["withheld"]} - {Withheld.REGION_UNAVAILABLE}
         return number, None if number else min(codes, default="NO_NUMBER")
+
+
+def pause(tries: int) -> timedelta:
+    """How long a gateway that did not take a notice is left alone."""
+    return timedelta(seconds=pause_after(tries, LEASE.total_seconds(), LONGEST_PAUSE.total_seconds()))
 
 
 def care_jobs(house: House) -> tuple[Job, ...]:

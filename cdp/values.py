@@ -88,6 +88,11 @@ def price_text(minor: Decimal, unit: str) -> str:
     return format(minor.scaleb(-CURRENCIES[unit]), "f")
 
 
+def pause_after(failed: int, first: float, longest: float) -> float:
+    """How long to wait after so many failures in a row: `first`, then twice as long each time, at most `longest`."""
+    return min(longest, first * 2.0 ** min(failed - 1, 30))
+
+
 def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
     """Whole seconds, messages or bytes; raises ValueError, saying what was expected, for another unit or a part."""
     factor = USAGE_UNITS[usage_type].get(units)

@@ -25,7 +25,7 @@ from cdp.sequencer import extend_tree
 from cdp.stores import Store
 from cdp.tables import BUCKETS
 from cdp.usage.tables import usage_record
-from cdp.values import month_from
+from cdp.values import month_from, pause_after
 from cdp.webhooks.endpoints import passed_by_all
 from cdp.witnesses import ask_witnesses, witnesses_of
 from cdp.words import log_words
@@ -164,7 +164,7 @@ def pause_seconds(job: Job, failed: int) -> float:
     """How long to wait after so many failures in a row: twice as long each time, at most until the job's own turn."""
     if failed == 0:
         return job.every_seconds
-    return min(job.every_seconds, LONGEST_RETRY_SECONDS, RETRY_SECONDS * 2.0 ** min(failed - 1, 30))
+    return pause_after(failed, RETRY_SECONDS, min(job.every_seconds, LONGEST_RETRY_SECONDS))
 
 
 async def _sleep(seconds: float, stop: asyncio.Event) -> None:

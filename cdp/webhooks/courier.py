@@ -29,6 +29,7 @@ from cdp.outbox import Logged, Position, read, settled_below
 from cdp.positions import position_text
 from cdp.rendering import instant_text
 from cdp.stores import Store
+from cdp.values import pause_after
 from cdp.webhooks.endpoints import (
     Endpoint,
     Hold,
@@ -206,5 +207,5 @@ class _Telling:
 
 def pause(failed: int) -> timedelta:
     """How long to wait after so many failures in a row: twice as long each time, less up to a half, by chance."""
-    longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failed - 1, 20))
-    return longest * SystemRandom().uniform(0.5, 1.0)
+    longest = pause_after(failed, FIRST_RETRY.total_seconds(), LONGEST_RETRY.total_seconds())
+    return timedelta(seconds=longest * SystemRandom().uniform(0.5, 1.0))
