@@ -360,3 +360,58 @@ async def test_a_partner_approves_nothing_and_learns_nothing(world: World) -> No
     assert (await anomalies(world))["CN-GD"]["state"] == "PROPOSED"
     response = await world.post({"query": APPROVE, "variables": {"anomaly": "made up"}}, ACCOUNTANT)
     assert response.json()["errors"][0]["extensions"]["code"] == "ID_UNKNOWN"
+
+
+async def posted_to(world: World, account: str, event_id: str) -> None:
+    """The mainland's ledger says that the whole amount lies on an account there."""
+    posting = {"topUpRef": REF, "accountNo": account, "amount": {"value": "100.00", "unit": "CNY"}, "channel": "APP"}
+    subject, at = {"accountNo": account}, "2026-10-26T11:25:00Z"
+    await world.tell(event("TopUpPosted", "CN-GD", subject, at, **posting, eventId=event_id))
+
+
+async def balanced(world: World) -> list[tuple[str, str, str]]:
+    """What was posted on the customer's mainland account: kind, amount, and the anomaly's state after the approval."""
+    anomaly = (await anomalies(world))["CN-GD"]
+    done = (await world.ask(APPROVE, ACCOUNTANT, anomaly=anomaly["id"]))["data"]["approveCorrection"]
+    assert done["outcome"] == {"status": "ACCEPTED", "code": None}
+    told = customer_of(await world.ask(MONEY, number=MAINLAND_NUMBER))
+    assert [one["state"] for one in told["moneyAnomalies"]] == ["CORRECTED"]
+    assert told["topUps"] == [{"topUpRef": REF, "state": "POSTED"}]
+    [posted] = [one["transactions"] for one in told["accounts"] if one["region"] == "CN-GD"]
+    return sorted((one["kind"], one["amount"]["value"], one["amount"]["unit"]) for one in posted)
+
+
+async def test_posted_twice_is_found_before_anybody_asks_and_one_is_taken_back(world: World) -> None:
+    for event_id in ("once", "twice"):
+        await posted_to(world, "6201380013", event_id)
+    assert (await reconciled(world, DUE))["cn"] == (1, 0, 1, 0)
+    one = (await anomalies(world, HONG_KONG_NUMBER))["CN-GD"]
+    assert (one["kind"], one["postedTo"], one["state"]) == ("POSTED_TWICE", "OWN", "PROPOSED")
+    assert (one["takeBack"], one["give"]) == ({"value": "100.00", "unit": "CNY"}, None)
+    assert await balanced(world) == [
+        ("CORRECTION", "-100.00", "CNY"),
+        ("TOP_UP", "100.00", "CNY"),
+        ("TOP_UP", "100.00", "CNY"),
+    ]
+    assert (await reconciled(world, DUE + timedelta(hours=1)))["cn"] == (0, 0, 0, 1)
+
+
+async def test_posted_to_a_former_holder_of_the_number_goes_back_to_who_has_it_now(world: World) -> None:
+    who, at = {"customerKey": "FORMER"}, "2020-01-0{}T00:00:00Z"
+    before = {"name": "某人", "kind": "INDIVIDUAL", "birthDate": "1970-01-01"}
+    opened = {"accountNo": "6200000001", "ratingType": "PREPAID", "currency": "CNY"}
+    await world.tell(
+        event("CustomerRegistered", "CN-GD", who, at.format(1), **before),
+        event("NumberActivated", "CN-GD", who, at.format(2), number=MAINLAND_NUMBER),
+        event("AccountOpened", "CN-GD", who, at.format(3), **opened),
+        event("NumberReleased", "CN-GD", who, "2021-01-01T00:00:00Z", number=MAINLAND_NUMBER),
+    )
+    await posted_to(world, "6200000001", "elsewhere")
+    assert (await reconciled(world, DUE))["cn"] == (1, 0, 1, 0)
+    told = customer_of(await world.ask(MONEY, number=MAINLAND_NUMBER))
+    [one] = told["moneyAnomalies"]
+    assert (one["kind"], one["postedTo"], one["owner"]) == ("POSTED_ELSEWHERE", "FORMER_HOLDER", "desk-CN-GD")
+    assert one["takeBack"] == one["give"] == {"value": "100.00", "unit": "CNY"}
+    assert "6200000001" not in str(told)
+    assert "某人" not in str(told)
+    assert await balanced(world) == [("CORRECTION", "100.00", "CNY")]
