@@ -5,6 +5,7 @@ The databases of the sweep log all that PostgreSQL can log: every statement with
 
 import io
 import logging
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -31,12 +32,13 @@ TALKATIVE: Final = {
     "log_min_messages": "info",
     "log_error_verbosity": "verbose",
 }
-LSN: Final = "SELECT pg_current_wal_lsn()::text"
+# From here on no checkpoint takes a segment away, until the slot goes.
+KEEP: Final = "SELECT lsn::text FROM pg_create_physical_replication_slot($1, immediately_reserve => true)"
+PAGE: Final = 8192
 SEGMENTS: Final = """
 SELECT file.name FROM pg_ls_waldir() AS file WHERE file.name BETWEEN pg_walfile_name($1::text::pg_lsn)
     AND pg_walfile_name(pg_current_wal_lsn()) ORDER BY file.name
 """
-PIECE: Final = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,13 @@ class Swept:
         for file in sorted((data / "base" / str(own)).iterdir()):
             yield "data files", file.read_bytes()
         for segment in segments if url == min((self.world.house.settings.stores or {}).values()) else ():
-            yield "write-ahead log", (data / "pg_wal" / segment).read_bytes()
+            yield "write-ahead log", unpaged((data / "pg_wal" / segment).read_bytes())
+
+
+def unpaged(segment: bytes) -> bytes:
+    """The records of a segment without the heads of its pages, which would cut a value in two."""
+    pages = (segment[start : start + PAGE] for start in range(0, len(segment), PAGE))
+    return b"".join(page[40 if number == 0 else 24 :] for number, page in enumerate(pages))
 
 
 @asynccontextmanager
@@ -142,10 +150,14 @@ async def swept(server: Server, home: Path, values: int, log: Path) -> AsyncIter
     folder, logged = home / "made", log.stat().st_size  # noqa: ASYNC240 -- nobody waits
     folder.mkdir(parents=True)
     connection = await asyncpg.connect(server.administrator)
-    begun = await connection.fetchval(LSN)
-    await connection.close()
-    with everything_logged() as lines:
-        async with open_world(loud, home, webhook_private=True) as world:
-            journeys = Journeys(world, loud, plants(values), folder)
-            await journeys.all()
-            yield Swept(world, journeys, lines, log, begun, logged)
+    slot = f"sweep_{uuid.uuid4().hex}"
+    begun = await connection.fetchval(KEEP, slot)
+    try:
+        with everything_logged() as lines:
+            async with open_world(loud, home, webhook_private=True) as world:
+                journeys = Journeys(world, loud, plants(values), folder)
+                await journeys.all()
+                yield Swept(world, journeys, lines, log, begun, logged)
+    finally:
+        await connection.execute("SELECT pg_drop_replication_slot($1)", slot)
+        await connection.close()
