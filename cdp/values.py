@@ -115,8 +115,13 @@ def compact(text: str) -> str:
 
 def row_id(customer_id: UUID, kind: str, ref: str) -> UUID:
     """The id of a customer's row: the same for the same customer, kind (a word) and reference, whoever works it out."""
-    digest = sha256(b"%b%b\0%b" % (customer_id.bytes, kind.encode(), ref.encode())).digest()
-    return UUID(int=int.from_bytes(digest[:16], "big") & _UUID_MASK | (8 << 76) | _VARIANT)
+    return UUID(int=row_number(customer_id.bytes, kind.encode(), ref))
+
+
+def row_number(customer_id: bytes, kind: bytes, ref: str) -> int:
+    """`row_id` as a number of 128 bits."""
+    digest = sha256(b"%b%b\0%b" % (customer_id, kind, ref.encode())).digest()
+    return int.from_bytes(digest[:16], "big") & _UUID_MASK | (8 << 76) | _VARIANT
 
 
 def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID:

@@ -54,7 +54,7 @@ FLOORS = (
         "cdp.caring",
     ),
     ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
-    ("cdp.admission", "cdp.erasure", "cdp.accountability"),
+    ("cdp.admission", "cdp.erasure", "cdp.accountability", "cdp.lane"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -290,7 +290,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.
-    assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
+    sealing = callers("data_keys") | callers("seal_cells") | callers("sealed_column")
+    assert outside(sealing, "cdp.key_store") == {"cdp.ingest", "cdp.lane", "cdp.dead_letters"}
     assert callers("hold_keys") == {
         "cdp.identity.batch",
         "cdp.identity.retagging",

@@ -1,6 +1,6 @@
 """A batch of events of one store on its way: read, resolved to customers, and applied to what is known of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -34,6 +34,9 @@ HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY 
 HOLD_ALONE = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR UPDATE"
 
 
+Turn: TypeAlias = tuple[int, datetime, int]
+
+
 @dataclass(slots=True)
 class Record:
     """One event on its way through a store; `outcome` is set when it is through.
@@ -51,12 +54,19 @@ class Record:
     """Kind and tag of the identifiers that name the customer from this event on."""
     new: tuple[bytes, str] | None
     index_epoch: int
-    """Of the index root that the tags were made with."""
+    """Of the index root that the tags were made with, or an older one."""
+    place: int = 0
+    """Among the events of the batch, as they came."""
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
     relied_on: bool = False
     puts: list[Put] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
+
+    @property
+    def turn(self) -> Turn:
+        """When it is its turn in the batch."""
+        return self.event.rank, self.event.at, self.place
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -86,7 +96,7 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
     ring = batch.ring
     hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
-    return Record(event, hashes, *_tagged(batch, event), ring.epoch_of(StoreKeyKind.INDEX))
+    return Record(event, hashes, *_tagged(batch, event), batch.tags.epoch)
 
 
 Named: TypeAlias = Sequence[tuple[str, bytes]]
@@ -122,9 +132,11 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
         await move_tags(connection, batch.tags.before)
 
 
-async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
-    """What is known of whom the records mention; customers who are to be registered by them have their ids."""
-    mentioned = Mentioned()
+async def load(connection: Connection, batch: Batch, records: Sequence[Record], numbers: set[bytes]) -> Graph:
+    """What is known of whom the records mention, and of `numbers` (tags); customers who are to be registered by them
+    have their ids.
+    """
+    mentioned = Mentioned(numbers)
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
@@ -150,9 +162,11 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     return graph
 
 
-async def hold(connection: Connection, records: Sequence[Record]) -> bool:
-    """Keeps whom these records change from being erased until the commit; False where one of them was, meanwhile."""
-    customers = {record.customer_id for record in records}
+async def hold(connection: Connection, records: Sequence[Record], others: Collection[UUID]) -> bool:
+    """Keeps whom these records change, and the others, from being erased until the commit; False where one of them was,
+    meanwhile.
+    """
+    customers = {*others, *(record.customer_id for record in records)}
     customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
     if alone := {record.customer_id for record in records if record.event.alone}:
         await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))

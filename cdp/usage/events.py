@@ -21,6 +21,7 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 TOTALS: Final = {"VOICE": "voice_seconds", "SMS": "sms_count", "DATA": "data_bytes", "ROAMING": "roaming_bytes"}
 NOTHING: Final = dict.fromkeys(TOTALS.values(), 0)
 BASE_UNITS: Final = {"VOICE": "seconds", "SMS": "messages", "DATA": "bytes", "ROAMING": "bytes"}
+RECEIVED: Final = "received"
 ADD_UP = Add(tuple(TOTALS.values()))
 RERATED = Newest(("usage_type", "quantity", "units", "waits"), "rerated_at")
 LEFT = Newest(
@@ -47,7 +48,7 @@ class UsageRecorded(Event):
             "usage_type": self.usage_type,
             "quantity": count,
             "units": BASE_UNITS[self.usage_type],
-            "status": "received",
+            "status": RECEIVED,
             "region": self.region,
             "holding_id": context.holding_id,
             "counterparty": context.seal(usage_record.c.counterparty, self.counterparty, record),
