@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, read
+from cdp.identity.batch import Batch, Record, draft, read
 from cdp.identity.resolve import Tags
 from cdp.lane import Lane
 from cdp.outcome import Outcome, Status, rejected
@@ -70,6 +70,10 @@ async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: S
         for name, some in used.items():
             incoming.lanes[name].take(some)
         await asyncio.sleep(0)
+    for name, records in incoming.of_store.items():
+        for start in range(0, len(records), STEP):
+            draft(batches[name], records[start : start + STEP])
+            await asyncio.sleep(0)
     return incoming
 
 

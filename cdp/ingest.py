@@ -7,7 +7,7 @@ letters with its reason and the rest goes through.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -16,19 +16,18 @@ import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.billing.products import ProductActivated
-from cdp.billing.states import concerned, take, work_out
+from cdp.billing.states import ABOUT, concerned, take, work_out
 from cdp.care.events import EVENTS as CARE
 from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.context import STORE_ITSELF
-from cdp.dead_letters import Refusal, bury
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, subject_tag, take_keys
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
-from cdp.identity.resolve import Graph, Tags
+from cdp.identity.resolve import Graph
 from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
@@ -36,6 +35,7 @@ from cdp.lane import CONFLICT, Lane
 from cdp.outbox import put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
+from cdp.refused import KEPT, bury_rejected
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
@@ -46,7 +46,7 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest", "take_in"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
@@ -56,7 +56,6 @@ RETRIES: Final = 5
 PREPARED_YEARS: Final = 10
 USED: Final = (UsageRecorded, UsageRerated)
 STEPS: Final = (*CARE, *RIGHTS)
-KEPT: Final = (Status.REJECTED, Status.REVIEW)
 TURN: Final = attrgetter("turn")
 
 
@@ -114,7 +113,7 @@ async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: st
 
 
 async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
-    """Takes in a batch that was read, as `ingest` does."""
+    """Writes a batch that was read; what became of each event, in order. Raises StoreUnavailable."""
     for name, batch in incoming.batches.items():
         records, lane = incoming.of_store[name], incoming.lanes[name]
         await _prepare_months(writer, batch, lane.months | {one.event.at.date().replace(day=1) for one in records})
@@ -136,7 +135,7 @@ async def _prepare_months(writer: Writer, batch: Batch, months: Iterable[date]) 
 
 
 async def _store(batch: Batch, records: Sequence[Record], lane: Lane) -> None:
-    """Writes the records of one store and its lane; halves them until one that the database refuses is alone."""
+    """Writes the records of one store and its lane; halves them, without drafts, until one that is refused is alone."""
     waiting = [record for record in records if record.outcome is None]
     if not waiting and not lane.uses:
         return
@@ -149,6 +148,12 @@ async def _store(batch: Batch, records: Sequence[Record], lane: Lane) -> None:
     except CLASHES:
         if lane.uses:
             await _store(batch, sorted([*waiting, *lane.leave()], key=TURN), lane)
+            return
+        if any(record.draft is not None for record in waiting):
+            # Should there be something of a customer who is not there, rows of theirs have to meet it.
+            for record in waiting:
+                record.draft = None
+            await _store(batch, waiting, lane)
             return
         if len(waiting) == 1:
             waiting[0].outcome = batch.refused("EVENT_CONFLICT", "", "values and references that fit what is there")
@@ -218,13 +223,14 @@ async def _remembered(connection: Connection, batch: Batch, accepted: Sequence[R
 async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple[Sequence[Record], Lane]) -> None:
     """All that follows from records, and from what is in the lane, that are fresh."""
     fresh, lane = new
-    if not await hold(connection, fresh, lane.customers):
+    made = {record.customer_id: record.drawn for record in fresh if record.drawn is not None}
+    if not await hold(connection, fresh, lane.customers, made):
         raise _Erased
     await take(connection, _concerned(fresh))
-    await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
-    await write(connection, [*(change for record in fresh for change in record.puts), *lane.totals()])
+    await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
+    await write(connection, [*(change for record in fresh for change in record.puts), *lane.totals()], made)
     await lane.write(connection)
-    await rerate(connection, {one.customer_id for one in fresh if isinstance(one.event, USED)} | lane.customers)
+    await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)} | lane.customers)
     await live(connection, batch, graph, fresh)
     if refused := await merge(connection, batch, fresh):
         raise _Again(refused) if len(refused) == 1 else _Crowded
@@ -237,13 +243,13 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
 
 
 def _concerned(fresh: Sequence[Record]) -> list[UUID]:
-    return concerned((record.customer_id, record.event) for record in fresh)
+    return concerned((record.customer_id, record.event) for record, _ in of_kind(fresh, *ABOUT))
 
 
 async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What products are and should be after these records; the last that closes a circle of them is refused."""
     circles = await work_out(connection, _concerned(fresh))
-    for record in reversed(fresh):
+    for record in reversed(fresh if circles else ()):
         if record.customer_id in circles and isinstance(record.event, ProductActivated) and record.event.relies_on:
             raise _Again(
                 [(record, batch.refused("EVENT_INVALID", "reliesOn", "products that do not rely on this one"))]
@@ -252,8 +258,7 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
-    some = (record for record in fresh if isinstance(record.event, STEPS))
-    steps = [(record, Step(record.customer_id, record.event)) for record in some]
+    steps = [(record, Step(record.customer_id, record.event)) for record, _ in of_kind(fresh, *STEPS)]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:
@@ -284,17 +289,3 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: 
     ]
     if held:
         raise _Again(held)
-
-
-async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
-    """Refused records rest in the store of their region; where that is not known, in the first one."""
-    for n, (name, store) in enumerate(writer.stores.items()):
-        tags = Tags(writer.rings[name])
-        mine = [
-            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
-            for body, outcome in refused
-            if outcome.status in KEPT and (outcome.store == name or (outcome.store is None and n == 0))
-        ]
-        if mine:
-            async with store.transaction() as connection:
-                await bury(connection, writer.rings[name], source, mine, now)

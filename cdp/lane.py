@@ -14,7 +14,7 @@ from uuid import UUID
 
 from cdp.changes import Put
 from cdp.copying import NULL, copy_rows, field, micros, whole_number
-from cdp.identity.batch import Batch, Record, Turn
+from cdp.identity.batch import Batch, Record, epochs_of
 from cdp.identity.resolve import Graph
 from cdp.identity.timeline import Span
 from cdp.key_store import sealed_column
@@ -23,18 +23,19 @@ from cdp.outcome import Outcome, Status
 from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Seen, Verdict
 from cdp.stores import Connection
 from cdp.usage.columns import NAME, Kind, Used, month_of
-from cdp.usage.events import ADD_UP, NOTHING, TOTALS, UsageRecorded
+from cdp.usage.events import ADD_UP, NOTHING, ROW, TOTALS, UsageRecorded
 from cdp.usage.tables import usage_month, usage_record
-from cdp.values import row_number
-from privacy.keys import StoreKeyKind
+from cdp.values import row_id
 
 Use: TypeAlias = tuple[datetime, int, str, bytes, Kind, int, str | None, int, bytes, bytes]
 """Instant, place in the batch, id, tag of the number, kind, count, the other party, month, hashes of id and body."""
 
+Turn: TypeAlias = tuple[int, datetime, int]
+"""The rank of an event, its instant, and its place."""
+
 COLUMNS: Final = tuple(column.name for column in usage_record.columns)
 COUNTERPARTY: Final = usage_record.c.counterparty.info["sealed"]
 RANK: Final = UsageRecorded.rank
-ROW: Final = b"usage"
 CONFLICT: Final = ("EVENT_CONFLICT", "eventId", "an id that no other event has")
 _START: Final = Struct(">hi16siq").pack
 _ID: Final = Struct(">i16s").pack
@@ -61,7 +62,7 @@ class Lane:
 
     def __init__(self, batch: Batch, told: list[Record | Outcome], general: Callable[[int], Record | None]) -> None:
         self.batch, self._told, self._general = batch, told, general
-        self._epoch = batch.tags.epoch
+        self._epochs = batch.epochs
         self.uses: list[Use] = []
         self._found: list[Found] = []
         self.fresh: list[Found] = []
@@ -85,7 +86,7 @@ class Lane:
     @property
     def stale(self) -> bool:
         """Whether there are keys that are newer than the tags of the numbers."""
-        return bool(self.uses) and self._epoch != self.batch.ring.epoch_of(StoreKeyKind.INDEX)
+        return bool(self.uses) and self._epochs != epochs_of(self.batch.ring)
 
     @property
     def months(self) -> set[date]:
@@ -171,7 +172,7 @@ class Lane:
         """Seals the fresh ones and writes them."""
         if not self.fresh:
             return
-        ids = [row_number(holder.raw, ROW, use[2]).to_bytes(16, "big") for use, holder in self.fresh]
+        ids = [row_id(holder.customer_id, ROW, use[2]).bytes for use, holder in self.fresh]
         given = [
             (use[6], holder.customer_id, row) for (use, holder), row in zip(self.fresh, ids, strict=True) if use[6]
         ]

@@ -53,6 +53,7 @@ FLOORS = (
         "cdp.officer",
         "cdp.caring",
     ),
+    ("cdp.refused",),
     ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
     ("cdp.admission", "cdp.erasure", "cdp.accountability", "cdp.lane"),
     ("cdp.insight",),
@@ -258,7 +259,8 @@ def test_who_writes_is_known_by_name() -> None:
     """Each of them opens one transaction of a store for one purpose; a new one is a decision."""
     assert outside(callers("transaction"), "cdp.demo", "cdp.load") == {
         "cdp.stores",
-        "cdp.ingest",  # events, months made ready for them, dead letters
+        "cdp.ingest",  # events, months made ready for them
+        "cdp.refused",  # dead letters
         "cdp.key_store",  # the keys of a store
         "cdp.seen",  # what was known of events before they went by their ids
         "cdp.rotation",  # other keys of a store, step by step

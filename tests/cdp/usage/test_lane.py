@@ -227,7 +227,7 @@ async def test_who_is_read_before_the_keys_are_others_is_found(settings: Setting
     await accept(writer, USUAL | {"eventId": "u-3"})
     batch = before.batches["cn"]
     late = USUAL | {"eventId": "u-4"}
-    assert read(batch, parse_event(EVENTS, late), late).index_epoch == 1, "its tag was made before"
+    assert read(batch, parse_event(EVENTS, late), late).epochs[0] == 1, "its tag was made before"
     assert [one.status for one in await take_in(writer, before, "test")] == ["ACCEPTED"] * 2
     assert (await one(writer.stores["cn"], "usage_month"))["sms_count"] == 3
 
