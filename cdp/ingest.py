@@ -31,8 +31,8 @@ from cdp.identity.resolve import Graph
 from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
-from cdp.lane import CONFLICT, Lane
-from cdp.outbox import put
+from cdp.lane import CONFLICT, Lane, Turn
+from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
 from cdp.refused import KEPT, bury_rejected
@@ -236,7 +236,7 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Again(refused) if len(refused) == 1 else _Crowded
     await _turn(connection, batch, fresh)
     await _advance(connection, batch, fresh)
-    entries = [(record.turn, entry) for record in fresh for entry in record.entries]
+    entries: list[tuple[Turn, AnEntry]] = [(record.turn, entry) for record in fresh for entry in record.entries]
     if entries:
         entries = sorted([*entries, *lane.entries()], key=itemgetter(0))
     await put(connection, [entry for _, entry in entries or lane.entries()], batch.now)

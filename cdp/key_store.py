@@ -168,14 +168,11 @@ async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyN
 async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
     customers = list({customer_id for customer_id, _ in names})
     classes = list({retention.value for _, retention in names})
-    newest: dict[KeyName, WrappedDataKey] = {}
     async with key_rows(connection, ring) as keys:
         rows = await keys.fetch(DATA_KEYS, customers, classes)
-    for customer_id, retention, generation, epoch, wrapped in rows:
-        name = (customer_id, RetentionClass(retention))
-        if name in names:
-            newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
-    return {name: ring.unwrap(key) for name, key in newest.items()}
+    newest = {(row[0], row[1]): row[2:] for row in rows}
+    found = ((name, row) for name in names if (row := newest.get(name)) is not None)
+    return {name: DataKey(*name, row[0], ring.secret_of((*name, *row))) for name, row in found}
 
 
 async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
