@@ -21,7 +21,7 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import CellValue, Place, SealedColumn, seal_column
+from privacy.seal import Place, seal_column
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
@@ -238,14 +238,3 @@ def seal_under(ring: KeyRing, cells: Sequence[Cell], keys: Mapping[KeyName, Data
         made = seal_column(values, Place(ring.tenant, ring.store, column, ring.suite))
         for cell, sealed in zip(some, made, strict=True):
             cell.cell = sealed
-
-
-async def sealed_column(
-    connection: Connection, ring: KeyRing, column: SealedColumn, values: Sequence[tuple[CellValue, UUID, bytes]]
-) -> list[bytes]:
-    """The cells of values of one column, each for its customer and its row (16 bytes)."""
-    retention = column.retention
-    keys = await data_keys(connection, ring, {(customer_id, retention) for _, customer_id, _ in values})
-    key_of = {customer_id: key for (customer_id, _), key in keys.items()}
-    cells = [(value, key_of[customer_id], row_id) for value, customer_id, row_id in values]
-    return seal_column(cells, Place(ring.tenant, ring.store, column, ring.suite))

@@ -5,7 +5,8 @@ What turns out to be of another kind on the way (nobody holds the number, the ke
 refuses something) leaves the lane for good and goes on as a Record.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from operator import itemgetter
 from struct import Struct
@@ -17,7 +18,7 @@ from cdp.copying import NULL, copy_rows, field, micros, whole_number
 from cdp.identity.batch import Batch, Record, epochs_of
 from cdp.identity.resolve import Graph
 from cdp.identity.timeline import Span
-from cdp.key_store import sealed_column
+from cdp.key_store import data_keys
 from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status
 from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Hashes, Verdict
@@ -26,6 +27,8 @@ from cdp.usage.columns import NAME, Kind, Used, month_of
 from cdp.usage.events import ADD_UP, NOTHING, ROW, UsageRecorded
 from cdp.usage.tables import usage_month, usage_record
 from cdp.values import row_bytes
+from privacy.keys import DataKey
+from privacy.seal import Place, seal_column
 
 Use: TypeAlias = tuple[datetime, int, str, bytes, Kind, int, str | None, int, bytes, bytes]
 """Instant, place in the batch, id, tag of the number, kind, count, the other party, month, hashes of id and body."""
@@ -36,6 +39,7 @@ Turn: TypeAlias = tuple[int, datetime, int]
 COLUMNS: Final = tuple(column.name for column in usage_record.columns)
 COUNTERPARTY: Final = usage_record.c.counterparty.info["sealed"]
 RANK: Final = UsageRecorded.rank
+STEP: Final = 200
 FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 CONFLICT: Final = ("EVENT_CONFLICT", "eventId", "an id that no other event has")
 _START: Final = Struct(">hi16siq").pack
@@ -68,6 +72,7 @@ class Lane:
         self.uses: list[Use] = []
         self._found: list[Found] = []
         self.fresh: list[Found] = []
+        self._building: asyncio.Task[list[bytes]] | None = None
         self.customers: set[UUID] = set()
         """Of whom something is to be written."""
 
@@ -124,10 +129,9 @@ class Lane:
         owners = self.batch.ring.digests(OWNER_INDEX, [holder.named + use[2] for use, holder in self._found])
         return [(use[8], use[9], owner) for (use, _), owner in zip(self._found, owners, strict=True)]
 
-    @property
-    def turns(self) -> Iterator[Turn]:
-        """When it is the turn of each that was found, among all events of the batch."""
-        return ((RANK, use[0], use[1]) for use, _ in self._found)
+    def turns(self, *, fresh: bool = False) -> Iterator[Turn]:
+        """When it is the turn, among all events of the batch, of each that was found, or is fresh."""
+        return ((RANK, use[0], use[1]) for use, _ in (self.fresh if fresh else self._found))
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
         """Tells what became of those that were found; the fresh ones are to be written."""
@@ -143,11 +147,9 @@ class Lane:
                 self._told[use[1]] = self.batch.refused(*CONFLICT)
         self.customers = {holder.customer_id for _, holder in self.fresh}
 
-    def entries(self) -> list[tuple[Turn, AnEntry]]:
-        """What is passed on of those that are fresh, with their turns."""
-        return [
-            ((RANK, use[0], use[1]), (holder.customer_id, NAME, use[2], use[0], None)) for use, holder in self.fresh
-        ]
+    def entries(self) -> list[AnEntry]:
+        """What is passed on of those that are fresh."""
+        return [(holder.customer_id, NAME, use[2], use[0], None) for use, holder in self.fresh]
 
     def totals(self) -> list[Put]:
         """What the fresh ones add to the months of their customers."""
@@ -162,29 +164,45 @@ class Lane:
             for (one, month, region), sums in months.items()
         ]
 
-    async def write(self, connection: Connection) -> None:
-        """Seals the fresh ones and writes them."""
-        if not self.fresh:
-            return
-        ids = [row_bytes(holder.raw, ROW, use[2]) for use, holder in self.fresh]
-        given = [
-            (use[6], holder.customer_id, row) for (use, holder), row in zip(self.fresh, ids, strict=True) if use[6]
-        ]
-        cells = iter(await sealed_column(connection, self.batch.ring, COUNTERPARTY, given) if given else ())
-        rows = []
-        for ((at, _, event_id, _, kind, count, other, *_), holder), row in zip(self.fresh, ids, strict=True):
-            rows.append(
-                b"".join(
-                    (
-                        _START(len(COLUMNS), 16, holder.raw, 8, micros(at)),
-                        field(event_id.encode()),
-                        _ID(16, row),
-                        kind.type_field,
-                        whole_number(count),
-                        kind.last_fields,
-                        holder.holding,
-                        NULL if other is None else field(next(cells)),
-                    )
+    async def prepare(self, connection: Connection) -> None:
+        """Takes the keys of those that were found, and begins to build their rows: whether or not they are fresh, as
+        the database is asked for that meanwhile.
+        """
+        ring, retention = self.batch.ring, COUNTERPARTY.retention
+        names = {(holder.customer_id, retention) for use, holder in self._found if use[6] is not None}
+        keys = await data_keys(connection, ring, names) if names else {}
+        self._building = asyncio.Task(self._build({customer_id: key for (customer_id, _), key in keys.items()}))
+
+    async def _build(self, keys: Mapping[UUID, DataKey]) -> list[bytes]:
+        """The rows of those that were found, in short steps between which the database is given its next work."""
+        ring, rows = self.batch.ring, list[bytes]()
+        place = Place(ring.tenant, ring.store, COUNTERPARTY, ring.suite)
+        for start in range(0, len(self._found), STEP):
+            await asyncio.sleep(0)
+            found = self._found[start : start + STEP]
+            some = [(use, holder, row_bytes(holder.raw, ROW, use[2])) for use, holder in found]
+            others = [(use[6], keys[holder.customer_id], row) for use, holder, row in some if use[6] is not None]
+            cells = iter(seal_column(others, place))
+            for (at, _, event_id, _, kind, count, other, *_), holder, row in some:
+                parts = (
+                    _START(len(COLUMNS), 16, holder.raw, 8, micros(at)),
+                    field(event_id.encode()),
+                    _ID(16, row),
+                    kind.type_field,
+                    whole_number(count),
+                    kind.last_fields,
+                    holder.holding,
+                    NULL if other is None else field(next(cells)),
                 )
-            )
+                rows.append(b"".join(parts))
+        return rows
+
+    async def write(self, connection: Connection) -> None:
+        """Writes the rows of the fresh ones."""
+        if not self.fresh or self._building is None:
+            return
+        rows = await self._building
+        if len(self.fresh) < len(self._found):
+            fresh = {use[1] for use, _ in self.fresh}
+            rows = [row for row, (use, _) in zip(rows, self._found, strict=True) if use[1] in fresh]
         await copy_rows(connection, usage_record, COLUMNS, rows)

@@ -13,6 +13,7 @@ after it.
 import secrets
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
@@ -106,7 +107,7 @@ async def put(connection: Connection, entries: Iterable[AnEntry], recorded_at: d
         b"".join(
             (
                 _FIRST(len(COLUMNS), 16, customer_id.bytes, 16, n.to_bytes(16, "big"), 2, customer_id.int % BUCKETS),
-                field(event_type.encode()),
+                _type_field(event_type),
                 field(event_id.encode()),
                 _AT(8, micros(at)),
                 last,
@@ -116,6 +117,11 @@ async def put(connection: Connection, entries: Iterable[AnEntry], recorded_at: d
         for n, (customer_id, event_type, event_id, at, case_id) in enumerate(entries, first)
     ]
     await copy_rows(connection, outbox, COLUMNS, rows)
+
+
+@lru_cache(maxsize=1000)
+def _type_field(event_type: str) -> bytes:
+    return field(event_type.encode())
 
 
 async def settled_below(connection: Connection) -> int:
