@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, read
+from cdp.identity.batch import Batch, Record, draft, read
 from cdp.identity.resolve import Tags
 from cdp.outcome import Outcome, Status, rejected
 from cdp.stores import Store
@@ -65,6 +65,10 @@ async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: S
         except RequestInvalid as invalid:
             incoming.parsed.append(rejected(invalid, name))
         if n % STEP == STEP - 1:
+            await asyncio.sleep(0)
+    for name, records in incoming.of_store.items():
+        for start in range(0, len(records), STEP):
+            draft(batches[name], records[start : start + STEP])
             await asyncio.sleep(0)
     return incoming
 

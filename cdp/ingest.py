@@ -15,7 +15,7 @@ import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.billing.products import ProductActivated
-from cdp.billing.states import concerned, take, work_out
+from cdp.billing.states import ABOUT, concerned, take, work_out
 from cdp.care.events import EVENTS as CARE
 from cdp.care.steps import take_step
 from cdp.changes import write
@@ -25,7 +25,7 @@ from cdp.dead_letters import Refusal, bury
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, subject_tag, take_keys
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, of_kind, subject_tag, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Tags
 from cdp.incoming import Incoming, Writer, read_all
@@ -44,7 +44,7 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest", "take_in"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
@@ -99,14 +99,15 @@ async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: st
             incoming = await reading
             # Read while the database works on the batch before.
             reading = asyncio.create_task(read_all(writer, EVENTS, later)) if later else None
-            outcomes += await _take_in(writer, incoming, source)
+            outcomes += await take_in(writer, incoming, source)
     finally:
         if reading is not None:
             reading.cancel()
     return outcomes
 
 
-async def _take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
+async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
+    """Writes a batch that was read; what became of each event, in order. Raises StoreUnavailable."""
     for name, records in incoming.of_store.items():
         batch = incoming.batches[name]
         await _prepare_months(writer, batch, records)
@@ -130,7 +131,7 @@ async def _prepare_months(writer: Writer, batch: Batch, records: Iterable[Record
 
 
 async def _store(batch: Batch, records: Sequence[Record]) -> None:
-    """Writes the records of one store; halves them until one that the database refuses is alone."""
+    """Writes the records of one store; halves them, without drafts, until one that the database refuses is alone."""
     waiting = [record for record in records if record.outcome is None]
     if not waiting:
         return
@@ -141,6 +142,12 @@ async def _store(batch: Batch, records: Sequence[Record]) -> None:
             record.outcome = outcome
         await _store(batch, waiting)
     except CLASHES:
+        if any(record.draft is not None for record in waiting):
+            # Should there be something of a customer who is not there, rows of theirs have to meet it.
+            for record in waiting:
+                record.draft = None
+            await _store(batch, waiting)
+            return
         if len(waiting) == 1:
             waiting[0].outcome = batch.refused("EVENT_CONFLICT", "", "values and references that fit what is there")
             return
@@ -183,12 +190,13 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
                 outcomes[n] = batch.refused("EVENT_CONFLICT", "eventId", "an id that no other event has")
         _done_anew(records, outcomes, (Status.REJECTED,))
         if fresh or graph.facts:
-            if not await hold(connection, fresh):
+            made = {record.customer_id: record.drawn for record in fresh if record.drawn is not None}
+            if not await hold(connection, fresh, made):
                 raise _Erased
             await take(connection, _concerned(fresh))
-            await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
-            await write(connection, [change for record in fresh for change in record.puts])
-            await rerate(connection, {one.customer_id for one in fresh if isinstance(one.event, USED)})
+            await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
+            await write(connection, (change for record in fresh for change in record.puts), made)
+            await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)})
             await live(connection, batch, graph, fresh)
             if refused := await merge(connection, batch, fresh):
                 raise _Again(refused) if len(refused) == 1 else _Crowded
@@ -199,13 +207,13 @@ async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
 
 
 def _concerned(fresh: Sequence[Record]) -> list[UUID]:
-    return concerned((record.customer_id, record.event) for record in fresh)
+    return concerned((record.customer_id, record.event) for record, _ in of_kind(fresh, *ABOUT))
 
 
 async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What products are and should be after these records; the last that closes a circle of them is refused."""
     circles = await work_out(connection, _concerned(fresh))
-    for record in reversed(fresh):
+    for record in reversed(fresh if circles else ()):
         if record.customer_id in circles and isinstance(record.event, ProductActivated) and record.event.relies_on:
             raise _Again(
                 [(record, batch.refused("EVENT_INVALID", "reliesOn", "products that do not rely on this one"))]
@@ -214,8 +222,7 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
-    some = (record for record in fresh if isinstance(record.event, STEPS))
-    steps = [(record, Step(record.customer_id, record.event)) for record in some]
+    steps = [(record, Step(record.customer_id, record.event)) for record, _ in of_kind(fresh, *STEPS)]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:

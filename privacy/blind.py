@@ -111,9 +111,10 @@ class IndexRoots(Hidden):
 
     def tag(self, index: Index, normalised: str, epoch: int) -> bytes:
         """The tag of a value in an epoch."""
-        made = self._tagger(index, 1).tag(normalised)
-        for later in range(2, epoch + 1):
-            made = self._tagger(index, later).again(later, made)
+        made = (self._taggers.get((index, 1)) or self._tagger(index, 1)).tag(normalised)
+        if epoch > 1:
+            for later in range(2, epoch + 1):
+                made = self._tagger(index, later).again(later, made)
         return made
 
     def later(self, index: Index, tag: bytes) -> list[bytes]:

@@ -193,7 +193,7 @@ def seal(value: CellValue, key: DataKey, place: Place, row_id: UUID, customer_id
     header = place.write_as + key.generation.to_bytes(4, "big")
     nonce = os.urandom(NONCE_BYTES)
     bound = place.bound(header, row_id, customer_id)
-    return header + nonce + seal_bytes(cipher_of(key, place.suite), nonce, plaintext, bound)
+    return header + nonce + cipher_of(key, place.suite).encrypt(nonce, plaintext, bound)
 
 
 def reseal(cell: bytes, keys: tuple[DataKey, DataKey], place: Place, row_id: UUID) -> bytes:
