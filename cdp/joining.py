@@ -21,8 +21,8 @@ from privacy.vocabulary import ANY, NOWHERE, SELF, CustomerState, RecipientClass
 
 
 class Loss(NamedTuple):
-    """What one of two records allows and both together do not, by whichever channel: for a purpose, to a recipient, read in
-    a jurisdiction, these categories.
+    """What one of two records allows and both together do not, by whichever channel: for a purpose, to a recipient,
+    read in a jurisdiction, these categories.
     """
 
     purpose: str
@@ -87,8 +87,8 @@ def _losses(policy: Policy, request: Request, sides: Sequence[Sequence[Facts]]) 
 
 
 def _requests(policy: Policy, request: Request, everyone: Sequence[Facts]) -> Iterator[Request]:
-    """For each purpose what the operator itself would ask, and each other company that a consent names, by every channel
-    and in every jurisdiction that one names.
+    """For each purpose what the operator itself would ask, and each other company that a consent names, by every
+    channel and in every jurisdiction that one names.
     """
     said = [fact for facts in everyone for fact in facts.consents]
     uses = product(
