@@ -529,7 +529,8 @@ async def test_what_is_said_for_a_number_alone_decides_where_it_is_asked_by(fres
 
 async def test_by_a_number_whoever_held_it_then_is_meant(fresh_world: World) -> None:
     """A former holder's word is not asked of the next one, and ends with the number, not before it."""
-    number, given, events = "+8613700000088", {"purpose": "marketing.sms", "numberOnly": True}, []
+    number, given = "+8613700000088", {"purpose": "marketing.sms", "numberOnly": True}
+    events: list[dict[str, Any]] = []
     for who_is, since in (("former", "2025-01-01T08:00:00Z"), ("next", "2025-09-01T08:00:00Z")):
         head = {"region": "CN-GD", "subject": {"customerKey": who_is}, "at": since}
         events += [
