@@ -21,7 +21,7 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import Place, seal
+from privacy.seal import CellValue, Place, SealedColumn, seal_column
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
@@ -232,9 +232,23 @@ async def seal_cells(
 
 def seal_under(ring: KeyRing, cells: Sequence[Cell], keys: Mapping[KeyName, DataKey]) -> None:
     """Seals every cell under one of these keys."""
-    columns = {id(column): column for column in (cell.column for cell in cells)}
-    places = {name: Place(ring.tenant, ring.store, column, ring.suite) for name, column in columns.items()}
+    columns: dict[int, list[Cell]] = {}
     for cell in cells:
-        column = cell.column
-        key = keys[cell.customer_id, column.retention]
-        cell.cell = seal(cell.value, key, places[id(column)], cell.row_id, cell.customer_id)
+        columns.setdefault(id(cell.column), []).append(cell)
+    for some in columns.values():
+        column = some[0].column
+        values = [(cell.value, keys[cell.customer_id, column.retention], cell.row_id.bytes) for cell in some]
+        made = seal_column(values, Place(ring.tenant, ring.store, column, ring.suite))
+        for cell, sealed in zip(some, made, strict=True):
+            cell.cell = sealed
+
+
+async def sealed_column(
+    connection: Connection, ring: KeyRing, column: SealedColumn, values: Sequence[tuple[CellValue, UUID, bytes]]
+) -> list[bytes]:
+    """The cells of values of one column, each for its customer and its row (16 bytes)."""
+    retention = column.retention
+    keys = await data_keys(connection, ring, {(customer_id, retention) for _, customer_id, _ in values})
+    key_of = {customer_id: key for (customer_id, _), key in keys.items()}
+    cells = [(value, key_of[customer_id], row_id) for value, customer_id, row_id in values]
+    return seal_column(cells, Place(ring.tenant, ring.store, column, ring.suite))

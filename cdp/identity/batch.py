@@ -6,13 +6,11 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from cdp.changes import KEEP, Put
 from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
-from cdp.event import Event, Subject
+from cdp.event import Event
 from cdp.identity.clusters import write_clusters
 from cdp.identity.drafts import Draft, drafts, new_id
 from cdp.identity.holdings import NumberEvent
@@ -40,7 +38,8 @@ HOLD_ALONE = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY 
 class Record:
     """One event on its way through a store; `outcome` is set when it is through.
 
-    `subject` is a tag or a customer id, `new` the tag and kind of the identifier by which it may make a customer.
+    `subject` is a tag or a customer id, `new` the tag and kind of the identifier by which it may make a customer,
+    `place` where it is among the events of the batch.
     """
 
     event: Event
@@ -53,7 +52,8 @@ class Record:
     """Kind and tag of the identifiers that name the customer from this event on."""
     new: tuple[bytes, str] | None
     epochs: tuple[int, int]
-    """Of the index root that the tags were made with, and of the KEK that a draft's keys are wrapped with."""
+    """Of the index root that no tag is older than, and of the KEK that a draft's keys are wrapped with."""
+    place: int = 0
     draft: Draft | None = None
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
@@ -62,6 +62,11 @@ class Record:
     cells: list[Cell] = field(default_factory=list)
     drawn: Sequence[Drawn] | None = None
     """The keys of the customer, where it makes one by its draft."""
+
+    @property
+    def turn(self) -> tuple[int, datetime, int]:
+        """When it is its turn in the batch."""
+        return self.event.rank, self.event.at, self.place
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -79,6 +84,11 @@ class Batch:
     ring: KeyRing
     tags: Tags
     now: datetime
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Of the index root that no tag is older than, and of the newest KEK."""
+        return self.tags.epoch, self.ring.epoch_of(StoreKeyKind.KEK)
 
     def seen(self, record: Record) -> Seen:
         return Seen(*record.hashes, owner_hash(self.ring, record.event.event_id, record.customer_id))
@@ -98,7 +108,7 @@ def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
     ring = batch.ring
     hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
-    return Record(event, hashes, *_tagged(batch, event), _epochs(ring))
+    return Record(event, hashes, *_tagged(batch, event), batch.epochs)
 
 
 def draft(batch: Batch, records: Sequence[Record]) -> None:
@@ -109,7 +119,7 @@ def draft(batch: Batch, records: Sequence[Record]) -> None:
         record.draft = one
 
 
-def _epochs(ring: KeyRing) -> tuple[int, int]:
+def epochs_of(ring: KeyRing) -> tuple[int, int]:
     return ring.epoch_of(StoreKeyKind.INDEX), ring.epoch_of(StoreKeyKind.KEK)
 
 
@@ -140,7 +150,7 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
     ones.
     """
     await hold_keys(connection, batch.ring)
-    epochs = _epochs(batch.ring)
+    epochs = epochs_of(batch.ring)
     if stale := [record for record in records if record.epochs != epochs]:
         batch.tags.forget()
         for record in stale:
@@ -150,9 +160,9 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
         await move_tags(connection, batch.tags.before)
 
 
-async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
-    """What is known of whom the records mention; customers who are to be registered by them have their ids."""
-    mentioned = Mentioned()
+async def load(connection: Connection, batch: Batch, records: Sequence[Record], numbers: set[bytes]) -> Graph:
+    """What is known of whom the records mention, and of `numbers` (tags); who is to be registered by them has an id."""
+    mentioned = Mentioned(numbers)
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
@@ -177,27 +187,20 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     return graph
 
 
-async def hold(connection: Connection, records: Sequence[Record], made: Collection[UUID]) -> bool:
-    """Keeps whom these records change from being erased until the commit; False where one of them was, meanwhile.
+async def hold(
+    connection: Connection, records: Sequence[Record], others: Collection[UUID], made: Collection[UUID]
+) -> bool:
+    """Keeps whom these records change, and others, from being erased until the commit; False where one of them was.
 
     Whoever is `made` by them is seen by nobody else until then.
     """
-    customers = {record.customer_id for record in records}
+    customers = {*others, *(record.customer_id for record in records)}
     customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
     if alone := {record.customer_id for record in records if record.event.alone}:
         await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
     customers.difference_update(made)
     held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int)) if customers else ()
     return not any(row[0] in GONE for row in held)
-
-
-def subject_tag(tags: Tags, body: Any) -> bytes | None:
-    """The tag of whom a refused record says it is about; None where that cannot be read."""
-    try:
-        kind, value = Subject.model_validate(body["subject"]).only()
-        return value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
-    except (TypeError, KeyError, AttributeError, ValidationError, RequestInvalid):
-        return None
 
 
 def _number_of(tags: Tags, event: NumberEvent) -> bytes:

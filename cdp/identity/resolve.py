@@ -22,7 +22,7 @@ from cdp.numbers import BLOCKED_WORDS, PhoneNumber
 from cdp.staging import staged
 from cdp.stores import Connection
 from cdp.values import compact
-from privacy.keys import KeyRing
+from privacy.keys import KeyRing, StoreKeyKind
 from privacy.vocabulary import CustomerState
 
 SMALLEST_IDENTIFIER = 2
@@ -89,19 +89,21 @@ def normalise(kind: str, value: str, region: str | None) -> str:
 class Tags:
     """Tags of identifiers as they were written, each worked out once for a batch.
 
-    `before` has the tags of the epoch before, while rows are moved from them, by the new ones.
+    `before` has the tags of the epoch before, while rows are moved from them, by the new ones; `epoch` is that of the
+    index root that no tag is older than.
     """
 
-    __slots__ = ("_made", "_ring", "before")
+    __slots__ = ("_made", "_ring", "before", "epoch")
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._made: dict[tuple[str, str, str | None], bytes] = {}
-        self.before: dict[bytes, bytes] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Begins anew, with newer keys."""
-        self._made, self.before = {}, {}
+        self._made: dict[tuple[str, str, str | None], bytes] = {}
+        self.before: dict[bytes, bytes] = {}
+        self.epoch = self._ring.epoch_of(StoreKeyKind.INDEX)
 
     def of(self, kind: str, value: str, region: str | None, under: str = "") -> bytes:
         """The tag; raises like `normalise`, a number's field with `under` before its name."""
