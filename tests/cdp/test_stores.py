@@ -13,7 +13,6 @@ from cdp.errors import RequestInvalid, StoreUnavailable
 from cdp.settings import Settings
 from cdp.stores import Connection, Stores, open_stores
 
-
 FIRST, LAST = datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30")
 
 
