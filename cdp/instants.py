@@ -18,10 +18,17 @@ async def write_instants(connection: asyncpg.Connection) -> None:
     )
 
 
-@lru_cache(KEPT)
 def _written(at: datetime) -> bytes:
     """As PostgreSQL has it; raises TypeError for one without a time zone."""
+    # Elsewhere two instants can be equal that are not: an hour that comes twice.
+    return _kept(at) if at.tzinfo is UTC else _bytes(at)
+
+
+def _bytes(at: datetime) -> bytes:
     return ((at - Y2000) // MICROSECOND).to_bytes(8, "big", signed=True)
+
+
+_kept = lru_cache(KEPT)(_bytes)
 
 
 def _read(raw: bytes) -> datetime:

@@ -1,7 +1,8 @@
 """Stores: what reads cannot write, what is committed, and what happens when a database is not there."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -154,7 +155,16 @@ async def test_an_instant_is_written_as_the_driver_writes_it(stores: Stores, ins
     async with stores["cn"].reader.acquire() as driver, stores["cn"].transaction() as connection:
         texts = await connection.fetchval("SELECT ARRAY(SELECT t::text FROM unnest($1::timestamptz[]) AS t)", instants)
         assert texts == await driver.fetchval("SELECT ARRAY(SELECT t::text FROM unnest($1::timestamptz[]) t)", instants)
-        assert await connection.fetchval("SELECT $1::timestamptz[]", instants) == instants
+        assert await connection.fetchval("SELECT $1::timestamptz[]", instants) == [
+            at.astimezone(UTC) for at in instants
+        ]
+
+
+async def test_an_hour_that_comes_twice_is_two(stores: Stores) -> None:
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    async with stores["cn"].transaction() as connection:
+        told = await connection.fetchval("SELECT $1::timestamptz[]", [first, first.replace(fold=1)])
+    assert told[1] - told[0] == timedelta(hours=1)
 
 
 async def test_an_instant_without_a_time_zone_is_refused(stores: Stores) -> None:
