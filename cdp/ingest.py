@@ -229,7 +229,7 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Erased
     await take(connection, _concerned(fresh))
     await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
-    await write(connection, [*(change for record in fresh for change in record.puts), *lane.totals()], made)
+    await write(connection, (change for record in fresh for change in record.puts), made)
     await lane.write(connection)
     await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)} | lane.customers)
     await live(connection, batch, graph, fresh)

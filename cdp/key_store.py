@@ -170,9 +170,11 @@ async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> d
     classes = list({retention.value for _, retention in names})
     async with key_rows(connection, ring) as keys:
         rows = await keys.fetch(DATA_KEYS, customers, classes)
-    newest = {(row[0], row[1]): row[2:] for row in rows}
-    found = ((name, row) for name in names if (row := newest.get(name)) is not None)
-    return {name: DataKey(*name, row[0], ring.secret_of((*name, *row))) for name, row in found}
+    newest: dict[str, dict[UUID, Sequence[Any]]] = {retention: {} for retention in classes}
+    for row in rows:
+        newest[row[1]][row[0]] = row
+    found = ((name, row) for name in names if (row := newest[name[1]].get(name[0])) is not None)
+    return {name: DataKey(*name, row[2], ring.secret_of((*name, row[2], row[3], row[4]))) for name, row in found}
 
 
 async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:

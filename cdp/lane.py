@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from operator import itemgetter
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from cdp.changes import Put
+from cdp.changes import write_sorted
 from cdp.copying import NULL, copy_rows, field, micros, whole_number
 from cdp.identity.batch import Batch, Record, epochs_of
 from cdp.identity.resolve import Graph
@@ -55,7 +55,8 @@ class Holder:
         self.customer_id, self.raw, self.named = span.customer_id, span.customer_id.bytes, span.customer_id.hex
         self.since, self.until = span.valid_from, span.valid_to or FOREVER
         self.holding = field(span.holding_id.bytes)
-        self.accepted = Outcome(Status.ACCEPTED, span.customer_id, store)
+        # As `Outcome` makes it, in a third of the time.
+        self.accepted = tuple.__new__(Outcome, (Status.ACCEPTED, span.customer_id, store, None, None, None))
 
 
 Found: TypeAlias = tuple[Use, Holder]
@@ -151,19 +152,6 @@ class Lane:
         """What is passed on of those that are fresh."""
         return [(holder.customer_id, NAME, use[2], use[0], None) for use, holder in self.fresh]
 
-    def totals(self) -> list[Put]:
-        """What the fresh ones add to the months of their customers."""
-        months: dict[tuple[UUID, int, str], dict[str, int]] = {}
-        for (_, _, _, _, kind, count, _, month, _, _), holder in self.fresh:
-            name = holder.customer_id, month, kind.region
-            if (sums := months.get(name)) is None:
-                months[name] = sums = NOTHING.copy()
-            sums[kind.total] += count
-        return [
-            Put(usage_month, {"customer_id": one, "month_on": month_of(month), "region": region, **sums}, ADD_UP)
-            for (one, month, region), sums in months.items()
-        ]
-
     async def prepare(self, connection: Connection) -> None:
         """Takes the keys of those that were found, and begins to build their rows: whether or not they are fresh, as
         the database is asked for that meanwhile.
@@ -206,3 +194,14 @@ class Lane:
             fresh = {use[1] for use, _ in self.fresh}
             rows = [row for row, (use, _) in zip(rows, self._found, strict=True) if use[1] in fresh]
         await copy_rows(connection, usage_record, COLUMNS, rows)
+        await write_sorted(connection, usage_month, ADD_UP, self._months())
+
+    def _months(self) -> list[list[Any]]:
+        """What the fresh ones add to the months of their customers."""
+        months: dict[tuple[bytes, int, str], list[Any]] = {}
+        for (_, _, _, _, kind, count, _, month, _, _), holder in self.fresh:
+            name = holder.raw, month, kind.region
+            if (row := months.get(name)) is None:
+                months[name] = row = [holder.customer_id, month_of(month), kind.region, *NOTHING.values()]
+            row[kind.total] += count
+        return [row for _, row in sorted(months.items())]

@@ -14,9 +14,11 @@ from typing import Any, Final, TypeAlias, TypeGuard
 from cdp.copying import field as sent
 from cdp.event import EARLIEST, instant_of
 from cdp.usage.events import BASE_UNITS, RECEIVED, TOTALS
+from cdp.usage.tables import usage_month
 from cdp.values import USAGE_UNITS, to_usage_count, valid_region
 
 NAME: Final = "UsageRecorded"
+COUNTED_IN: Final = tuple(column.name for column in usage_month.columns)
 FIELDS: Final = itemgetter("at", "eventId", "quantity", "region", "subject", "type", "units", "usageType")
 LONGEST_REF, LONGEST_TEXT, LONGEST_COUNT = 128, 400, 15
 MONTHS: Final = 12
@@ -38,14 +40,14 @@ class Kind:
     """The tags of the region's numbers as they are written; None for what is none."""
     middle: str = field(init=False)
     end: str = field(init=False)
-    total: str = field(init=False)
-    """Where their month counts them."""
+    total: int = field(init=False)
+    """Which column of a month counts them."""
     type_field: bytes = field(init=False)
     last_fields: bytes = field(init=False)
     """Units, status and region, as rows have them."""
 
     def __post_init__(self) -> None:
-        self.total = TOTALS[self.usage_type]
+        self.total = COUNTED_IN.index(TOTALS[self.usage_type])
         self.type_field = sent(self.usage_type.encode())
         self.last_fields = b"".join(
             sent(part.encode()) for part in (BASE_UNITS[self.usage_type], RECEIVED, self.region)
