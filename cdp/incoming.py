@@ -18,7 +18,7 @@ from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
 
-STEP: Final = 200
+STEP: Final = 50
 CLOCKS_DIFFER: Final = timedelta(days=1)
 OPEN: Final = Outcome(Status.REJECTED)
 EARLY: Final = Outcome(Status.REVIEW, None, None, "EVENT_EARLY", "at", "an instant that has come")
@@ -97,9 +97,9 @@ def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming
     return record
 
 
-def _tag(batches: Mapping[str, Batch], name: str, number: str, region: str) -> bytes | None:
+def _tag(batches: Mapping[str, Batch], name: str, kind: str, text: str, region: str) -> bytes | None:
     try:
-        return batches[name].tags.of("number", number, region)
+        return batches[name].tags.of(kind, text, region)
     except RequestInvalid:
         return None
 

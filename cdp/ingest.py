@@ -184,7 +184,7 @@ async def _write(batch: Batch, records: list[Record], lane: Lane) -> list[Outcom
         await take_keys(connection, batch, records)
         if lane.stale:
             raise _Stale
-        graph = await load(connection, batch, records, lane.numbers)
+        graph = await load(connection, batch, records, lane.mentioned())
         outcomes = [applied(batch, graph, record) for record in records]
         records += (left := lane.resolve(graph))
         outcomes += [applied(batch, graph, record) for record in left]

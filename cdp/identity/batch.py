@@ -160,9 +160,8 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
         await move_tags(connection, batch.tags.before)
 
 
-async def load(connection: Connection, batch: Batch, records: Sequence[Record], numbers: set[bytes]) -> Graph:
-    """What is known of whom the records mention, and of `numbers` (tags); who is to be registered by them has an id."""
-    mentioned = Mentioned(numbers)
+async def load(connection: Connection, batch: Batch, records: Sequence[Record], mentioned: Mentioned) -> Graph:
+    """What is known of whom the records mention, and what is mentioned beside; who is to be registered has an id."""
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
