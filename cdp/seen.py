@@ -22,9 +22,13 @@ BODY_INDEX: Final = Index(uid=101, name="event", version=1)
 OWNER_INDEX: Final = Index(uid=161, name="eventOwner", version=1)
 
 COLUMNS: Final = tuple(column.name for column in event_seen.columns)
+# How many were new; and which, unless all of them were.
 REMEMBER = """
-INSERT INTO event_seen (event_tag, body_hash, owner_hash) SELECT event_tag, body_hash, owner_hash FROM {}
-ON CONFLICT DO NOTHING RETURNING event_tag
+WITH made AS (
+    INSERT INTO event_seen (event_tag, body_hash, owner_hash) SELECT event_tag, body_hash, owner_hash FROM {}
+    ON CONFLICT DO NOTHING RETURNING event_tag
+), counted AS (SELECT count(*) AS new FROM made)
+SELECT new, ARRAY(SELECT event_tag FROM made WHERE new < ${}::bigint) FROM counted
 """
 BODIES = "SELECT event_tag, body_hash FROM event_seen WHERE event_tag = ANY($1::bytea[])"
 WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE event_tag = $1 AND owner_hash = $2)"
@@ -77,10 +81,11 @@ async def remember(connection: Connection, events: Sequence[Seen]) -> list[Verdi
     for event in events:
         first.setdefault(event.event_tag, event)
     source, parameters = await staged(connection, event_seen, COLUMNS, [first[tag] for tag in sorted(first)])
-    made = await connection.fetch(REMEMBER.format(source), *parameters)
-    if len(made) == len(events):
+    statement = REMEMBER.format(source, len(parameters) + 1)
+    new, made = await connection.fetchrow(statement, *parameters, len(events))
+    if new == len(events):
         return [Verdict.FRESH] * len(events)
-    fresh = {row[0] for row in made}
+    fresh = set(made)
     bodies = {tag: event.body_hash for tag, event in first.items()}
     if old := [tag for tag in first if tag not in fresh]:
         bodies |= dict(await connection.fetch(BODIES, old))
