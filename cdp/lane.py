@@ -15,7 +15,7 @@ from uuid import UUID
 
 from cdp.changes import Put
 from cdp.copying import NULL, copy_rows, field, micros, whole_number
-from cdp.identity.batch import Batch, Record, epochs_of
+from cdp.identity.batch import Batch, Record, Turn, epochs_of
 from cdp.identity.resolve import Graph
 from cdp.identity.timeline import Span
 from cdp.key_store import data_keys
@@ -32,9 +32,6 @@ from privacy.seal import Place, seal_column
 
 Use: TypeAlias = tuple[datetime, int, str, bytes, Kind, int, str | None, int, bytes, bytes]
 """Instant, place in the batch, id, tag of the number, kind, count, the other party, month, hashes of id and body."""
-
-Turn: TypeAlias = tuple[int, datetime, int]
-"""The rank of an event, its instant, and its place."""
 
 COLUMNS: Final = tuple(column.name for column in usage_record.columns)
 COUNTERPARTY: Final = usage_record.c.counterparty.info["sealed"]

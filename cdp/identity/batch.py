@@ -21,13 +21,14 @@ from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.identity.timeline import Fact
 from cdp.key_store import Drawn, hold_keys
-from cdp.outbox import Entry
+from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status, rejected
-from cdp.seen import BODY_INDEX, EVENT_INDEX, Seen, owner_hash
+from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Hashes
 from cdp.stores import Connection, Store
 from privacy.keys import KeyRing, StoreKeyKind
 
 E = TypeVar("E", bound=Event)
+Turn: TypeAlias = tuple[int, datetime, int]
 
 # Held until the commit: an erasure waits, or was first, which is then seen here.
 HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
@@ -53,7 +54,8 @@ class Record:
     new: tuple[bytes, str] | None
     epochs: tuple[int, int]
     """Of the index root that no tag is older than, and of the KEK that a draft's keys are wrapped with."""
-    place: int = 0
+    turn: Turn
+    """When it is its turn in the batch: its rank, its instant, its place."""
     draft: Draft | None = None
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
@@ -64,16 +66,17 @@ class Record:
     """The keys of the customer, where it makes one by its draft."""
 
     @property
-    def turn(self) -> tuple[int, datetime, int]:
-        """When it is its turn in the batch."""
-        return self.event.rank, self.event.at, self.place
-
-    @property
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Sequence[AnEntry]:
         """For whom it is about: a merge, for both."""
-        whose = dict.fromkeys(put.row["customer_id"] for put in self.puts) if _joins(self) else (self.customer_id,)
-        case_id = next((put.row["case_id"] for put in self.puts if "case_id" in put.row), None)
-        return (Entry(one, self.event.type, self.event.event_id, self.event.at, case_id) for one in whose)
+        event, case_id = self.event, None
+        for put in self.puts:
+            if "case_id" in put.row:
+                case_id = put.row["case_id"]
+                break
+        if not _joins(self):
+            return ((self.customer_id, event.type, event.event_id, event.at, case_id),)
+        whose = dict.fromkeys(put.row["customer_id"] for put in self.puts)
+        return [(one, event.type, event.event_id, event.at, case_id) for one in whose]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,10 @@ class Batch:
         """Of the index root that no tag is older than, and of the newest KEK."""
         return self.tags.epoch, self.ring.epoch_of(StoreKeyKind.KEK)
 
-    def seen(self, record: Record) -> Seen:
-        return Seen(*record.hashes, owner_hash(self.ring, record.event.event_id, record.customer_id))
+    def seen(self, records: Sequence[Record]) -> list[Hashes]:
+        """The hashes by which these are known from now on."""
+        owners = self.ring.digests(OWNER_INDEX, [f"{one.customer_id.hex}{one.event.event_id}" for one in records])
+        return [(*one.hashes, owner) for one, owner in zip(records, owners, strict=True)]
 
     def refused(self, code: str, field: str, expected: str) -> Outcome:
         return Outcome(Status.REJECTED, None, self.store.name, code, field, expected)
@@ -104,11 +109,11 @@ def of_kind(records: Sequence[Record], *classes: type[E]) -> list[tuple[Record, 
     return cast("list[tuple[Record, E]]", some)
 
 
-def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
+def read(batch: Batch, event: Event, body: Mapping[str, Any], place: int = 0) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
     ring = batch.ring
     hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
-    return Record(event, hashes, *_tagged(batch, event), batch.epochs)
+    return Record(event, hashes, *_tagged(batch, event), batch.epochs, (event.rank, event.at, place))
 
 
 def draft(batch: Batch, records: Sequence[Record]) -> None:
