@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-SELDOM: Final = (200_000, 20, 50)
+SELDOM: Final = (500_000, 20, 50)
 """For a process that makes millions of objects and drops none in cycles."""
 SERVING: Final = (50_000, 10, 10)
 """For one that serves: plans that are forgotten are cycles of some five thousand objects, requests leave none."""

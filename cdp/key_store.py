@@ -1,6 +1,6 @@
 """Keys at rest: the wrapped keys of the store and of its customers, read and made for many customers at once."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -21,10 +21,12 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import Place, seal
+from privacy.seal import CellValue, Place, SealedColumn, seal_column
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
+Drawn: TypeAlias = tuple[DataKey, WrappedDataKey]
+"""A data key that is new, and the row that keeps it."""
 ERASED = (CustomerState.ERASING, CustomerState.ERASED)
 
 STORE_KEYS = """
@@ -202,14 +204,51 @@ def _in_order(name: KeyName) -> tuple[int, str]:
     return name[0].int, name[1]
 
 
-async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:
-    """Seals every cell under the key of its customer and class."""
-    if not cells:
-        return
-    keys = await data_keys(connection, ring, {(cell.customer_id, cell.column.retention) for cell in cells})
-    columns = {id(column): column for column in (cell.column for cell in cells)}
-    places = {name: Place(ring.tenant, ring.store, column, ring.suite) for name, column in columns.items()}
+def draw_keys(ring: KeyRing, names: Iterable[KeyName]) -> list[Drawn]:
+    """The first keys of customers who have none."""
+    return [ring.new_data_key(*name) for name in names]
+
+
+async def seal_cells(
+    connection: Connection, ring: KeyRing, cells: Sequence[Cell], made: Mapping[UUID, Sequence[Drawn]]
+) -> None:
+    """Seals every cell under the key of its customer and class. After `hold_keys`.
+
+    `made` are customers nobody knows yet, with keys that were drawn for them: these are kept, and what else they need.
+    """
+    names = {(cell.customer_id, cell.column.retention) for cell in cells}
+    keys: dict[KeyName, DataKey] = {}
+    if made:
+        drawn = [one for some in made.values() for one in some]
+        keys = {(key.customer_id, key.retention): key for key, _ in drawn}
+        more = draw_keys(ring, (name for name in names if name[0] in made and name not in keys))
+        keys |= {(key.customer_id, key.retention): key for key, _ in more}
+        rows = [(wrapped.customer_id, *wrapped.row) for _, wrapped in (*drawn, *more)]
+        await connection.copy_records_to_table(data_key.name, records=rows, columns=KEY_COLUMNS)
+    if others := names - keys.keys():
+        keys |= await data_keys(connection, ring, others)
+    seal_under(ring, cells, keys)
+
+
+def seal_under(ring: KeyRing, cells: Sequence[Cell], keys: Mapping[KeyName, DataKey]) -> None:
+    """Seals every cell under one of these keys."""
+    columns: dict[int, list[Cell]] = {}
     for cell in cells:
-        column = cell.column
-        key = keys[cell.customer_id, column.retention]
-        cell.cell = seal(cell.value, key, places[id(column)], cell.row_id, cell.customer_id)
+        columns.setdefault(id(cell.column), []).append(cell)
+    for some in columns.values():
+        column = some[0].column
+        values = [(cell.value, keys[cell.customer_id, column.retention], cell.row_id.bytes) for cell in some]
+        made = seal_column(values, Place(ring.tenant, ring.store, column, ring.suite))
+        for cell, sealed in zip(some, made, strict=True):
+            cell.cell = sealed
+
+
+async def sealed_column(
+    connection: Connection, ring: KeyRing, column: SealedColumn, values: Sequence[tuple[CellValue, UUID, bytes]]
+) -> list[bytes]:
+    """The cells of values of one column, each for its customer and its row (16 bytes)."""
+    retention = column.retention
+    keys = await data_keys(connection, ring, {(customer_id, retention) for _, customer_id, _ in values})
+    key_of = {customer_id: key for (customer_id, _), key in keys.items()}
+    cells = [(value, key_of[customer_id], row_id) for value, customer_id, row_id in values]
+    return seal_column(cells, Place(ring.tenant, ring.store, column, ring.suite))

@@ -21,7 +21,7 @@ from cdp.identity.timeline import Fact, HoldingState, Span, life_of
 from cdp.numbers import BLOCKED_WORDS, PhoneNumber
 from cdp.stores import Connection
 from cdp.values import compact
-from privacy.keys import KeyRing
+from privacy.keys import KeyRing, StoreKeyKind
 from privacy.vocabulary import CustomerState
 
 SMALLEST_IDENTIFIER = 2
@@ -38,7 +38,7 @@ WHERE number_tag IN (SELECT number_tag FROM number_index WHERE customer_id = ANY
 """
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
 PRESENT = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])"
-ERASED = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
+STATES = "SELECT customer_id, state FROM customer WHERE customer_id = ANY($1::uuid[])"
 BLOCKED = "SELECT tag FROM blocked_identifier WHERE tag = ANY($1::bytea[])"
 GONE: Final = [CustomerState.ERASING.value, CustomerState.ERASED.value]
 
@@ -84,19 +84,21 @@ def normalise(kind: str, value: str, region: str | None) -> str:
 class Tags:
     """Tags of identifiers as they were written, each worked out once for a batch.
 
-    `before` has the tags of the epoch before, while rows are moved from them, by the new ones.
+    `before` has the tags of the epoch before, while rows are moved from them, by the new ones; `epoch` is that of the
+    index root that no tag is older than.
     """
 
-    __slots__ = ("_made", "_ring", "before")
+    __slots__ = ("_made", "_ring", "before", "epoch")
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._made: dict[tuple[str, str, str | None], bytes] = {}
-        self.before: dict[bytes, bytes] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Begins anew, with newer keys."""
-        self._made, self.before = {}, {}
+        self._made: dict[tuple[str, str, str | None], bytes] = {}
+        self.before: dict[bytes, bytes] = {}
+        self.epoch = self._ring.epoch_of(StoreKeyKind.INDEX)
 
     def of(self, kind: str, value: str, region: str | None, under: str = "") -> bytes:
         """The tag; raises like `normalise`, a number's field with `under` before its name."""
@@ -126,6 +128,8 @@ class Graph:
         self.tags = tags
         self.owners: dict[bytes, UUID] = {}
         self.present: set[UUID] = set()
+        self.made: set[UUID] = set()
+        """Those of them whom this batch is to make: nothing is written of them yet."""
         self.blocked: set[bytes] = set()
         self.facts: dict[bytes, set[Fact]] = {}
         """All that was said of the numbers whose lives may change."""
@@ -225,22 +229,18 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
     Afterwards the graph knows the owners, and the new customers are present.
     """
     tags, kinds, customers = map(list, zip(*sorted(set(claims)), strict=True))
-    await connection.execute(CLAIM, tags, kinds, customers)
-    found: list[Any] = await connection.fetch(OWNERS, tags)
-    graph.owners |= dict(found)
-    owners = {graph.owners[tag] for tag in tags}
+    if await connection.execute(CLAIM, tags, kinds, customers) == f"INSERT 0 {len(tags)}":
+        found = dict(zip(tags, customers, strict=True))
+    else:
+        found = dict(await connection.fetch(OWNERS, tags))
+    graph.owners |= found
+    owners = set(found.values())
     # An event that comes again names the same customer again, who may have been erased meanwhile.
-    erased = {row[0] for row in await connection.fetch(ERASED, list(owners), GONE)}
-    graph.present |= owners - erased
+    states = dict(await connection.fetch(STATES, list(owners)))
+    graph.made = owners - states.keys()
+    graph.present |= {one for one in owners if states.get(one) not in GONE}
 
 
-def registers(event: Event) -> tuple[str, str] | None:
-    """The identifier by which an event may make a new customer; None where it may not."""
-    if not isinstance(event, CustomerRegistered | CustomerIdentified):
-        return None
-    kind, value = event.subject.only()
-    if kind == "customerId":  # of somebody who is there, or is not any more
-        return None
-    if kind in IDENTIFIER_INDEXES and isinstance(value, str):
-        return kind, value
-    return next(iter(event.gives()), None)
+def registers(event: Event) -> bool:
+    """Whether an event may make a new customer."""
+    return isinstance(event, CustomerRegistered | CustomerIdentified)
