@@ -11,8 +11,8 @@ DUE: Final = "due_at"
 
 
 class Text(NamedTuple):
-    """While the cause stands; once it is gone (`{gone_at}`); once it is gone though nothing came right, for a reason that
-    is told then (`{instead}`). `{due_at}` is when an answer is due.
+    """While the cause stands; once it is gone (`{gone_at}`); once it is gone though nothing came right, for a reason
+    (`{instead}`). `{due_at}` is when an answer is due.
     """
 
     zh: str
