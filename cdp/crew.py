@@ -137,7 +137,8 @@ async def open_door(house: House, writer: Writer, processes: int) -> AsyncIterat
     """What takes in many events (bodies, source), while the block runs: this process, or so many others."""
     if processes > 1:
         async with open_crew(house, processes) as crew:
-            yield crew.ingest
+            with seldom_collected():
+                yield crew.ingest
     else:
         with seldom_collected():
             yield partial(ingest, writer)

@@ -42,7 +42,8 @@ USAGE_UNITS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Usage type -> unit -> how many seconds, messages or bytes it is."""
 
-_NOISE: Final = dict.fromkeys(map(ord, " \t-.()[]\u2010\u2011\u2012\u2013\u2014"))
+_ASCII_NOISE: Final = b" \t-.()[]"
+_NOISE: Final = dict.fromkeys(map(ord, _ASCII_NOISE.decode() + "\u2010\u2011\u2012\u2013\u2014"))
 _BIGGEST_MS: Final = (1 << 48) - 1
 
 
@@ -110,6 +111,8 @@ def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
 
 def compact(text: str) -> str:
     """A number of a document or account without the ways to write it: NFKC, capitals, no spaces, dashes or brackets."""
+    if text.isascii():  # which is NFKC as it is
+        return text.encode().translate(None, _ASCII_NOISE).upper().decode()
     return unicodedata.normalize("NFKC", text).upper().translate(_NOISE)
 
 
