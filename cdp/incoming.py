@@ -18,7 +18,7 @@ from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
 
-STEP: Final = 100
+STEP: Final = 200
 CLOCKS_DIFFER: Final = timedelta(days=1)
 OPEN: Final = Outcome(Status.REJECTED)
 EARLY: Final = Outcome(Status.REVIEW, None, None, "EVENT_EARLY", "at", "an instant that has come")

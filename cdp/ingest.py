@@ -31,8 +31,8 @@ from cdp.identity.resolve import Graph
 from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
-from cdp.lane import CONFLICT, Lane
-from cdp.outbox import put
+from cdp.lane import CONFLICT, Lane, Turn
+from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
 from cdp.refused import KEPT, bury_rejected
@@ -209,10 +209,11 @@ async def _write(batch: Batch, records: list[Record], lane: Lane) -> list[Outcom
 async def _remembered(connection: Connection, batch: Batch, accepted: Sequence[Record], lane: Lane) -> list[Verdict]:
     """Remembers what was accepted, each in its turn, and says of each record what it is; the lane is told."""
     events = [*map(batch.seen, accepted), *lane.seen()]
+    await lane.prepare(connection)
     if not accepted:
         lane.judge(await remember(connection, events))
         return []
-    turns = [*(record.turn for record in accepted), *lane.turns]
+    turns = [*(record.turn for record in accepted), *lane.turns()]
     order = sorted(range(len(turns)), key=turns.__getitem__)
     said = dict(zip(order, await remember(connection, [events[n] for n in order]), strict=True))
     verdicts = [said[n] for n in range(len(turns))]
@@ -236,10 +237,16 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Again(refused) if len(refused) == 1 else _Crowded
     await _turn(connection, batch, fresh)
     await _advance(connection, batch, fresh)
-    entries = [(record.turn, entry) for record in fresh for entry in record.entries]
-    if entries:
-        entries = sorted([*entries, *lane.entries()], key=itemgetter(0))
-    await put(connection, [entry for _, entry in entries or lane.entries()], batch.now)
+    await put(connection, _in_turn(fresh, lane), batch.now)
+
+
+def _in_turn(fresh: Sequence[Record], lane: Lane) -> list[AnEntry]:
+    """What is passed on, in the order in which it was done."""
+    if not fresh:
+        return lane.entries()
+    entries: list[tuple[Turn, AnEntry]] = [(record.turn, entry) for record in fresh for entry in record.entries]
+    entries += zip(lane.turns(fresh=True), lane.entries(), strict=True)
+    return [entry for _, entry in sorted(entries, key=itemgetter(0))]
 
 
 def _concerned(fresh: Sequence[Record]) -> list[UUID]:

@@ -292,7 +292,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.
-    sealing = callers("data_keys") | callers("seal_cells") | callers("sealed_column")
+    sealing = callers("data_keys") | callers("seal_cells")
     assert outside(sealing, "cdp.key_store") == {"cdp.ingest", "cdp.lane", "cdp.dead_letters"}
     assert callers("hold_keys") == {
         "cdp.identity.batch",

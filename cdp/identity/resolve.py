@@ -18,7 +18,7 @@ from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import take
 from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX, identifier_index
 from cdp.identity.timeline import Fact, HoldingState, Span, life_of
-from cdp.numbers import BLOCKED_WORDS, PhoneNumber
+from cdp.numbers import BLOCKED_WORDS, e164_of
 from cdp.staging import staged
 from cdp.stores import Connection
 from cdp.values import compact
@@ -72,7 +72,7 @@ def normalise(kind: str, value: str, region: str | None) -> str:
     Raises InvalidNumber, or RequestInvalid IDENTIFIER_INVALID for a kind nobody knows and for values that mean nobody.
     """
     if kind == "number":
-        return PhoneNumber.parse(value, region).e164
+        return e164_of(value, region)
     if kind not in IDENTIFIER_INDEXES:
         raise RequestInvalid("IDENTIFIER_INVALID", f"an identifier is one of {', '.join(IDENTIFIER_INDEXES)}")
     if kind == "customerKey":
@@ -185,6 +185,11 @@ class Graph:
         if len(found) < 2:
             return found[0] if found else None
         return max(found, key=_claim_of)
+
+    def sole(self, tag: bytes) -> Span | None:
+        """The only holding there ever was of a number, whenever that was; None where there were others."""
+        spans = self._spans.get(tag, ())
+        return spans[0] if len(spans) == 1 and spans[0].customer_id in self.present else None
 
     def owner(self, tag: bytes) -> UUID | None:
         """The customer an identifier other than a number belongs to."""

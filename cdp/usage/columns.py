@@ -27,29 +27,31 @@ Used: TypeAlias = tuple[datetime, str, bytes, "Kind", int, str | None, int, str]
 
 @dataclass(slots=True)
 class Kind:
-    """What records of one region, type and unit have in common; `place` is that of their total among TOTALS."""
+    """What records of one region, type and unit have in common; `units` are those they come in."""
 
     store: str
     region: str
     usage_type: str
     units: str
-    asked: str
-    """The units they come in."""
     factor: int
-    place: int
     numbers: dict[str, bytes | None]
     """The tags of the region's numbers as they are written; None for what is none."""
     middle: str = field(init=False)
     end: str = field(init=False)
+    total: str = field(init=False)
+    """Where their month counts them."""
     type_field: bytes = field(init=False)
     last_fields: bytes = field(init=False)
     """Units, status and region, as rows have them."""
 
     def __post_init__(self) -> None:
+        self.total = TOTALS[self.usage_type]
         self.type_field = sent(self.usage_type.encode())
-        self.last_fields = b"".join(sent(part.encode()) for part in (self.units, RECEIVED, self.region))
+        self.last_fields = b"".join(
+            sent(part.encode()) for part in (BASE_UNITS[self.usage_type], RECEIVED, self.region)
+        )
         self.middle = f'","region":{quoted(self.region)},"subject":{{"number":'
-        self.end = f'}},"type":"{NAME}","units":{quoted(self.asked)},"usageType":{quoted(self.usage_type)}}}'
+        self.end = f'}},"type":"{NAME}","units":{quoted(self.units)},"usageType":{quoted(self.usage_type)}}}'
 
 
 class Reader:
@@ -103,8 +105,7 @@ class Reader:
             store = self._store_of(region) if valid_region(region) or region == "CN" else None
             if factor is not None and store is not None:
                 numbers = self._numbers.setdefault(region, {})
-                place = [*TOTALS].index(usage_type)
-                kind = Kind(store, region, usage_type, BASE_UNITS[usage_type], units, factor, place, numbers)
+                kind = Kind(store, region, usage_type, units, factor, numbers)
             self._kinds[name] = kind
         return kind
 
