@@ -25,9 +25,10 @@ from cdp.context import STORE_ITSELF
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, of_kind, take_keys
+from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Graph
+from cdp.identity.settling import hold, live, merge
 from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
