@@ -126,7 +126,7 @@ def _parted(table: Table, merge: Merge, rows: list[Row], made: Collection[UUID])
     for row in rows:
         if row["customer_id"] not in made or first.setdefault(name_of(row), row) is not row:
             others.append(row)
-    return list(first.values()), others
+    return [first[name] for name in sorted(first)], others
 
 
 def _turn(group: tuple[Table, Merge, tuple[str, ...], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:

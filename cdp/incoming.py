@@ -85,14 +85,14 @@ def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming
         name = _served(writer, event.region)
         if name is None:
             raise EventInvalid("region", "a region that is served here")
-        record = read(incoming.batches[name], event, body)
+        record = read(incoming.batches[name], event, body, n)
     except RequestInvalid as invalid:
         incoming.parsed[n] = rejected(invalid, name)
         return None
     if event.at > incoming.now + CLOCKS_DIFFER:
         incoming.parsed[n] = EARLY._replace(store=name)
         return None
-    record.place, incoming.parsed[n] = n, record
+    incoming.parsed[n] = record
     incoming.of_store[name].append(record)
     return record
 

@@ -220,10 +220,12 @@ async def seal_cells(
     if made:
         drawn = [one for some in made.values() for one in some]
         keys = {(key.customer_id, key.retention): key for key, _ in drawn}
-        more = draw_keys(ring, (name for name in names if name[0] in made and name not in keys))
-        keys |= {(key.customer_id, key.retention): key for key, _ in more}
-        rows = [(wrapped.customer_id, *wrapped.row) for _, wrapped in (*drawn, *more)]
+        rows = sorted((wrapped.customer_id, *wrapped.row) for _, wrapped in drawn)
         await connection.copy_records_to_table(data_key.name, records=rows, columns=KEY_COLUMNS)
+        # Of another class there may be one: what is of usage is sealed before.
+        more = draw_keys(ring, sorted(name for name in names if name[0] in made and name not in keys))
+        if not more or await add_data_keys(connection, [wrapped for _, wrapped in more]):
+            keys |= {(key.customer_id, key.retention): key for key, _ in more}
     if others := names - keys.keys():
         keys |= await data_keys(connection, ring, others)
     seal_under(ring, cells, keys)

@@ -16,7 +16,7 @@ from uuid import UUID
 from cdp.changes import write_sorted
 from cdp.copying import NULL, copy_rows, field, micros, whole_number
 from cdp.event import EARLIEST
-from cdp.identity.batch import Batch, Record, epochs_of
+from cdp.identity.batch import Batch, Record, Turn, epochs_of
 from cdp.identity.resolve import Graph, Mentioned
 from cdp.identity.timeline import Span
 from cdp.key_store import data_keys
@@ -35,9 +35,6 @@ Use: TypeAlias = tuple[datetime, int, str, bytes, Kind, int, str | None, int, st
 """Instant, place in the batch, id, tag of the subject, kind, count, the other party, month, what kind of identifier the
 subject is, and the hashes of id and body.
 """
-
-Turn: TypeAlias = tuple[int, datetime, int]
-"""The rank of an event, its instant, and its place."""
 
 COLUMNS: Final = tuple(column.name for column in usage_record.columns)
 COUNTERPARTY: Final = usage_record.c.counterparty.info["sealed"]
