@@ -122,6 +122,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
     refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
     await bury_rejected(writer, source, refused, incoming.now)
+    incoming.lanes.clear()  # a lane knows what it is in: both would stay until somebody looks for cycles
     return outcomes
 
 
