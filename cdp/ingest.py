@@ -29,7 +29,7 @@ from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Graph
 from cdp.identity.settling import hold, live, merge
-from cdp.incoming import OPEN, Incoming, Writer, read_all
+from cdp.incoming import OPEN, Incoming, Writer, read_all, spare
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
 from cdp.lane import CONFLICT, Lane
@@ -119,6 +119,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
         records, lane = incoming.of_store[name], incoming.lanes[name]
         await _prepare_months(writer, batch, lane.months | {one.event.at.date().replace(day=1) for one in records})
         await _store(batch, sorted(records, key=TURN), lane)
+        spare(writer, name, records)
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
     refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
     await bury_rejected(writer, source, refused, incoming.now)
