@@ -42,7 +42,8 @@ query($id: ID!) @purpose(id: "%s") {
 """
 CLAIM: Final = """
 UPDATE care_notice AS n SET due_at = $1::timestamptz + $3::interval, tries = n.tries + 1
-FROM (SELECT customer_id, notice_id FROM care_notice WHERE state = 'WAITING' AND due_at <= $1
+FROM (SELECT customer_id, notice_id FROM care_notice AS w WHERE state = 'WAITING' AND due_at <= $1
+        AND NOT EXISTS (SELECT FROM honey AS h WHERE h.customer_id = w.customer_id)
       ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
 WHERE n.customer_id = due.customer_id AND n.notice_id = due.notice_id
 RETURNING n.customer_id, n.notice_id, n.kind, n.region, n.told, n.made_at, n.tries

@@ -11,6 +11,7 @@ from cdp.app import front_door
 from cdp.care.opening import Cause, Gone, open_cases, settle
 from cdp.caring import find_daily, find_news
 from cdp.errors import GatewayUnavailable
+from cdp.identity.honey import mark_honey
 from cdp.telling import Teller, quiet
 from tests.cdp.doors import rows, settled
 from tests.databases import Server
@@ -267,6 +268,20 @@ async def test_each_message_is_an_entry_of_the_trail_and_no_entry_holds_it(world
     ]
     assert MAINLAND_NUMBER[3:] not in str(made)
     assert APP.client != "cdp-care"
+
+
+async def test_nobody_tells_a_honey_customer_anything(world: World, gateway: Hearing) -> None:
+    cn, sought = world.house.stores["cn"], ("number", MAINLAND_NUMBER, "CN-GD")
+    await world.tell(*bills(50, 50, 90))
+    assert await news(world) == 1
+    await mark_honey(world.house, sought, NOW, honey=True)
+    before = len(await world.entries())
+    assert (await teller(world, gateway).tell(cn, NOW), gateway.heard) == (0, [])
+    assert len(await world.entries()) == before
+    await world.tell(bills(200)[0] | {"eventId": "x", "billNo": "N-x", "billDate": "2026-11-06"})
+    assert await news(world) == 0
+    await mark_honey(world.house, sought, NOW, honey=False)
+    assert await teller(world, gateway).tell(cn, NOW) == 1
 
 
 @pytest.mark.parametrize(("begin", "end", "hours"), [(21, 8, {21, 23, 0, 7}), (1, 5, {1, 4})])
