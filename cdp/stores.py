@@ -32,6 +32,8 @@ GONE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+# What the driver says when it cannot make sense of a connection, as where the server ended it before a statement.
+SENSELESS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Line:
             raise StoreUnavailable(self._store, f"no answer within {self._seconds:g} s") from None
         except OSError as gone:
             raise StoreUnavailable(self._store, f"connection lost ({type(gone).__name__})") from gone
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self._store, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -192,7 +194,7 @@ class Store:
             raise StoreUnavailable(self.name, f"cannot connect ({type(gone).__name__})") from None
         try:
             yield connection
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self.name, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -257,6 +259,8 @@ def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavail
     """What to raise for a failed statement where the database is gone; None where the statement itself failed."""
     if isinstance(failed, GONE):
         return StoreUnavailable(store, f"connection lost ({type(failed).__name__})")
+    if isinstance(failed, asyncpg.InternalClientError) and not _is_lost(connection):
+        connection.terminate()
     return StoreUnavailable(store, "connection lost") if _is_lost(connection) else None
 
 
