@@ -5,6 +5,7 @@ Events come late, twice and in any order. So a row says how it meets one that is
     NEW       it cannot be there: its key comes from an event that was not seen before (a clash fails the write)
     KEEP      the row that is there stays
     Newest    its columns are replaced when the new ones are later; the same instant is decided by the values
+    Parts     several Newest in one row, each with its own instant
     Add       its columns are added up
     Earliest  its columns keep the earlier value
 
@@ -12,10 +13,12 @@ Newest and Earliest with `amend` change a row that must be there already, and ne
 arrival, the result is the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
 
 from sqlalchemy import MetaData, Table, Uuid
 
@@ -44,6 +47,13 @@ class Newest:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Each part is replaced by its later one; `amend` of a part says nothing here."""
+
+    parts: tuple[Newest, ...]
+
+
+@dataclass(frozen=True)
 class Add:
     """`columns` are added up."""
 
@@ -58,7 +68,7 @@ class Earliest:
     amend: bool = False
 
 
-Merge: TypeAlias = New | Keep | Newest | Add | Earliest
+Merge: TypeAlias = New | Keep | Newest | Parts | Add | Earliest
 NEW: Final = New()
 KEEP: Final = Keep()
 Row: TypeAlias = dict[str, Any]
@@ -72,9 +82,10 @@ class Put(NamedTuple):
     merge: Merge
 
 
-async def write(connection: Connection, puts: Iterable[Put]) -> None:
+async def write(connection: Connection, puts: Iterable[Put], made: Collection[UUID] = ()) -> None:
     """Writes all rows: parents before their children, inserts before amendments, keys in one order for all writers.
 
+    `made` are customers nobody knows yet: of them nothing can be there, so their rows are copied into the tables.
     Raises what asyncpg raises when a row clashes with what is there. Every Cell must be sealed by then.
     """
     groups: dict[tuple[Table, int, tuple[str, ...]], tuple[Merge, list[Row]]] = {}
@@ -84,14 +95,31 @@ async def write(connection: Connection, puts: Iterable[Put]) -> None:
             groups[name] = group = (merge, [])
         group[1].append(row)
     named = [(table, merge, columns, rows) for (table, _, columns), (merge, rows) in groups.items()]
+    begun: set[Table] = set()
     for table, merge, columns, rows in sorted(named, key=_turn):
-        if isinstance(merge, New):
-            await connection.copy_records_to_table(table.name, records=_records(table, columns, rows), columns=columns)
-            continue
-        for wave in _waves(table, merge, rows):
+        # Once for a table: another group may have a row of the same key.
+        first, others = _parted(table, merge, rows, () if table in begun else made)
+        begun.add(table)
+        if first:
+            await connection.copy_records_to_table(table.name, records=_records(table, columns, first), columns=columns)
+        for wave in _waves(table, merge, others):
             records = _records(table, columns, wave)
             source, parameters = await staged(connection, table, columns, records, joined=_amends(merge))
             await connection.execute(_statement(table, merge, columns, source), *parameters)
+
+
+def _parted(table: Table, merge: Merge, rows: list[Row], made: Collection[UUID]) -> tuple[list[Row], list[Row]]:
+    """The rows that cannot be there, each with a key of its own, and the others."""
+    if isinstance(merge, New):
+        return rows, []
+    key = [column.name for column in table.primary_key]
+    if not made or key[0] != "customer_id" or _amends(merge):
+        return [], rows
+    name_of, first, others = itemgetter(*key), dict[Any, Row](), list[Row]()
+    for row in rows:
+        if row["customer_id"] not in made or first.setdefault(name_of(row), row) is not row:
+            others.append(row)
+    return list(first.values()), others
 
 
 def _turn(group: tuple[Table, Merge, tuple[str, ...], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:
@@ -117,13 +145,11 @@ def _records(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> list[
         records = [list(record) for record in records]
         for record in records:
             for n in hidden:
-                record[n] = _sealed(record[n])
+                record[n] = None if record[n] is None else _sealed(record[n])
     return records
 
 
-def _sealed(value: object) -> bytes | None:
-    if value is None:
-        return None
+def _sealed(value: object) -> bytes:
     if not isinstance(value, Cell) or value.cell is None:
         raise TypeError("a sealed column takes sealed cells only")
     return value.cell
@@ -163,6 +189,10 @@ def _folded(merge: Merge, mine: list[Row], row: Row) -> bool:
                 return False
             if row[at] > first[at]:
                 mine[:] = [row]
+        case Parts(parts=parts):
+            if len(mine) > 1 or not all(row[part.at] > first[part.at] for part in parts):
+                return len(mine) == 1 and all(row[part.at] < first[part.at] for part in parts)
+            mine[:] = [row]
         case Add(columns=columns):
             mine[0] = first | {name: first[name] + row[name] for name in columns}
         case Earliest(columns=columns):
@@ -194,6 +224,13 @@ def _change(merge: Merge, new: str) -> tuple[str, str]:
     match merge:
         case Newest(columns=columns, at=at):
             return ", ".join(f"{name} = {new}.{name}" for name in (*columns, at)), _later(merge, new)
+        case Parts(parts=parts):
+            changes = [
+                f"{name} = CASE WHEN {_later(part, new)} THEN {new}.{name} ELSE old.{name} END"
+                for part in parts
+                for name in (*part.columns, part.at)
+            ]
+            return ", ".join(changes), " OR ".join(_later(part, new) for part in parts)
         case Add(columns=columns):
             return ", ".join(f"{name} = old.{name} + {new}.{name}" for name in columns), "true"
         case Earliest(columns=columns):

@@ -17,8 +17,9 @@ import structlog
 
 from cdp.errors import RequestInvalid, Unavailable
 from cdp.exchange import check_values, decoded
-from cdp.ingest import Outcome, Writer, bury_rejected, ingest
+from cdp.ingest import Outcome, Writer, ingest
 from cdp.outcome import rejected
+from cdp.refused import bury_rejected
 from cdp.values import pause_after
 
 CONNECT_SECONDS: Final = 10.0

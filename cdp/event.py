@@ -121,7 +121,7 @@ class Subject(Part):
     def only(self) -> tuple[Kind, str | UUID]:
         """The one that is given; raises EventInvalid for none or several."""
         given: list[tuple[Kind, str | UUID]] = []
-        for name in self.model_fields_set:
+        for name in self.__pydantic_fields_set__:
             value = getattr(self, name)
             if value is not None:
                 given.append((_KIND_OF[name], value))

@@ -4,19 +4,23 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
-from cdp.identity.batch import Batch, Record, read
+from cdp.identity.batch import Batch, Record, draft, read
 from cdp.identity.resolve import Tags
+from cdp.lane import Lane
 from cdp.outcome import Outcome, Status, rejected
 from cdp.stores import Store
+from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
 
-STEP: Final = 100
+STEP: Final = 200
 CLOCKS_DIFFER: Final = timedelta(days=1)
+OPEN: Final = Outcome(Status.REJECTED)
 EARLY: Final = Outcome(Status.REVIEW, None, None, "EVENT_EARLY", "at", "an instant that has come")
 
 
@@ -41,8 +45,9 @@ class Incoming:
     bodies: Sequence[Mapping[str, Any]]
     now: datetime
     batches: Mapping[str, Batch]
-    parsed: list[Record | Outcome] = field(default_factory=list)
-    of_store: dict[str, list[Record]] = field(default_factory=dict)
+    parsed: list[Record | Outcome]
+    of_store: dict[str, list[Record]]
+    lanes: dict[str, Lane] = field(default_factory=dict)
 
 
 async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: Sequence[Mapping[str, Any]]) -> Incoming:
@@ -51,27 +56,55 @@ async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: S
     batches = {
         name: Batch(store, writer.rings[name], Tags(writer.rings[name]), now) for name, store in writer.stores.items()
     }
-    incoming, latest = Incoming(bodies, now, batches), now + CLOCKS_DIFFER
-    for n, body in enumerate(bodies):
-        name = None
-        try:
-            event = parse_event(classes, body)
-            name = _store_name(writer, event)
-            record = read(batches[name], event, body)
-            early = event.at > latest
-            incoming.parsed.append(EARLY._replace(store=name) if early else record)
-            if not early:
-                incoming.of_store.setdefault(name, []).append(record)
-        except RequestInvalid as invalid:
-            incoming.parsed.append(rejected(invalid, name))
-        if n % STEP == STEP - 1:
+    incoming = Incoming(bodies, now, batches, [OPEN] * len(bodies), {name: [] for name in batches})
+    general = partial(_read, writer, classes, incoming)
+    incoming.lanes.update((name, Lane(batch, incoming.parsed, general)) for name, batch in batches.items())
+    reader = Reader(partial(_served, writer), partial(_tag, batches), now + CLOCKS_DIFFER)
+    for start in range(0, len(bodies), STEP):
+        used: dict[str, list[tuple[int, Used]]] = {}
+        for n, body in enumerate(bodies[start : start + STEP], start):
+            if (read := reader.read(body)) is not None:
+                used.setdefault(read[3].store, []).append((n, read))
+            else:
+                general(n)
+        for name, some in used.items():
+            incoming.lanes[name].take(some)
+        await asyncio.sleep(0)
+    for name, records in incoming.of_store.items():
+        for start in range(0, len(records), STEP):
+            draft(batches[name], records[start : start + STEP])
             await asyncio.sleep(0)
     return incoming
 
 
-def _store_name(writer: Writer, event: Event) -> str:
-    """The store of an event's region; raises EventInvalid where it is not served."""
-    name = store_of(event.region, writer.regions)
-    if name is None or name not in writer.stores:
-        raise EventInvalid("region", "a region that is served here")
-    return name
+def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming, n: int) -> Record | None:
+    """The n-th event on its way to its store, if it is good; if not, what became of it is told."""
+    name, body = None, incoming.bodies[n]
+    try:
+        event = parse_event(classes, body)
+        name = _served(writer, event.region)
+        if name is None:
+            raise EventInvalid("region", "a region that is served here")
+        record = read(incoming.batches[name], event, body)
+    except RequestInvalid as invalid:
+        incoming.parsed[n] = rejected(invalid, name)
+        return None
+    if event.at > incoming.now + CLOCKS_DIFFER:
+        incoming.parsed[n] = EARLY._replace(store=name)
+        return None
+    record.place, incoming.parsed[n] = n, record
+    incoming.of_store[name].append(record)
+    return record
+
+
+def _tag(batches: Mapping[str, Batch], name: str, number: str, region: str) -> bytes | None:
+    try:
+        return batches[name].tags.of("number", number, region)
+    except RequestInvalid:
+        return None
+
+
+def _served(writer: Writer, region: str) -> str | None:
+    """The store of a region; None where it is not served."""
+    name = store_of(region, writer.regions)
+    return name if name in writer.stores else None

@@ -7,7 +7,8 @@ letters with its reason and the rest goes through.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,25 +16,26 @@ import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
 from cdp.billing.products import ProductActivated
-from cdp.billing.states import concerned, take, work_out
+from cdp.billing.states import ABOUT, concerned, take, work_out
 from cdp.care.events import EVENTS as CARE
 from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.context import STORE_ITSELF
-from cdp.dead_letters import Refusal, bury
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, subject_tag, take_keys
+from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
-from cdp.identity.resolve import Tags
-from cdp.incoming import Incoming, Writer, read_all
+from cdp.identity.resolve import Graph
+from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
-from cdp.outbox import put
+from cdp.lane import CONFLICT, Lane, Turn
+from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
+from cdp.refused import KEPT, bury_rejected
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
@@ -44,7 +46,7 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "bury_rejected", "ingest"]
+__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest", "take_in"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
@@ -54,14 +56,18 @@ RETRIES: Final = 5
 PREPARED_YEARS: Final = 10
 USED: Final = (UsageRecorded, UsageRerated)
 STEPS: Final = (*CARE, *RIGHTS)
-KEPT: Final = (Status.REJECTED, Status.REVIEW)
+TURN: Final = attrgetter("turn")
 
 
 class _Crowded(Exception):
     """Several merges make one person of too many: each has to be tried for itself."""
 
 
-CLASHES = (_Crowded, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
+class _Stale(Exception):
+    """What is in the lane was read with older keys."""
+
+
+CLASHES = (_Crowded, _Stale, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, KeyUnavailable)
 # Statements are planned once per connection, perhaps while the tables are empty; a plan that reads a whole table would
 # stay while they grow.
 BY_INDEX: Final = "SET LOCAL enable_seqscan = off"
@@ -99,60 +105,68 @@ async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: st
             incoming = await reading
             # Read while the database works on the batch before.
             reading = asyncio.create_task(read_all(writer, EVENTS, later)) if later else None
-            outcomes += await _take_in(writer, incoming, source)
+            outcomes += await take_in(writer, incoming, source)
     finally:
         if reading is not None:
             reading.cancel()
     return outcomes
 
 
-async def _take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
-    for name, records in incoming.of_store.items():
-        batch = incoming.batches[name]
-        await _prepare_months(writer, batch, records)
-        await _store(batch, sorted(records, key=lambda record: (record.event.rank, record.event.at)))
-    parsed = incoming.parsed
-    outcomes = [one if isinstance(one, Outcome) else one.outcome or Outcome(Status.REJECTED) for one in parsed]
-    await bury_rejected(writer, source, list(zip(incoming.bodies, outcomes, strict=True)), incoming.now)
+async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outcome]:
+    """Writes a batch that was read; what became of each event, in order. Raises StoreUnavailable."""
+    for name, batch in incoming.batches.items():
+        records, lane = incoming.of_store[name], incoming.lanes[name]
+        await _prepare_months(writer, batch, lane.months | {one.event.at.date().replace(day=1) for one in records})
+        await _store(batch, sorted(records, key=TURN), lane)
+    outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
+    refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
+    await bury_rejected(writer, source, refused, incoming.now)
     return outcomes
 
 
-async def _prepare_months(writer: Writer, batch: Batch, records: Iterable[Record]) -> None:
+async def _prepare_months(writer: Writer, batch: Batch, months: Iterable[date]) -> None:
     """Partitions for the months of records; rows of very old months go to the default partition."""
     name, oldest = batch.store.name, batch.now.year - PREPARED_YEARS
-    months = {(record.event.at.year, record.event.at.month) for record in records}
-    days = {date(year, month, 1) for year, month in months if year >= oldest}
-    missing = {day for day in days if (name, day) not in writer.prepared}
+    missing = {day for day in months if day.year >= oldest and (name, day) not in writer.prepared}
     if missing:
         async with batch.store.transaction() as connection:
             await ensure_partitions(connection, usage_record, missing)
         writer.prepared.update((name, day) for day in missing)
 
 
-async def _store(batch: Batch, records: Sequence[Record]) -> None:
-    """Writes the records of one store; halves them until one that the database refuses is alone."""
+async def _store(batch: Batch, records: Sequence[Record], lane: Lane) -> None:
+    """Writes the records of one store and its lane; halves them, without drafts, until one that is refused is alone."""
     waiting = [record for record in records if record.outcome is None]
-    if not waiting:
+    if not waiting and not lane.uses:
         return
     try:
-        await _write_or_retry(batch, waiting)
+        await _write_or_retry(batch, waiting, lane)
     except _Again as again:
         for record, outcome in again.refused:
             record.outcome = outcome
-        await _store(batch, waiting)
+        await _store(batch, waiting, lane)
     except CLASHES:
+        if lane.uses:
+            await _store(batch, sorted([*waiting, *lane.leave()], key=TURN), lane)
+            return
+        if any(record.draft is not None for record in waiting):
+            # Should there be something of a customer who is not there, rows of theirs have to meet it.
+            for record in waiting:
+                record.draft = None
+            await _store(batch, waiting, lane)
+            return
         if len(waiting) == 1:
             waiting[0].outcome = batch.refused("EVENT_CONFLICT", "", "values and references that fit what is there")
             return
         half = len(waiting) // 2
-        await _store(batch, waiting[:half])
-        await _store(batch, waiting[half:])
+        await _store(batch, waiting[:half], lane)
+        await _store(batch, waiting[half:], lane)
 
 
-async def _write_or_retry(batch: Batch, records: Sequence[Record]) -> None:
+async def _write_or_retry(batch: Batch, records: list[Record], lane: Lane) -> None:
     for _ in range(RETRIES):
         try:
-            outcomes = await _write(batch, records)
+            outcomes = await _write(batch, records, lane)
         except LOST_A_RACE:
             continue
         for record, outcome in zip(records, outcomes, strict=True):
@@ -161,51 +175,88 @@ async def _write_or_retry(batch: Batch, records: Sequence[Record]) -> None:
     raise StoreUnavailable(batch.store.name, "too many writers at the same customers")
 
 
-async def _write(batch: Batch, records: Sequence[Record]) -> list[Outcome]:
-    """One transaction: everything that follows from the records, or nothing."""
+async def _write(batch: Batch, records: list[Record], lane: Lane) -> list[Outcome]:
+    """One transaction: everything that follows from the records and what is in the lane, or nothing. Those that leave
+    the lane are added to the records.
+    """
     async with batch.store.transaction() as connection:
         await connection.execute(BY_INDEX)
         await take_keys(connection, batch, records)
-        graph = await load(connection, batch, records)
+        if lane.stale:
+            raise _Stale
+        graph = await load(connection, batch, records, lane.numbers)
         outcomes = [applied(batch, graph, record) for record in records]
+        records += (left := lane.resolve(graph))
+        outcomes += [applied(batch, graph, record) for record in left]
         await _recognise(connection, batch, records, outcomes)
         accepted = [n for n, outcome in enumerate(outcomes) if outcome.status is Status.ACCEPTED]
         _done_anew(records, outcomes, (Status.REJECTED, Status.DUPLICATE))
         fresh = []
-        for n, verdict in zip(
-            accepted, await remember(connection, [batch.seen(records[n]) for n in accepted]), strict=True
-        ):
+        verdicts = await _remembered(connection, batch, [records[n] for n in accepted], lane)
+        for n, verdict in zip(accepted, verdicts, strict=True):
             if verdict is Verdict.FRESH:
                 fresh.append(records[n])
             elif verdict is Verdict.DUPLICATE:
                 outcomes[n] = Outcome(Status.DUPLICATE, records[n].customer_id, batch.store.name)
             else:
-                outcomes[n] = batch.refused("EVENT_CONFLICT", "eventId", "an id that no other event has")
+                outcomes[n] = batch.refused(*CONFLICT)
         _done_anew(records, outcomes, (Status.REJECTED,))
-        if fresh or graph.facts:
-            if not await hold(connection, fresh):
-                raise _Erased
-            await take(connection, _concerned(fresh))
-            await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells])
-            await write(connection, [change for record in fresh for change in record.puts])
-            await rerate(connection, {one.customer_id for one in fresh if isinstance(one.event, USED)})
-            await live(connection, batch, graph, fresh)
-            if refused := await merge(connection, batch, fresh):
-                raise _Again(refused) if len(refused) == 1 else _Crowded
-            await _turn(connection, batch, fresh)
-            await _advance(connection, batch, fresh)
-            await put(connection, [entry for record in fresh for entry in record.entries], batch.now)
+        if fresh or lane.fresh or graph.facts:
+            await _follow(connection, batch, graph, (fresh, lane))
     return outcomes
 
 
+async def _remembered(connection: Connection, batch: Batch, accepted: Sequence[Record], lane: Lane) -> list[Verdict]:
+    """Remembers what was accepted, each in its turn, and says of each record what it is; the lane is told."""
+    events = [*map(batch.seen, accepted), *lane.seen()]
+    await lane.prepare(connection)
+    if not accepted:
+        lane.judge(await remember(connection, events))
+        return []
+    turns = [*(record.turn for record in accepted), *lane.turns()]
+    order = sorted(range(len(turns)), key=turns.__getitem__)
+    said = dict(zip(order, await remember(connection, [events[n] for n in order]), strict=True))
+    verdicts = [said[n] for n in range(len(turns))]
+    lane.judge(verdicts[len(accepted) :])
+    return verdicts[: len(accepted)]
+
+
+async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple[Sequence[Record], Lane]) -> None:
+    """All that follows from records, and from what is in the lane, that are fresh."""
+    fresh, lane = new
+    made = {record.customer_id: record.drawn for record in fresh if record.drawn is not None}
+    if not await hold(connection, fresh, lane.customers, made):
+        raise _Erased
+    await take(connection, _concerned(fresh))
+    await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
+    await write(connection, [*(change for record in fresh for change in record.puts), *lane.totals()], made)
+    await lane.write(connection)
+    await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)} | lane.customers)
+    await live(connection, batch, graph, fresh)
+    if refused := await merge(connection, batch, fresh):
+        raise _Again(refused) if len(refused) == 1 else _Crowded
+    await _turn(connection, batch, fresh)
+    await _advance(connection, batch, fresh)
+    await put(connection, _in_turn(fresh, lane), batch.now)
+
+
+def _in_turn(fresh: Sequence[Record], lane: Lane) -> list[AnEntry]:
+    """What is passed on, in the order in which it was done."""
+    if not fresh:
+        return lane.entries()
+    entries: list[tuple[Turn, AnEntry]] = [(record.turn, entry) for record in fresh for entry in record.entries]
+    entries += zip(lane.turns(fresh=True), lane.entries(), strict=True)
+    return [entry for _, entry in sorted(entries, key=itemgetter(0))]
+
+
 def _concerned(fresh: Sequence[Record]) -> list[UUID]:
-    return concerned((record.customer_id, record.event) for record in fresh)
+    return concerned((record.customer_id, record.event) for record, _ in of_kind(fresh, *ABOUT))
 
 
 async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What products are and should be after these records; the last that closes a circle of them is refused."""
     circles = await work_out(connection, _concerned(fresh))
-    for record in reversed(fresh):
+    for record in reversed(fresh if circles else ()):
         if record.customer_id in circles and isinstance(record.event, ProductActivated) and record.event.relies_on:
             raise _Again(
                 [(record, batch.refused("EVENT_INVALID", "reliesOn", "products that do not rely on this one"))]
@@ -214,8 +265,7 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
-    some = (record for record in fresh if isinstance(record.event, STEPS))
-    steps = [(record, Step(record.customer_id, record.event)) for record in some]
+    steps = [(record, Step(record.customer_id, record.event)) for record, _ in of_kind(fresh, *STEPS)]
     await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:
@@ -246,17 +296,3 @@ def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: 
     ]
     if held:
         raise _Again(held)
-
-
-async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
-    """Refused records rest in the store of their region; where that is not known, in the first one."""
-    for n, (name, store) in enumerate(writer.stores.items()):
-        tags = Tags(writer.rings[name])
-        mine = [
-            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
-            for body, outcome in refused
-            if outcome.status in KEPT and (outcome.store == name or (outcome.store is None and n == 0))
-        ]
-        if mine:
-            async with store.transaction() as connection:
-                await bury(connection, writer.rings[name], source, mine, now)

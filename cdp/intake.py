@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from cdp.auth import Role
 from cdp.errors import EventInvalid, RequestInvalid
-from cdp.ingest import Outcome, Writer, bury_rejected, ingest
+from cdp.ingest import Outcome, Writer, ingest
 from cdp.outcome import FORBIDDEN, Status, rejected
+from cdp.refused import bury_rejected
 from cdp.stores import Store
 from cdp.values import store_of
 from cdp.write_keys import count_events

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,14 +17,17 @@ from cdp.tables import written_out
 from privacy.facts import Facts, Request
 from privacy.policy import Decider
 from privacy.rulebook import Policy, narrowed
-from privacy.vocabulary import ANY, SELF, CustomerState, RecipientClass
+from privacy.vocabulary import ANY, NOWHERE, SELF, CustomerState, RecipientClass
 
 
 class Loss(NamedTuple):
-    """What one of two records allows and both together do not: for a purpose, to a recipient, these categories."""
+    """What one of two records allows and both together do not, by whichever channel: for a purpose, to a recipient,
+    read in a jurisdiction, these categories.
+    """
 
     purpose: str
     recipient: str
+    destination: str
     categories: tuple[str, ...]
 
 
@@ -71,19 +75,29 @@ def _members() -> str:
 
 def _losses(policy: Policy, request: Request, sides: Sequence[Sequence[Facts]]) -> Iterator[Loss]:
     everyone = [facts for side in sides for facts in side]
+    lost: dict[tuple[str, str, str], set[str]] = {}
     for asked in _requests(policy, request, everyone):
         decider = Decider(policy, asked, tuple(policy.categories))
         after = decider.together(everyone).verdicts
-        lost = {name for side in sides if side for name in narrowed(decider.together(side).verdicts, after)}
-        if lost:
-            yield Loss(asked.purpose, asked.recipient, tuple(sorted(lost)))
+        for side in sides:
+            if side and (found := narrowed(decider.together(side).verdicts, after)):
+                lost.setdefault((asked.purpose, asked.recipient, asked.destination), set()).update(found)
+    for place, categories in lost.items():
+        yield Loss(*place, tuple(sorted(categories)))
 
 
 def _requests(policy: Policy, request: Request, everyone: Sequence[Facts]) -> Iterator[Request]:
-    """For each purpose what the operator itself would ask, and each other company that a consent names."""
-    named = {fact.recipient for facts in everyone for fact in facts.consents} - {SELF, ANY}
-    for purpose in sorted(set(policy.purposes) - policy.groups):
-        own: dict[str, Any] = {"purpose": purpose, "granted": frozenset({purpose})}
-        yield request._replace(recipient=SELF, recipient_class=RecipientClass.SELF, **own)
-        for company in sorted(named):
-            yield request._replace(recipient=company, recipient_class=RecipientClass.THIRD_PARTY, **own)
+    """For each purpose what the operator itself would ask, and each other company that a consent names, by every
+    channel and in every jurisdiction that one names.
+    """
+    said = [fact for facts in everyone for fact in facts.consents]
+    uses = product(
+        sorted(set(policy.purposes) - policy.groups),
+        sorted({SELF, *(fact.recipient for fact in said)} - {ANY}),
+        sorted({request.channel, *(fact.channel for fact in said)} - {ANY}),
+        sorted({request.destination, *(fact.destination for fact in said)} - {ANY, NOWHERE}),
+    )
+    for purpose, recipient, channel, destination in uses:
+        kind = RecipientClass.SELF if recipient == SELF else RecipientClass.THIRD_PARTY
+        own: dict[str, Any] = {"purpose": purpose, "granted": frozenset({purpose}), "recipient_class": kind}
+        yield request._replace(recipient=recipient, channel=channel, destination=destination, **own)

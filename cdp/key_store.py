@@ -1,6 +1,6 @@
 """Keys at rest: the wrapped keys of the store and of its customers, read and made for many customers at once."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -21,10 +21,12 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import Place, seal
+from privacy.seal import Place, seal_column
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
+Drawn: TypeAlias = tuple[DataKey, WrappedDataKey]
+"""A data key that is new, and the row that keeps it."""
 ERASED = (CustomerState.ERASING, CustomerState.ERASED)
 
 STORE_KEYS = """
@@ -166,14 +168,11 @@ async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyN
 async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
     customers = list({customer_id for customer_id, _ in names})
     classes = list({retention.value for _, retention in names})
-    newest: dict[KeyName, WrappedDataKey] = {}
     async with key_rows(connection, ring) as keys:
         rows = await keys.fetch(DATA_KEYS, customers, classes)
-    for customer_id, retention, generation, epoch, wrapped in rows:
-        name = (customer_id, RetentionClass(retention))
-        if name in names:
-            newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
-    return {name: ring.unwrap(key) for name, key in newest.items()}
+    newest = {(row[0], row[1]): row[2:] for row in rows}
+    found = ((name, row) for name in names if (row := newest.get(name)) is not None)
+    return {name: DataKey(*name, row[0], ring.secret_of((*name, *row))) for name, row in found}
 
 
 async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
@@ -202,14 +201,40 @@ def _in_order(name: KeyName) -> tuple[int, str]:
     return name[0].int, name[1]
 
 
-async def seal_cells(connection: Connection, ring: KeyRing, cells: Sequence[Cell]) -> None:
-    """Seals every cell under the key of its customer and class."""
-    if not cells:
-        return
-    keys = await data_keys(connection, ring, {(cell.customer_id, cell.column.retention) for cell in cells})
-    columns = {id(column): column for column in (cell.column for cell in cells)}
-    places = {name: Place(ring.tenant, ring.store, column, ring.suite) for name, column in columns.items()}
+def draw_keys(ring: KeyRing, names: Iterable[KeyName]) -> list[Drawn]:
+    """The first keys of customers who have none."""
+    return [ring.new_data_key(*name) for name in names]
+
+
+async def seal_cells(
+    connection: Connection, ring: KeyRing, cells: Sequence[Cell], made: Mapping[UUID, Sequence[Drawn]]
+) -> None:
+    """Seals every cell under the key of its customer and class. After `hold_keys`.
+
+    `made` are customers nobody knows yet, with keys that were drawn for them: these are kept, and what else they need.
+    """
+    names = {(cell.customer_id, cell.column.retention) for cell in cells}
+    keys: dict[KeyName, DataKey] = {}
+    if made:
+        drawn = [one for some in made.values() for one in some]
+        keys = {(key.customer_id, key.retention): key for key, _ in drawn}
+        more = draw_keys(ring, (name for name in names if name[0] in made and name not in keys))
+        keys |= {(key.customer_id, key.retention): key for key, _ in more}
+        rows = [(wrapped.customer_id, *wrapped.row) for _, wrapped in (*drawn, *more)]
+        await connection.copy_records_to_table(data_key.name, records=rows, columns=KEY_COLUMNS)
+    if others := names - keys.keys():
+        keys |= await data_keys(connection, ring, others)
+    seal_under(ring, cells, keys)
+
+
+def seal_under(ring: KeyRing, cells: Sequence[Cell], keys: Mapping[KeyName, DataKey]) -> None:
+    """Seals every cell under one of these keys."""
+    columns: dict[int, list[Cell]] = {}
     for cell in cells:
-        column = cell.column
-        key = keys[cell.customer_id, column.retention]
-        cell.cell = seal(cell.value, key, places[id(column)], cell.row_id, cell.customer_id)
+        columns.setdefault(id(cell.column), []).append(cell)
+    for some in columns.values():
+        column = some[0].column
+        values = [(cell.value, keys[cell.customer_id, column.retention], cell.row_id.bytes) for cell in some]
+        made = seal_column(values, Place(ring.tenant, ring.store, column, ring.suite))
+        for cell, sealed in zip(some, made, strict=True):
+            cell.cell = sealed

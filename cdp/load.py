@@ -25,10 +25,10 @@ from cdp.errors import EventInvalid, RequestInvalid
 from cdp.file_positions import Position, forget_position, keep_position, position_of
 from cdp.file_records import FileRecord, Form, Source, open_source
 from cdp.house import House
-from cdp.identity.batch import subject_tag
 from cdp.identity.resolve import Tags
-from cdp.ingest import BATCH, KEPT, Outcome, Status, Writer
+from cdp.ingest import BATCH, Outcome, Status, Writer
 from cdp.mapping import FileMapping
+from cdp.refused import KEPT, subject_tag
 from cdp.rejects import Rejects
 from cdp.values import store_of, valid_region
 from privacy.keys import KeyRing

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg
 
 from cdp.errors import RequestInvalid, StoreUnavailable
+from cdp.instants import write_instants
 from cdp.settings import Settings
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -249,7 +251,7 @@ async def open_stores(settings: Settings, urls: Mapping[str, str], init: Init | 
 async def _open(settings: Settings, name: str, url: str, init: Init | None) -> Store:
     statement_milliseconds = str(int(settings.statement_seconds * 1000))
     reading = Session(url, READING | {"statement_timeout": statement_milliseconds}, init)
-    writing = Session(url, EVERYWHERE, init)
+    writing = Session(url, EVERYWHERE, partial(_with_instants, init))
     reader, writer = await reading.pool(settings.pool_size), await writing.pool(settings.pool_size)
     waits = settings.pool_wait_seconds, settings.statement_seconds
     return Store(name, settings.jurisdiction_of(name), reader, writer, reading, writing, *waits)
@@ -274,6 +276,12 @@ def _is_lost(connection: Connection) -> bool:
 async def _end(connection: asyncpg.Connection) -> None:
     with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         await connection.close(timeout=END_SECONDS)
+
+
+async def _with_instants(init: Init | None, connection: asyncpg.Connection) -> None:
+    await write_instants(connection)
+    if init is not None:
+        await init(connection)
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:

@@ -10,6 +10,7 @@ import secrets
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from functools import lru_cache, partial
+from itertools import starmap
 from struct import pack
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias, final
 from uuid import UUID
@@ -198,10 +199,9 @@ class KeyRing(Hidden):
         new = [row for row in rows if (row.kind, row.epoch) not in self._secrets]
         if new:
             assert self._kms is not None, "a ring that keeps up was unlocked"
-            contexts = [context_of(self.tenant, self.store, row.kind, row.epoch) for row in new]
-            unwrapping = (self._kms.unwrap(row.wrapped, c) for row, c in zip(new, contexts, strict=True))
-            secrets_of = zip(new, await asyncio.gather(*unwrapping), strict=True)
-            self._take([(row.kind, row.epoch, secret) for row, secret in secrets_of])
+            given = [(row.wrapped, context_of(self.tenant, self.store, row.kind, row.epoch)) for row in new]
+            made = await asyncio.gather(*starmap(self._kms.unwrap, given))
+            self._take([(row.kind, row.epoch, secret) for row, secret in zip(new, made, strict=True)])
         self._roots.settled = max((row.epoch for row in rows if row.kind == "INDEX" and row.settled), default=1)
 
     def holds(self, keys: Iterable[KeyRow]) -> bool:
@@ -218,15 +218,13 @@ class KeyRing(Hidden):
         return self._newest.get(kind, 0)
 
     def _newest_of(self, kind: StoreKeyKind) -> bytes:
-        epoch = self._newest.get(kind)
-        if epoch is None:
+        if kind not in self._newest:
             raise KeyUnavailable(f"this process does not hold the {kind.value} key of the store")
-        return self._secrets[kind, epoch]
+        return self._secrets[kind, self._newest[kind]]
 
     def _bound(self, customer_id: UUID, retention: RetentionClass, generation: int, epoch: int) -> list[bytes]:
         # As `framed` writes it: each part behind its length.
-        tail = pack(">HIHI", 4, generation, 4, epoch)
-        return [b"".join((self._prefix, customer_id.bytes, RETENTIONS[retention], tail))]
+        return [self._prefix + customer_id.bytes + RETENTIONS[retention] + pack(">HIHI", 4, generation, 4, epoch)]
 
     def wrap(self, key: DataKey) -> WrappedDataKey:
         """The data key under the newest KEK, bound to tenant, store, customer, class, generation and epoch."""
@@ -274,12 +272,15 @@ class KeyRing(Hidden):
         """A keyed hash that stays the same for ever: of what names events and records, not of what finds a customer."""
         return self._roots.tag(index, text, 1)
 
+    def digests(self, index: Index, texts: Iterable[str]) -> list[bytes]:
+        """`digest` of many texts."""
+        return self._roots.digests(index, texts)
+
     def pseudonym(self, customer_id: UUID, year: int) -> bytes:
         """The name (16 bytes) of a customer in one year of the audit log; without the key, years do not join."""
         keyed = self._pseudonyms.get(year)
         if keyed is None:
-            label = framed("audit", self.tenant, self.store, u32(year))
-            key = expand(self._newest_of(StoreKeyKind.AUDIT), label)
+            key = expand(self._newest_of(StoreKeyKind.AUDIT), framed("audit", self.tenant, self.store, u32(year)))
             keyed = self._pseudonyms[year] = hmac.new(key, digestmod="sha256")
         keyed = keyed.copy()
         keyed.update(customer_id.bytes)

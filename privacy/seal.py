@@ -6,7 +6,7 @@ does not open. No other module touches AES-GCM or SM4-GCM.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import final
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.hashes import SM3
 
 from privacy.blind import expand
-from privacy.encoding import CellType, CellValue, decode, encode, framed, pad, u32, unpad
+from privacy.encoding import CellType, CellValue, decode, encoder, framed, pad, u32, unpad
 from privacy.errors import KeyUnavailable, PermitMissing, SealBroken, ValueRefused
 from privacy.hidden import Hidden
 from privacy.keys import CellCipher, DataKey, KeyRing, KeyRow
@@ -39,6 +39,7 @@ __all__ = [
     "reseal",
     "seal",
     "seal_bytes",
+    "seal_column",
 ]
 
 # In UTF-8 text this byte is followed by a continuation, which no suite is: a plaintext in a sealed column is refused.
@@ -184,16 +185,25 @@ def seal(value: CellValue, key: DataKey, place: Place, row_id: UUID, customer_id
     Raises ValueRefused for a value the column's type cannot hold exactly (NULL is no cell, so None is refused too), and
     KeyUnavailable for a key of another customer or retention class.
     """
-    column = place.column
-    if key.customer_id != customer_id or key.retention != column.retention:
+    if key.customer_id != customer_id:
         raise KeyUnavailable("the key is of another customer or retention class")
-    plaintext = encode(value, column.cell_type)
-    if column.padded:
-        plaintext = pad(plaintext)
-    header = place.write_as + key.generation.to_bytes(4, "big")
-    nonce = os.urandom(NONCE_BYTES)
-    bound = place.bound(header, row_id, customer_id)
-    return header + nonce + seal_bytes(cipher_of(key, place.suite), nonce, plaintext, bound)
+    return seal_column([(value, key, row_id.bytes)], place)[0]
+
+
+def seal_column(cells: Sequence[tuple[CellValue, DataKey, bytes]], place: Place) -> list[bytes]:
+    """The cells of many values of one column, each for its row (16 bytes) and its key's customer; raises as `seal`."""
+    column, suite, made = place.column, place.suite, []
+    write = encoder(column.cell_type)
+    nonces = os.urandom(NONCE_BYTES * len(cells))
+    for end, (value, key, row_id) in enumerate(cells, 1):
+        if key.retention != column.retention:
+            raise KeyUnavailable("the key is of another customer or retention class")
+        plaintext = pad(write(value)) if column.padded else write(value)
+        header = place.write_as + key.generation.to_bytes(4, "big")
+        nonce = nonces[NONCE_BYTES * (end - 1) : NONCE_BYTES * end]
+        bound = b"".join((place.prefix, header, LENGTH_16, row_id, LENGTH_16, key.customer_id.bytes))
+        made.append(header + nonce + cipher_of(key, suite).encrypt(nonce, plaintext, bound))
+    return made
 
 
 def reseal(cell: bytes, keys: tuple[DataKey, DataKey], place: Place, row_id: UUID) -> bytes:

@@ -10,6 +10,7 @@ from schema.identity import Customer
 class ConsentEffect:
     purpose: str = word("For what.")
     recipient: str = word("To whom: `SELF`, or a legal entity.")
+    destination: str = word("Read in which jurisdiction.")
     categories: list[str] = word("Which data.")
 
 

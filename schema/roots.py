@@ -68,7 +68,7 @@ class Me:
 
 REGION = argument("region", Region | None, "The region whose records they are; by default the number's own.", None)
 MOMENT = (
-    argument("asOf", Instant | None, "What was true by then; by default now.", None),
+    argument("asOf", Instant | None, "What was true by then, of whoever held the number then; by default now.", None),
     argument("knownAt", Instant | None, "What was known by then; by default everything.", None),
 )
 

@@ -53,8 +53,9 @@ FLOORS = (
         "cdp.officer",
         "cdp.caring",
     ),
+    ("cdp.refused",),
     ("cdp.wanted", "cdp.incoming", "cdp.reconcile"),
-    ("cdp.admission", "cdp.erasure", "cdp.accountability"),
+    ("cdp.admission", "cdp.erasure", "cdp.accountability", "cdp.lane"),
     ("cdp.insight",),
     DOMAINS,
     ("cdp",),
@@ -258,7 +259,8 @@ def test_who_writes_is_known_by_name() -> None:
     """Each of them opens one transaction of a store for one purpose; a new one is a decision."""
     assert outside(callers("transaction"), "cdp.demo", "cdp.load") == {
         "cdp.stores",
-        "cdp.ingest",  # events, months made ready for them, dead letters
+        "cdp.ingest",  # events, months made ready for them
+        "cdp.refused",  # dead letters
         "cdp.key_store",  # the keys of a store
         "cdp.seen",  # what was known of events before they went by their ids
         "cdp.rotation",  # other keys of a store, step by step
@@ -291,7 +293,8 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.
-    assert outside(callers("data_keys") | callers("seal_cells"), "cdp.key_store") == {"cdp.ingest", "cdp.dead_letters"}
+    sealing = callers("data_keys") | callers("seal_cells")
+    assert outside(sealing, "cdp.key_store") == {"cdp.ingest", "cdp.lane", "cdp.dead_letters"}
     assert callers("hold_keys") == {
         "cdp.identity.batch",
         "cdp.identity.retagging",

@@ -44,6 +44,9 @@ SELECT DISTINCT customer_id FROM product
 WHERE expected_status IS NULL AND status IN ('active', 'suspended') AND customer_id > $1 ORDER BY customer_id LIMIT $2
 """
 
+ABOUT: Final = (OfProduct, PaymentStatusReported, AccountOpened)
+"""Events after which products may be, or have to be, others."""
+
 
 class Change(NamedTuple):
     """What a product's row says after all that is known."""
@@ -60,8 +63,7 @@ class Change(NamedTuple):
 
 def concerned(events: Iterable[tuple[UUID, Event]]) -> list[UUID]:
     """Whose products may be, or have to be, others after these events, in one order for all writers."""
-    about = (OfProduct, PaymentStatusReported, AccountOpened)
-    return sorted({customer_id for customer_id, event in events if isinstance(event, about)}, key=lambda one: one.int)
+    return sorted({customer_id for customer_id, event in events if isinstance(event, ABOUT)}, key=lambda one: one.int)
 
 
 async def take(connection: Connection, customers: Sequence[UUID]) -> None:

@@ -1,19 +1,18 @@
 """A batch of events of one store on its way: read, resolved to customers, and applied to what is known of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 from uuid import UUID
-
-from pydantic import ValidationError
 
 from cdp.changes import KEEP, Put
 from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
-from cdp.event import Event, Subject
+from cdp.event import Event
 from cdp.identity.clusters import write_clusters
+from cdp.identity.drafts import Draft, drafts, new_id
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import write_lives
 from cdp.identity.merges import CustomersMerged, MergeEvent
@@ -21,13 +20,14 @@ from cdp.identity.resolve import GONE, Graph, Mentioned, Tags, claim, registers
 from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.identity.timeline import Fact
-from cdp.key_store import hold_keys
+from cdp.key_store import Drawn, hold_keys
 from cdp.outbox import Entry
 from cdp.outcome import Outcome, Status, rejected
 from cdp.seen import BODY_INDEX, EVENT_INDEX, Seen, owner_hash
 from cdp.stores import Connection, Store
-from cdp.values import customer_id_of
 from privacy.keys import KeyRing, StoreKeyKind
+
+E = TypeVar("E", bound=Event)
 
 # Held until the commit: an erasure waits, or was first, which is then seen here.
 HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
@@ -38,7 +38,8 @@ HOLD_ALONE = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY 
 class Record:
     """One event on its way through a store; `outcome` is set when it is through.
 
-    `subject` is a tag or a customer id, `new` the tag and kind of the identifier by which it may make a customer.
+    `subject` is a tag or a customer id, `new` the tag and kind of the identifier by which it may make a customer,
+    `place` where it is among the events of the batch.
     """
 
     event: Event
@@ -50,13 +51,22 @@ class Record:
     given: Sequence[tuple[str, bytes]]
     """Kind and tag of the identifiers that name the customer from this event on."""
     new: tuple[bytes, str] | None
-    index_epoch: int
-    """Of the index root that the tags were made with."""
+    epochs: tuple[int, int]
+    """Of the index root that no tag is older than, and of the KEK that a draft's keys are wrapped with."""
+    place: int = 0
+    draft: Draft | None = None
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
     relied_on: bool = False
     puts: list[Put] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
+    drawn: Sequence[Drawn] | None = None
+    """The keys of the customer, where it makes one by its draft."""
+
+    @property
+    def turn(self) -> tuple[int, datetime, int]:
+        """When it is its turn in the batch."""
+        return self.event.rank, self.event.at, self.place
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -75,6 +85,11 @@ class Batch:
     tags: Tags
     now: datetime
 
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Of the index root that no tag is older than, and of the newest KEK."""
+        return self.tags.epoch, self.ring.epoch_of(StoreKeyKind.KEK)
+
     def seen(self, record: Record) -> Seen:
         return Seen(*record.hashes, owner_hash(self.ring, record.event.event_id, record.customer_id))
 
@@ -82,11 +97,30 @@ class Batch:
         return Outcome(Status.REJECTED, None, self.store.name, code, field, expected)
 
 
+def of_kind(records: Sequence[Record], *classes: type[E]) -> list[tuple[Record, E]]:
+    """Those of the records whose events are of some classes, with these: asked once for a class, as all pass by."""
+    found = {one for one in {type(record.event) for record in records} if issubclass(one, classes)}
+    some = [(record, record.event) for record in records if type(record.event) in found] if found else []
+    return cast("list[tuple[Record, E]]", some)
+
+
 def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
     ring = batch.ring
     hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
-    return Record(event, hashes, *_tagged(batch, event), ring.epoch_of(StoreKeyKind.INDEX))
+    return Record(event, hashes, *_tagged(batch, event), batch.epochs)
+
+
+def draft(batch: Batch, records: Sequence[Record]) -> None:
+    """Works out what those of the records put that may make a customer."""
+    some = [record for record in records if record.new is not None]
+    found = drafts(batch.ring, [record.event for record in some], Graph(batch.tags), batch.now)
+    for record, one in zip(some, found, strict=True):
+        record.draft = one
+
+
+def epochs_of(ring: KeyRing) -> tuple[int, int]:
+    return ring.epoch_of(StoreKeyKind.INDEX), ring.epoch_of(StoreKeyKind.KEK)
 
 
 Named: TypeAlias = Sequence[tuple[str, bytes]]
@@ -102,9 +136,13 @@ def _tagged(batch: Batch, event: Event) -> Tagged:
     under = "other." if isinstance(event, MergeEvent) else ""
     mentions += [(other, tags.of(other, value, region, under)) for other, value in event.names()]
     given = [(other, tags.of(other, value, region)) for other, value in event.gives()]
-    new = registers(event)
-    by = None if new is None else (tags.of(*new, region), new[0])
-    return kind, found, mentions + given, given, by
+    new: tuple[bytes, str] | None = None
+    if registers(event):
+        if isinstance(found, bytes) and kind != "number":
+            new = found, kind
+        elif given and kind == "number":
+            new = given[0][1], given[0][0]
+    return kind, found, mentions + given, given, new
 
 
 async def take_keys(connection: Connection, batch: Batch, records: Sequence[Record]) -> None:
@@ -112,36 +150,35 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
     ones.
     """
     await hold_keys(connection, batch.ring)
-    epoch = batch.ring.epoch_of(StoreKeyKind.INDEX)
-    if stale := [record for record in records if record.index_epoch != epoch]:
+    epochs = epochs_of(batch.ring)
+    if stale := [record for record in records if record.epochs != epochs]:
         batch.tags.forget()
         for record in stale:
             record.kind, record.subject, record.mentions, record.given, record.new = _tagged(batch, record.event)
-            record.index_epoch = epoch
+            record.epochs, record.draft = epochs, None
     if batch.ring.moves_tags:
         await move_tags(connection, batch.tags.before)
 
 
-async def load(connection: Connection, batch: Batch, records: Sequence[Record]) -> Graph:
-    """What is known of whom the records mention; customers who are to be registered by them have their ids."""
-    mentioned = Mentioned()
+async def load(connection: Connection, batch: Batch, records: Sequence[Record], numbers: set[bytes]) -> Graph:
+    """What is known of whom the records mention, and of `numbers` (tags); who is to be registered by them has an id."""
+    mentioned = Mentioned(numbers)
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
             (mentioned.numbers if kind == "number" else mentioned.others).add(tag)
         if isinstance(record.subject, UUID):
             mentioned.ids.add(record.subject)
-        if isinstance(record.event, MergeEvent) and isinstance(other := record.event.other.only()[1], UUID):
+    for _, merge in of_kind(records, MergeEvent):
+        if isinstance(other := merge.other.only()[1], UUID):
             mentioned.ids.add(other)
-        if isinstance(record.event, NumberEvent):
-            mentioned.changing.setdefault(_number_of(batch.tags, record.event), record.event.region)
+    for _, event in of_kind(records, NumberEvent):
+        mentioned.changing.setdefault(_number_of(batch.tags, event), event.region)
     graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
         if record.new is not None and _found(graph, record) is None and _blocked(graph, record) is None:
-            event = record.event
-            new_id = customer_id_of(batch.ring.tenant, batch.store.name, event.event_id, event.at)
-            claims.append((*record.new, new_id))
+            claims.append((*record.new, record.draft.customer_id if record.draft else new_id(batch.ring, record.event)))
     if claims:
         await claim(connection, graph, claims)
     spoken = [found for record in records if record.event.needs_role and (found := _found(graph, record))]
@@ -150,23 +187,20 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record]) 
     return graph
 
 
-async def hold(connection: Connection, records: Sequence[Record]) -> bool:
-    """Keeps whom these records change from being erased until the commit; False where one of them was, meanwhile."""
-    customers = {record.customer_id for record in records}
+async def hold(
+    connection: Connection, records: Sequence[Record], others: Collection[UUID], made: Collection[UUID]
+) -> bool:
+    """Keeps whom these records change, and others, from being erased until the commit; False where one of them was.
+
+    Whoever is `made` by them is seen by nobody else until then.
+    """
+    customers = {*others, *(record.customer_id for record in records)}
     customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
     if alone := {record.customer_id for record in records if record.event.alone}:
         await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
-    held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int))
+    customers.difference_update(made)
+    held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int)) if customers else ()
     return not any(row[0] in GONE for row in held)
-
-
-def subject_tag(tags: Tags, body: Any) -> bytes | None:
-    """The tag of whom a refused record says it is about; None where that cannot be read."""
-    try:
-        kind, value = Subject.model_validate(body["subject"]).only()
-        return value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
-    except (TypeError, KeyError, AttributeError, ValidationError, RequestInvalid):
-        return None
 
 
 def _number_of(tags: Tags, event: NumberEvent) -> bytes:
@@ -176,15 +210,14 @@ def _number_of(tags: Tags, event: NumberEvent) -> bytes:
 async def live(connection: Connection, batch: Batch, graph: Graph, records: Sequence[Record]) -> None:
     """Writes the lives of numbers as they are after these records."""
     said: dict[bytes, set[Fact]] = {}
-    for record in records:
-        if isinstance(record.event, NumberEvent):
-            said.setdefault(_number_of(batch.tags, record.event), set()).update(record.event.facts(record.customer_id))
+    for record, event in of_kind(records, NumberEvent):
+        said.setdefault(_number_of(batch.tags, event), set()).update(event.facts(record.customer_id))
     await write_lives(connection, said, graph.facts, batch.now)
 
 
 async def merge(connection: Connection, batch: Batch, records: Sequence[Record]) -> list[tuple[Record, Outcome]]:
     """Writes the clusters as they are after these records; the merges that made one too large, with their refusals."""
-    merges = [(record, {put.row["customer_id"] for put in record.puts}) for record in records if _joins(record)]
+    merges = [(record, {put.row["customer_id"] for put in record.puts}) for record, _ in of_kind(records, MergeEvent)]
     if not merges:
         return []
     too_many = await write_clusters(connection, batch.ring, [one for _, pair in merges for one in pair])
@@ -217,6 +250,8 @@ def _found(graph: Graph, record: Record) -> tuple[UUID, UUID | None] | None:
 
 def _blocked(graph: Graph, record: Record) -> str | None:
     """The field with an identifier that is blocked; None where all of them tell who somebody is."""
+    if not graph.blocked:
+        return None
     for kind, tag in record.mentions:
         if tag in graph.blocked:
             if tag == record.subject:
@@ -236,17 +271,21 @@ def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
         return batch.refused("IDENTIFIER_BLOCKED", field, "an identifier of one person alone; this one is blocked")
     if found is None:
         return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
-    event = record.event
-    context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
-    try:
-        puts = event.apply(context)
-    except RequestInvalid as invalid:
-        return rejected(invalid, batch.store.name)
+    event, draft = record.event, record.draft
+    if draft is not None and draft.customer_id == record.customer_id and record.customer_id in graph.made:
+        puts, record.cells, record.drawn = [*draft.puts], [], draft.keys
+    else:
+        context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
+        try:
+            puts = event.apply(context)
+        except RequestInvalid as invalid:
+            return rejected(invalid, batch.store.name)
+        record.cells, record.drawn = context.cells, None
+    record.puts = puts
     if event.rank < 2:
         puts.extend(_identifiers(graph, record))
         graph.learn(event, record.customer_id, record.given)
         record.relied_on = True
-    record.puts, record.cells = puts, context.cells
     return Outcome(Status.ACCEPTED, record.customer_id, batch.store.name)
 
 

@@ -44,6 +44,9 @@ WITH counted (kind, found) AS (
         + (SELECT count(*) FROM account WHERE customer_id = ANY($1::uuid[]))
     UNION ALL
     SELECT 'member', cardinality($1::uuid[])
+    UNION ALL
+    -- Of several links to one store one is followed: what is behind the others would be seen no more.
+    SELECT 'link', count(*) FROM link WHERE customer_id = ANY($1::uuid[]) AND state = 'ACTIVE' GROUP BY other_store
 )
 SELECT kind FROM counted JOIN identifier_limit USING (kind) WHERE found > most ORDER BY kind
 """

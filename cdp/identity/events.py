@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import StringConstraints
 
-from cdp.changes import KEEP, Newest, Put, Row
+from cdp.changes import KEEP, Newest, Parts, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
 from cdp.event import EARLIEST, Day, Event, Kind, Ref, Subject, Text
@@ -28,6 +28,10 @@ NAME = Newest(("formatted_name",), "named_at", amend=True)
 EMAIL = Newest(("email",), "email_at", amend=True)
 STATUS = Newest(("status",), "status_at", amend=True)
 TIER = Newest(("tier",), "tier_at", amend=True)
+DESCRIBED = Parts((PROFILE, NAME, EMAIL))
+DESCRIBED_WITH_TIER = Parts((*DESCRIBED.parts, TIER))
+# Looked up once: to find a column by its name takes longer than to seal a value for it.
+NAMED, BORN, MAILED, LIVES = (customer.c[name] for name in ("formatted_name", "birth_date", "email", "address"))
 LINK = Newest(("other_store", "leads", "state"), "state_at")
 
 
@@ -49,23 +53,22 @@ class CustomerRegistered(Event):
     rank: ClassVar[int] = 0
 
     def gives(self) -> Sequence[tuple[Kind, str]]:
-        others: tuple[tuple[Kind, str | None], ...] = (
-            ("customerKey", self.customer_key),
-            ("email", self.email),
-            ("document", self.document_number),
-        )
-        return _naming(self.subject, *others)
+        given = _naming(self.subject)
+        if self.customer_key is not None:
+            given.append(("customerKey", self.customer_key))
+        if self.email is not None:
+            given.append(("email", self.email))
+        if self.document_number is not None:
+            given.append(("document", self.document_number))
+        return given
 
     def apply(self, context: Context) -> list[Put]:
         if self.birth_date is not None and self.birth_date > self.at.date():
             raise EventInvalid("birthDate", "a day before the event")
         if (self.document_type is None) != (self.document_number is None):
             raise EventInvalid("documentNumber", "documentType and documentNumber together")
-        profile = self._profile(context)
-        puts = [Put(customer, profile, PROFILE), *(_amended(profile, merge) for merge in (NAME, EMAIL))]
-        if self.tier is not None:
-            tier = {"customer_id": context.customer_id, "tier": self.tier, "tier_at": self.at}
-            puts.append(Put(customer, tier, TIER))
+        merge = DESCRIBED if self.tier is None else DESCRIBED_WITH_TIER
+        puts = [Put(customer, self._profile(context), merge)]
         if self.document_number is not None:
             puts.append(self._identification(context, self.document_number))
         return puts
@@ -78,12 +81,12 @@ class CustomerRegistered(Event):
             "kind": self.kind,
             "state": CustomerState.ACTIVE.value,
             "registered_at": self.at,
-            "formatted_name": context.seal(customer.c.formatted_name, self.name, row),
-            "birth_date": context.seal(customer.c.birth_date, born, row),
+            "formatted_name": context.seal(NAMED, self.name, row),
+            "birth_date": context.seal(BORN, born, row),
             "gender": self.gender,
             "is_minor": born is not None and age_on(born, self.at.date()) < ADULT_YEARS,
-            "email": context.seal(customer.c.email, self.email, row),
-            "address": context.seal(customer.c.address, self.address, row),
+            "email": context.seal(MAILED, self.email, row),
+            "address": context.seal(LIVES, self.address, row),
             "profile_at": self.at,
             "named_at": self.at,
             "email_at": self.at,
@@ -121,14 +124,15 @@ class CustomerIdentified(Event):
     rank: ClassVar[int] = 0
 
     def gives(self) -> Sequence[tuple[Kind, str]]:
-        return _naming(self.subject, ("email", self.email))
+        given = _naming(self.subject)
+        return given if self.email is None else [*given, ("email", self.email)]
 
     def apply(self, context: Context) -> list[Put]:
         row = context.customer_id
         said = {
-            "formatted_name": context.seal(customer.c.formatted_name, self.name, row),
+            "formatted_name": context.seal(NAMED, self.name, row),
             "named_at": EARLIEST if self.name is None else self.at,
-            "email": context.seal(customer.c.email, self.email, row),
+            "email": context.seal(MAILED, self.email, row),
             "email_at": EARLIEST if self.email is None else self.at,
         }
         # Of whoever is new nothing else is known yet: whatever is said of it comes later.
@@ -145,13 +149,10 @@ def _amended(row: Row, merge: Newest) -> Put:
     return Put(customer, {name: row[name] for name in ("customer_id", *merge.columns, merge.at)}, merge)
 
 
-def _naming(subject: Subject, *others: tuple[Kind, str | None]) -> list[tuple[Kind, str]]:
-    """The identifiers that name a customer: the subject's, where it is a lasting one, and those given beside it."""
+def _naming(subject: Subject) -> list[tuple[Kind, str]]:
+    """The identifier by which a customer is named, where it is a lasting one."""
     kind, value = subject.only()
-    given: list[tuple[Kind, str]] = []
-    if kind not in ("number", "customerId") and isinstance(value, str):
-        given.append((kind, value))
-    return given + [(other, name) for other, name in others if name is not None]
+    return [(kind, value)] if kind not in ("number", "customerId") and isinstance(value, str) else []
 
 
 class CustomerStatusChanged(Event):

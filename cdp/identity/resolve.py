@@ -16,12 +16,13 @@ from cdp.event import Event
 from cdp.identity.events import CustomerIdentified, CustomerRegistered
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import take
-from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
+from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX, identifier_index
 from cdp.identity.timeline import Fact, HoldingState, Span, life_of
-from cdp.numbers import BLOCKED_WORDS, PhoneNumber
+from cdp.numbers import BLOCKED_WORDS, e164_of
+from cdp.staging import staged
 from cdp.stores import Connection
 from cdp.values import compact
-from privacy.keys import KeyRing
+from privacy.keys import KeyRing, StoreKeyKind
 from privacy.vocabulary import CustomerState
 
 SMALLEST_IDENTIFIER = 2
@@ -37,16 +38,20 @@ SELECT number_tag, holding_id, customer_id, role, valid_from, valid_to FROM numb
 WHERE number_tag IN (SELECT number_tag FROM number_index WHERE customer_id = ANY($1::uuid[]))
 """
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
+OWNERS_AND_BLOCKED = """
+SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])
+UNION ALL SELECT tag, NULL FROM blocked_identifier WHERE tag = ANY($1::bytea[])
+"""
 PRESENT = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])"
-ERASED = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state = ANY($2::text[])"
-BLOCKED = "SELECT tag FROM blocked_identifier WHERE tag = ANY($1::bytea[])"
+STATES = "SELECT customer_id, state FROM customer WHERE customer_id = ANY($1::uuid[])"
 GONE: Final = [CustomerState.ERASING.value, CustomerState.ERASED.value]
 
 # Waits for another writer who registers the same identifier; whoever came first has it, and OWNERS tells who that was.
 CLAIM = """
 INSERT INTO identifier_index (identifier_tag, kind, customer_id)
-SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING
+SELECT identifier_tag, kind, customer_id FROM {} ON CONFLICT DO NOTHING
 """
+CLAIMED: Final = ("identifier_tag", "kind", "customer_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def normalise(kind: str, value: str, region: str | None) -> str:
     Raises InvalidNumber, or RequestInvalid IDENTIFIER_INVALID for a kind nobody knows and for values that mean nobody.
     """
     if kind == "number":
-        return PhoneNumber.parse(value, region).e164
+        return e164_of(value, region)
     if kind not in IDENTIFIER_INDEXES:
         raise RequestInvalid("IDENTIFIER_INVALID", f"an identifier is one of {', '.join(IDENTIFIER_INDEXES)}")
     if kind == "customerKey":
@@ -84,19 +89,21 @@ def normalise(kind: str, value: str, region: str | None) -> str:
 class Tags:
     """Tags of identifiers as they were written, each worked out once for a batch.
 
-    `before` has the tags of the epoch before, while rows are moved from them, by the new ones.
+    `before` has the tags of the epoch before, while rows are moved from them, by the new ones; `epoch` is that of the
+    index root that no tag is older than.
     """
 
-    __slots__ = ("_made", "_ring", "before")
+    __slots__ = ("_made", "_ring", "before", "epoch")
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
-        self._made: dict[tuple[str, str, str | None], bytes] = {}
-        self.before: dict[bytes, bytes] = {}
+        self.forget()
 
     def forget(self) -> None:
         """Begins anew, with newer keys."""
-        self._made, self.before = {}, {}
+        self._made: dict[tuple[str, str, str | None], bytes] = {}
+        self.before: dict[bytes, bytes] = {}
+        self.epoch = self._ring.epoch_of(StoreKeyKind.INDEX)
 
     def of(self, kind: str, value: str, region: str | None, under: str = "") -> bytes:
         """The tag; raises like `normalise`, a number's field with `under` before its name."""
@@ -126,6 +133,8 @@ class Graph:
         self.tags = tags
         self.owners: dict[bytes, UUID] = {}
         self.present: set[UUID] = set()
+        self.made: set[UUID] = set()
+        """Those of them whom this batch is to make: nothing is written of them yet."""
         self.blocked: set[bytes] = set()
         self.facts: dict[bytes, set[Fact]] = {}
         """All that was said of the numbers whose lives may change."""
@@ -136,9 +145,11 @@ class Graph:
     async def load(cls, connection: Connection, tags: Tags, mentioned: Mentioned) -> Self:
         """What is known of what a batch mentions; the numbers whose lives may change are taken until the commit."""
         graph = cls(tags)
-        graph.blocked = {row[0] for row in await connection.fetch(BLOCKED, [*mentioned.numbers, *mentioned.others])}
-        if mentioned.others:
-            graph.owners = dict(await connection.fetch(OWNERS, list(mentioned.others)))
+        for tag, owner in await connection.fetch(OWNERS_AND_BLOCKED, [*mentioned.numbers, *mentioned.others]):
+            if owner is None:
+                graph.blocked.add(tag)
+            else:
+                graph.owners[tag] = owner
         if mentioned.changing:
             graph.facts = await take(connection, mentioned.changing)
             graph._spans = {tag: life_of(facts).spans for tag, facts in graph.facts.items()}
@@ -174,6 +185,11 @@ class Graph:
         if len(found) < 2:
             return found[0] if found else None
         return max(found, key=_claim_of)
+
+    def sole(self, tag: bytes) -> Span | None:
+        """The only holding there ever was of a number, whenever that was; None where there were others."""
+        spans = self._spans.get(tag, ())
+        return spans[0] if len(spans) == 1 and spans[0].customer_id in self.present else None
 
     def owner(self, tag: bytes) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
@@ -224,23 +240,20 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
     Afterwards the graph knows the owners, and the new customers are present.
     """
-    tags, kinds, customers = map(list, zip(*sorted(set(claims)), strict=True))
-    await connection.execute(CLAIM, tags, kinds, customers)
-    found: list[Any] = await connection.fetch(OWNERS, tags)
-    graph.owners |= dict(found)
-    owners = {graph.owners[tag] for tag in tags}
+    wanted = sorted(set(claims))
+    source, parameters = await staged(connection, identifier_index, CLAIMED, wanted)
+    if await connection.execute(CLAIM.format(source), *parameters) == f"INSERT 0 {len(wanted)}":
+        found = {tag: customer_id for tag, _, customer_id in wanted}
+    else:
+        found = dict(await connection.fetch(OWNERS, [tag for tag, _, _ in wanted]))
+    graph.owners |= found
+    owners = set(found.values())
     # An event that comes again names the same customer again, who may have been erased meanwhile.
-    erased = {row[0] for row in await connection.fetch(ERASED, list(owners), GONE)}
-    graph.present |= owners - erased
+    states = dict(await connection.fetch(STATES, list(owners)))
+    graph.made = owners - states.keys()
+    graph.present |= {one for one in owners if states.get(one) not in GONE}
 
 
-def registers(event: Event) -> tuple[str, str] | None:
-    """The identifier by which an event may make a new customer; None where it may not."""
-    if not isinstance(event, CustomerRegistered | CustomerIdentified):
-        return None
-    kind, value = event.subject.only()
-    if kind == "customerId":  # of somebody who is there, or is not any more
-        return None
-    if kind in IDENTIFIER_INDEXES and isinstance(value, str):
-        return kind, value
-    return next(iter(event.gives()), None)
+def registers(event: Event) -> bool:
+    """Whether an event may make a new customer."""
+    return isinstance(event, CustomerRegistered | CustomerIdentified)

@@ -63,7 +63,9 @@ identification = by_customer(
 identifier_limit = reference(
     "identifier_limit", text("kind", primary_key=True), Column("most", Integer, nullable=False)
 )
-"""How many identifiers of a kind the customers that are merged into one may have together; more, and a person looks."""
+"""How much of a kind (identifiers, links to one store) the customers that are merged into one may have together; more,
+and a person looks.
+"""
 
 blocked_identifier = reference(
     "blocked_identifier",

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, literal_column, select
+from sqlalchemy import ColumnElement, case, func, literal_column, select, true
 
 from cdp.admission import OpenStore, birth_of
 from cdp.consent.policy_rows import VERSION
@@ -37,7 +37,7 @@ from privacy.vocabulary import CustomerState, RetentionClass
 PURPOSE, CONSENT_KNOWN_AT, OBJECTION_KNOWN_AT, RAISED = 2, 4, 3, 4
 """Columns of the rows of consents and objections."""
 LASTS = ALONE + 1
-"""Where a consent has whether the number asked by is still theirs; NULL for what is not about that number alone."""
+"""Where a consent has whether the number asked by is theirs by then; NULL for what is not about that number alone."""
 EVER: Final = """
 WITH RECURSIVE ever (customer_id) AS (
     SELECT unnest($1::uuid[]) UNION SELECT e.other_id FROM merge_edge AS e JOIN ever USING (customer_id)
@@ -144,12 +144,14 @@ def _known(rows: Iterable[Row], column: int, moment: Moment) -> list[Row]:
     return [row[:-1] for row in rows if moment.knows(row[column])]
 
 
-async def dossier_of(at: OpenStore, customer_id: UUID, holding: UUID | None = None) -> Dossier:
+async def dossier_of(
+    at: OpenStore, customer_id: UUID, holding: UUID | None = None, as_of: datetime | None = None
+) -> Dossier:
     """Everything a customer of a store said, and whoever they were ever merged with; `holding` is that of the number
-    they were asked for by.
+    they were asked for by, which lasts where it had no end `as_of` an instant, by default ever.
     """
     async with at.store.read() as connection:
-        rows = await connection.fetch(_statement(), [customer_id], holding)
+        rows = await connection.fetch(_statement(), [customer_id], holding, as_of)
     version: int = rows[0][0]
     await at.policy_since(version)
     records = {row[1]: Record(*row[1:]) for row in rows}
@@ -184,9 +186,10 @@ def _statement() -> str:
 
 
 def _lasts() -> ColumnElement[Any]:
-    """Whether the holding that was asked by has no end yet; NULL for a word that is not a yes about it alone."""
+    """Whether the holding that was asked by has no end by then; NULL for a word that is not a yes about it alone."""
     held = number_index.alias("held")
-    lasts = case((said_for(held, consent_event), held.c.valid_to.is_(None)))
+    goes_on: ColumnElement[bool] = literal_column("held.valid_to > coalesce($3::timestamptz, 'infinity')")
+    lasts = case((said_for(held, consent_event), func.coalesce(goes_on, true())))
     asked: ColumnElement[bool] = literal_column("held.customer_id IN (TABLE ever) AND held.holding_id = $2")
     newest = select(lasts).where(asked).order_by(held.c.valid_from.desc()).limit(1)
     return case((yes_alone().is_not(None), newest.correlate(consent_event).scalar_subquery()))

@@ -21,6 +21,8 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 TOTALS: Final = {"VOICE": "voice_seconds", "SMS": "sms_count", "DATA": "data_bytes", "ROAMING": "roaming_bytes"}
 NOTHING: Final = dict.fromkeys(TOTALS.values(), 0)
 BASE_UNITS: Final = {"VOICE": "seconds", "SMS": "messages", "DATA": "bytes", "ROAMING": "bytes"}
+RECEIVED: Final = "received"
+ROW: Final = "usage"
 ADD_UP = Add(tuple(TOTALS.values()))
 RERATED = Newest(("usage_type", "quantity", "units", "waits"), "rerated_at")
 LEFT = Newest(
@@ -38,7 +40,7 @@ class UsageRecorded(Event):
 
     def apply(self, context: Context) -> list[Put]:
         count = _count(self.usage_type, self.quantity, self.units, "quantity")
-        record = context.row_id("usage", self.event_id)
+        record = context.row_id(ROW, self.event_id)
         row = {
             "customer_id": context.customer_id,
             "at": self.at,
@@ -47,7 +49,7 @@ class UsageRecorded(Event):
             "usage_type": self.usage_type,
             "quantity": count,
             "units": BASE_UNITS[self.usage_type],
-            "status": "received",
+            "status": RECEIVED,
             "region": self.region,
             "holding_id": context.holding_id,
             "counterparty": context.seal(usage_record.c.counterparty, self.counterparty, record),
@@ -81,7 +83,7 @@ class UsageRerated(Event):
             raise EventInvalid("recordedAt", "an instant that is not after the event")
         row = {
             "customer_id": context.customer_id,
-            "record_id": context.row_id("usage", self.record),
+            "record_id": context.row_id(ROW, self.record),
             "usage_type": self.usage_type,
             "quantity": _count(self.usage_type, self.quantity, self.units, "quantity"),
             "units": BASE_UNITS[self.usage_type],

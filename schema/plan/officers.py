@@ -56,7 +56,8 @@ class Question(NamedTuple):
     async def _dossier(self, at: OpenStore, customer_id: UUID) -> Dossier:
         """Asked for by a number, what is heard by that number counts."""
         found = next(part for part in self.parts if part.store == at.store.name)
-        return await dossier_of(at, customer_id, found.holding if "number" in self.given["customer"] else None)
+        holding = found.holding if "number" in self.given["customer"] else None
+        return await dossier_of(at, customer_id, holding, self.given.get("asOf"))
 
     def _stores(self) -> Iterator[tuple[OpenStore, list[UUID]]]:
         """The stores of the records, the leading one first, with the customers there."""

@@ -62,7 +62,7 @@ def bind(root: OperationRoot, arguments: Arguments, reach: Reach) -> dict[str, W
         return _pair(root, arguments["input"], reach)
     read = root.reads["Customer"]
     if root.name in ABOUT_A_CUSTOMER:
-        return {"Customer": _by_subject(read, arguments["customer"], arguments.get("region"), reach)}
+        return {"Customer": _by_subject(read, arguments["customer"], arguments, reach)}
     if root.name in _BY_ARGUMENTS:
         return {"Customer": _BY_ARGUMENTS[root.name](read, arguments, reach)}
     given = [name for name in ("id", "number", "identifier") if arguments.get(name) is not None]
@@ -161,9 +161,7 @@ def _pair(root: OperationRoot, given: Arguments, reach: Reach) -> dict[str, Want
     assert root.picks is not None
     about = {key: name for key, name, _ in root.picks.items} | HIDDEN
     subjects = {"customer": given["subject"], "other": given["other"]}
-    return {
-        key: _by_subject(read, subjects[about[key]], given.get("region"), reach) for key, read in root.reads.items()
-    }
+    return {key: _by_subject(read, subjects[about[key]], given, reach) for key, read in root.reads.items()}
 
 
 def _by_row(read: ReadRoot, arguments: Arguments, reach: Reach) -> Wanted:
@@ -209,12 +207,14 @@ def only_accountants(caller: Caller) -> None:
         raise AuthError("FORBIDDEN", "the ledger is corrected by accountants alone", 403)
 
 
-def _by_subject(read: ReadRoot, subject: Arguments, region: str | None, reach: Reach) -> Wanted:
+def _by_subject(read: ReadRoot, subject: Arguments, given: Arguments, reach: Reach) -> Wanted:
+    """Whoever a question is about, which may say where they are, and as of when a number is meant."""
     [(kind, value)] = subject.items()
+    about = {name: given.get(name) for name in ("region", "asOf")}
     if kind == "number":
-        return _by_number(read, {"number": value, "region": region}, reach)
+        return _by_number(read, {"number": value, **about}, reach)
     if kind == "customerKey":
-        return _by_identifier(read, {"identifier": {"kind": kind, "value": value}, "region": region}, reach)
+        return _by_identifier(read, {"identifier": {"kind": kind, "value": value}, **about}, reach)
     found = reach.global_id(value)
     if found is None or found.type_name != "Customer":
         return Wanted(read.root, KeyKind.CUSTOMER, {}, {})

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp.billing.tables import bill, product, top_up
-from cdp.changes import KEEP, NEW, Add, Earliest, Merge, Newest, Put, write
+from cdp.changes import KEEP, NEW, Add, Earliest, Merge, Newest, Parts, Put, write
 from cdp.identity.tables import customer, identifier_index
 from cdp.ingest import Writer
 from cdp.stores import Store
@@ -72,6 +72,44 @@ async def test_the_newest_wins_in_any_order(
         together = not together
     assert results[0] == results[1]
     assert results[0]["status_at"] == max(at for at, _, _ in seen)
+
+
+PARTS = Parts((STATUS, Newest(("name",), "described_at")))
+TOLD = st.tuples(SEEN, st.sampled_from(DAYS), st.sampled_from("XY"))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(TOLD, min_size=1, max_size=5), st.randoms(use_true_random=False))
+async def test_each_part_of_a_row_is_the_newest_in_any_order(
+    cn: Store, owner: UUID, told: list[tuple[tuple[datetime, str, str | None], datetime, str]], random: Any
+) -> None:
+    results = []
+    for made in ((), (), [owner], [owner]):
+        async with cn.transaction() as connection:
+            await connection.execute("DELETE FROM product")
+            random.shuffle(told)
+            puts = [
+                Put(product, status(owner, *seen).row | {"name": name, "described_at": at}, PARTS)
+                for seen, at, name in told
+            ]
+            cut = random.randint(1, len(puts))
+            await write(connection, puts[:cut], made)
+            await write(connection, puts[cut:])
+        results.append(await one(cn, "product"))
+    assert results == results[:1] * 4
+    assert results[0]["status_at"] == max(seen[0] for seen, _, _ in told)
+    assert (results[0]["described_at"], results[0]["name"]) == max((at, name) for _, at, name in told)
+
+
+async def test_rows_of_who_is_made_are_copied_once_and_the_others_meet_them(cn: Store, owner: UUID) -> None:
+    kept = {"customer_id": owner, "product_id": UUID(int=1), "product_ref": "P", "status": "A"}
+    later = status(owner, DAYS[1], "B", None)
+    async with cn.transaction() as connection:
+        await write(connection, [later, Put(product, kept, KEEP), status(owner, DAYS[0], "C", None)], [owner])
+        with pytest.raises(asyncpg.UniqueViolationError):
+            async with connection.transaction():
+                await write(connection, [later], [owner])
+    assert (await one(cn, "product"))["status"] == "B"
 
 
 async def test_add_adds_every_row_once(cn: Store) -> None:

@@ -14,9 +14,10 @@ from cdp.audited import verify
 from cdp.consent.policy_rows import load_policy, starter_rows
 from cdp.errors import AuditUnavailable, RequestInvalid
 from cdp.house import House
-from cdp.ingest import EVENTS, Outcome, Status, bury_rejected, ingest
+from cdp.ingest import EVENTS, Outcome, Status, ingest
 from cdp.letters import Drawer, Hand, Which, drop, letters_of, open_letters, record_of, replay
 from cdp.mapping import parse_mapping
+from cdp.refused import bury_rejected
 from cdp.settings import Settings
 from privacy.errors import PermitMissing
 from tests.cdp.doors import NOW, one, rows

@@ -12,7 +12,8 @@ from cdp.app import writer_of
 from cdp.errors import RequestInvalid
 from cdp.house import migrate_stores, open_house
 from cdp.identity.blocked import block, blocklist, lift, read_blocked
-from cdp.ingest import Writer, ingest
+from cdp.incoming import read_all
+from cdp.ingest import EVENTS, Writer, ingest, take_in
 from cdp.key_store import HOLD_ALONE, data_keys, hold_keys, unlock
 from cdp.root_keys import root_kms
 from cdp.rotation import alone
@@ -23,6 +24,7 @@ from privacy.seal import Suite
 from privacy.vocabulary import RetentionClass
 from tests.cdp.doors import accept, rows
 from tests.cdp.house import prepared_house
+from tests.cdp.samples import SAMPLES
 from tests.rotating import KINDS, begin_index, drill, finish, people, points, populate, state_of
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -291,6 +293,19 @@ async def test_rings_hold_what_they_held(rotating: Settings, writer: Writer, sto
     assert ring.epoch_of(StoreKeyKind.KEK) == 2
     assert ring.holds([key.row])
     assert ring.unwrap(key).customer_id == UUID(int=5)
+
+
+async def test_a_draft_is_made_anew_with_keys_that_came_meanwhile(
+    rotating: Settings, writer: Writer, store: Store
+) -> None:
+    incoming = await read_all(
+        writer, EVENTS, [SAMPLES["CustomerRegistered"] | {"subject": {"customerKey": "new"}, "eventId": "new"}]
+    )
+    await finish(rotating, "kek")
+    (outcome,) = await take_in(writer, incoming, "test")
+    assert outcome.customer_id is not None
+    kept = await rows(store, "data_key", f"customer_id = '{outcome.customer_id}'")
+    assert {row["epoch"] for row in kept} == {2}
 
 
 @pytest.fixture

@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_law
+from hypothesis import strategies as st
 
 from cdp.errors import RequestInvalid, StoreUnavailable
 from cdp.settings import Settings
 from cdp.stores import Connection, Stores, open_stores
+
+FIRST, LAST = datetime.fromisoformat("0001-01-02"), datetime.fromisoformat("9999-12-30")
 
 
 async def count(stores: Stores) -> int:
@@ -180,3 +187,27 @@ def test_an_unknown_store_is_a_coded_refusal() -> None:
         Stores({})["mo"]
     assert refused.value.code == "STORE_UNKNOWN"
     assert "mo" not in Stores({})
+
+
+@given(st.lists(st.datetimes(FIRST, LAST, timezones=st.timezones()), max_size=20))
+@settings_of_law(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_an_instant_is_written_as_the_driver_writes_it(stores: Stores, instants: list[datetime]) -> None:
+    async with stores["cn"].reader.acquire() as driver, stores["cn"].transaction() as connection:
+        texts = await connection.fetchval("SELECT ARRAY(SELECT t::text FROM unnest($1::timestamptz[]) AS t)", instants)
+        assert texts == await driver.fetchval("SELECT ARRAY(SELECT t::text FROM unnest($1::timestamptz[]) t)", instants)
+        assert await connection.fetchval("SELECT $1::timestamptz[]", instants) == [
+            at.astimezone(UTC) for at in instants
+        ]
+
+
+async def test_an_hour_that_comes_twice_is_two(stores: Stores) -> None:
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    async with stores["cn"].transaction() as connection:
+        told = await connection.fetchval("SELECT $1::timestamptz[]", [first, first.replace(fold=1)])
+    assert told[1] - told[0] == timedelta(hours=1)
+
+
+async def test_an_instant_without_a_time_zone_is_refused(stores: Stores) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with stores["cn"].transaction() as connection:
+            await connection.fetchval("SELECT $1::timestamptz", datetime(2026, 3, 1))  # noqa: DTZ001 -- to be refused

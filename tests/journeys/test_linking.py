@@ -159,6 +159,14 @@ async def linked(world: World) -> dict[str, Any]:
     return await confirm(world, *await proposed(world))
 
 
+async def merge(world: World, number: str, other: str) -> Outcome:
+    """What became of joining two mainland records."""
+    door = writer_for(world.house.settings, world.house.stores)
+    at = datetime.now(UTC).isoformat()
+    order = event("CustomersMerged", "CN-GD", {"number": number}, at, other={"number": other})
+    return (await ingest(await door("cn"), [order], "test"))[0]
+
+
 async def customer(world: World, number: str) -> dict[str, Any]:
     found: dict[str, Any] = (await world.ask(PROFILE, number=number))["data"]["customer"]
     return found
@@ -390,6 +398,32 @@ async def test_a_second_link_to_the_same_store_is_refused_on_either_side(world: 
     assert await count(world, LINKS[:2]) == before
     assert await customer(world, MAINLAND_NUMBER) == as_one
     assert (await customer(world, SECOND_HONG_KONG))["regions"] == ["HK"]
+
+
+async def test_records_that_were_merged_have_one_link_and_any_of_their_numbers_ends_it(world: World) -> None:
+    await linked(world)
+    await merge(world, SECOND_MAINLAND, MAINLAND_NUMBER)
+
+    told = await propose(world, SECOND_MAINLAND, SECOND_HONG_KONG)
+    assert (told["outcome"]["code"], told["outcome"]["field"]) == ("LINK_EXISTS", "number")
+    back = await proposed(world, SECOND_HONG_KONG, SECOND_MAINLAND)
+    assert (await confirm(world, *back))["outcome"] == refused("LINK_EXISTS", "otherNumber")
+
+    assert (await unlink(world, SECOND_MAINLAND))["outcome"] == ACCEPTED
+    assert (await customer(world, HONG_KONG_NUMBER))["regions"] == ["HK"]
+    assert (await customer(world, MAINLAND_NUMBER))["regions"] == ["CN-GD"]
+
+
+async def test_records_with_a_link_each_to_another_store_are_not_merged(world: World) -> None:
+    """Of two links one would be followed, and what is behind the other would be seen no more."""
+    await linked(world)
+    await confirm(world, *await proposed(world, SECOND_HONG_KONG, SECOND_MAINLAND))
+    refused = await merge(world, SECOND_MAINLAND, MAINLAND_NUMBER)
+    assert (refused.code, refused.field) == ("CLUSTER_TOO_LARGE", "other")
+    for number in (MAINLAND_NUMBER, SECOND_MAINLAND):
+        assert (await customer(world, number))["regions"] == ["CN-GD", "HK"]
+    await unlink(world, SECOND_MAINLAND)
+    assert (await merge(world, SECOND_MAINLAND, MAINLAND_NUMBER)).code is None
 
 
 async def test_a_link_that_the_other_side_refuses_after_all_is_undone_here(world: World) -> None:

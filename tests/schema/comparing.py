@@ -27,8 +27,12 @@ async def difference(
     world: World, reference: Reference, source: str, caller: Caller, variables: dict[str, Any] | None = None
 ) -> str | None:
     """What differs, in words for a failing test; None where values, order, withheld and masked lists are the same."""
-    answer = json.loads(await world.ask(source, caller, variables))
-    data, request = await reference.answer(source, caller, variables)
+    return differing(await world.ask(source, caller, variables), *await reference.answer(source, caller, variables))
+
+
+def differing(planned: bytes, data: dict[str, Any], request: Request) -> str | None:
+    """The same of an answer of the planner and what the reference executor gave."""
+    answer = json.loads(planned)
     if json.dumps(answer["data"]) != json.dumps(data):
         return f"data\n planner   {json.dumps(answer['data'])}\n reference {json.dumps(data)}"
     withheld, masked = told(request)

@@ -20,7 +20,7 @@ CALLERS = (CARE, PARTNER)
 ASKED_FOR = ("service.care", "insight.churn", "marketing.sms", "partner.share", "legal.audit")
 PAIRS = [("denied", "many"), ("objector", "minor"), ("left-cn", "youth"), ("twice-1", "denied"), ("b-cn", "many")]
 PROPOSE = """query($input: MergeInput!) @purpose(id: "service.care") { proposeMerge(input: $input) {
-  alreadyMerged evidence conflicts tooMany consentEffect { purpose recipient categories }
+  alreadyMerged evidence conflicts tooMany consentEffect { purpose recipient destination categories }
   customer { id formattedName } other { formattedName } } }"""
 ORDER = """mutation($input: MergeInput!) @purpose(id: "service.care") { %s(input: $input) {
   outcome { status code field expected } customer { id formattedName holdings { number } } } }"""
@@ -140,6 +140,19 @@ async def test_a_proposal_writes_nothing_and_says_what_then_happens(fresh_world:
 
     again = (await asked(fresh_world, PROPOSE, pair("many", "denied"), STEWARD))["data"]["proposeMerge"]
     assert (again["alreadyMerged"], again["evidence"], again["conflicts"], again["consentEffect"]) == (True, [], [], [])
+
+
+async def test_a_proposal_tells_what_ends_on_other_channels_and_across_borders(fresh_world: World) -> None:
+    yes = {"purpose": "marketing.sms", "channel": "sms"}
+    head = {"region": "CN-GD", "subject": {"number": NUMBERS["many"]}, "at": "2025-06-01T08:00:00Z"}
+    [outcome] = await ingest(
+        writer_of(fresh_world.house), [head | yes | {"type": "ConsentGiven", "eventId": "yes"}], "test"
+    )
+    assert outcome.status is Status.ACCEPTED
+    proposed = (await asked(fresh_world, PROPOSE, pair("b-cn", "many"), STEWARD))["data"]["proposeMerge"]
+    lost = {(loss["purpose"], loss["destination"]): set(loss["categories"]) for loss in proposed["consentEffect"]}
+    assert "contact.number" in lost["marketing.sms", "CN"], "the steward does not ask by SMS"
+    assert "billing.amount" in lost["service.care", "HK"], "only one of them may be seen there"
 
 
 async def test_a_yes_for_a_number_alone_speaks_for_no_record_in_a_proposal(fresh_world: World) -> None:

@@ -136,6 +136,7 @@ async def test_a_decision_names_its_rule_its_law_and_what_was_said(world: World)
     assert (before["effect"], before["rule"], before["law"][:11]) == ("ALLOW", "cn.marketing", "Advertising")
     [word] = before["decidedBy"]
     assert (word["type"], word["purpose"], said[word["id"]]["kind"]) == ("GIVEN", "marketing", "GENERAL")
+    asked["who"] = {"customerKey": "denied"}
     assert (await told(world, DECISION, **asked, asOf="2025-01-01T00:00:00Z"))["code"] == "CONSENT_REQUIRED"
     # All of it was recorded when the world was made: before, nothing was known.
     unknown = await told(world, DECISION, **asked, knownAt="2025-06-01T00:00:00Z")
@@ -231,7 +232,8 @@ async def test_a_timeline_has_all_that_was_said_and_when(world: World) -> None:
     assert instants == sorted(instants, reverse=True)
     assert len({one["id"] for one in every}) == len(every) > 4
     assert await told(world, TIMELINE, **who("many"), first=2, skip=1) == every[1:3]
-    assert await told(world, TIMELINE, **who("many"), asOf="2025-01-01T00:00:00Z") == []
+    assert await told(world, TIMELINE, **who("many"), asOf="2025-01-01T00:00:00Z") is None, "nobody had the number yet"
+    assert await told(world, TIMELINE, who={"customerKey": "many"}, asOf="2025-01-01T00:00:00Z") == []
     assert await told(world, TIMELINE, **who("many"), knownAt="2025-06-01T00:00:00Z") == []
     twice = await told(world, TIMELINE, **who("twice-1"))
     assert {"OBJECTION", "CONSENT"} == {one["source"] for one in twice}
@@ -523,6 +525,33 @@ async def test_what_is_said_for_a_number_alone_decides_where_it_is_asked_by(fres
     dossier = await dossier_of(fresh_world.front.query.stores["cn"], customer)
     for line in await lines_about(fresh_world, "bare"):
         assert all(str(said) not in str(line.entry) for said in dossier.alone), "words are called by the year's names"
+
+
+async def test_by_a_number_whoever_held_it_then_is_meant(fresh_world: World) -> None:
+    """A former holder's word is not asked of the next one, and ends with the number, not before it."""
+    number, given = "+8613700000088", {"purpose": "marketing.sms", "numberOnly": True}
+    events: list[dict[str, Any]] = []
+    for who_is, since in (("former", "2025-01-01T08:00:00Z"), ("next", "2025-09-01T08:00:00Z")):
+        head = {"region": "CN-GD", "subject": {"customerKey": who_is}, "at": since}
+        events += [
+            head | {"type": "CustomerRegistered", "eventId": f"{who_is}-1", "name": who_is, "kind": "INDIVIDUAL"},
+            head | {"type": "NumberActivated", "eventId": f"{who_is}-2", "number": number},
+        ]
+    said = {"region": "CN-GD", "subject": {"number": number}, "at": "2025-02-01T08:00:00Z"}
+    events += [said | given | {"type": "ConsentGiven", "eventId": "yes"}]
+    left = {"subject": {"customerKey": "former"}, "at": "2025-06-01T08:00:00Z", "number": number}
+    events += [said | left | {"type": "NumberReleased", "eventId": "left"}]
+    outcomes = await ingest(writer_of(fresh_world.house), events, "test")
+    assert {outcome.status for outcome in outcomes} == {Status.ACCEPTED}
+
+    asked = {"who": {"number": number}, "field": "Customer.email", "purpose": "marketing.sms"}
+    then = await told(fresh_world, DECISION, **asked, asOf="2025-03-01T08:00:00Z")
+    assert (then["effect"], [word["happenedAt"] for word in then["decidedBy"]]) == ("ALLOW", ["2025-02-01T08:00:00Z"])
+    assert await told(fresh_world, DECISION, **asked, asOf="2025-07-01T08:00:00Z") is None, "nobody held it"
+    later = await told(fresh_world, DECISION, **asked)
+    assert (later["effect"], later["code"], later["decidedBy"]) == ("DENY", "CONSENT_REQUIRED", [])
+    assert [one["type"] for one in await told(fresh_world, TIMELINE, who=asked["who"], asOf="2025-03-01T08:00:00Z")]
+    assert await told(fresh_world, TIMELINE, who=asked["who"]) == []
 
 
 # --- borders are counted ----------------------------------------------------------------------------------------------

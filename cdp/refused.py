@@ -1,0 +1,40 @@
+"""Refused records on their way to the dead letters: whom each says it is about, and in which store it rests."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from cdp.dead_letters import Refusal, bury
+from cdp.errors import RequestInvalid
+from cdp.event import Subject
+from cdp.identity.resolve import Tags
+from cdp.incoming import Writer
+from cdp.outcome import Outcome, Status
+
+KEPT: Final = (Status.REJECTED, Status.REVIEW)
+
+
+def subject_tag(tags: Tags, body: Any) -> bytes | None:
+    """The tag of whom a refused record says it is about; None where that cannot be read."""
+    try:
+        kind, value = Subject.model_validate(body["subject"]).only()
+        return value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
+    except (TypeError, KeyError, AttributeError, ValidationError, RequestInvalid):
+        return None
+
+
+async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
+    """Refused records rest in the store of their region; where that is not known, in the first one."""
+    for n, (name, store) in enumerate(writer.stores.items()):
+        tags = Tags(writer.rings[name])
+        mine = [
+            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
+            for body, outcome in refused
+            if outcome.status in KEPT and (outcome.store == name or (outcome.store is None and n == 0))
+        ]
+        if mine:
+            async with store.transaction() as connection:
+                await bury(connection, writer.rings[name], source, mine, now)
