@@ -34,8 +34,9 @@ GONE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
-# What the driver says when it cannot make sense of a connection, as where the server ended it before a statement.
-SENSELESS = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+# What the driver, or the loop, says when it cannot make sense of a connection, as where the server ended it before a
+# statement or in one.
+SENSELESS = (asyncpg.InterfaceError, asyncpg.InternalClientError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,9 @@ def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavail
     """What to raise for a failed statement where the database is gone; None where the statement itself failed."""
     if isinstance(failed, GONE):
         return StoreUnavailable(store, f"connection lost ({type(failed).__name__})")
-    if isinstance(failed, asyncpg.InternalClientError) and not _is_lost(connection):
+    # Where not even what had begun could be rolled back, something else was raised before.
+    stuck = isinstance(failed, asyncpg.InterfaceError) and failed.__context__ is not None
+    if (stuck or isinstance(failed, asyncpg.InternalClientError)) and not _is_lost(connection):
         connection.terminate()
     return StoreUnavailable(store, "connection lost") if _is_lost(connection) else None
 

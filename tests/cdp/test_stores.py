@@ -166,6 +166,31 @@ async def test_a_server_that_ended_the_connection_is_no_store_however_much_of_th
     assert await line.fetch("SELECT 1")
 
 
+async def test_a_connection_that_cannot_even_roll_back_is_no_store_and_is_replaced(stores: Stores) -> None:
+    asking: list[asyncio.Task[object]] = []
+
+    async def leave() -> None:
+        async with stores["cn"].transaction() as connection:
+            await insert(connection)
+            asking.append(asyncio.create_task(connection.fetch("SELECT pg_sleep(20)")))
+            await asyncio.sleep(0)
+            raise LookupError
+
+    with pytest.raises(StoreUnavailable, match="connection lost"):
+        await leave()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert await count(stores) == 0
+
+
+async def test_a_wrong_use_of_a_connection_is_told_as_it_is(stores: Stores) -> None:
+    with pytest.raises(asyncpg.InterfaceError, match="expects 1 argument"):
+        async with stores["cn"].read() as connection:
+            await connection.fetch("SELECT $1::text")
+    with pytest.raises(RuntimeError, match="ours"):
+        async with stores["cn"].read():
+            raise RuntimeError("ours")
+
+
 async def test_a_cancelled_read_gives_its_connection_back(settings: Settings, store_urls: dict[str, str]) -> None:
     stores = await open_stores(settings.model_copy(update={"pool_size": 1}), store_urls)
 
