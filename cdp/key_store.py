@@ -170,9 +170,11 @@ async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> d
     classes = list({retention.value for _, retention in names})
     async with key_rows(connection, ring) as keys:
         rows = await keys.fetch(DATA_KEYS, customers, classes)
-    newest = {(row[0], row[1]): row[2:] for row in rows}
-    found = ((name, row) for name in names if (row := newest.get(name)) is not None)
-    return {name: DataKey(*name, row[0], ring.secret_of((*name, *row))) for name, row in found}
+    newest: dict[str, dict[UUID, Sequence[Any]]] = {retention: {} for retention in classes}
+    for row in rows:
+        newest[row[1]][row[0]] = row
+    found = ((name, row) for name in names if (row := newest[name[1]].get(name[0])) is not None)
+    return {name: DataKey(*name, row[2], ring.secret_of((*name, row[2], row[3], row[4]))) for name, row in found}
 
 
 async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
@@ -218,10 +220,12 @@ async def seal_cells(
     if made:
         drawn = [one for some in made.values() for one in some]
         keys = {(key.customer_id, key.retention): key for key, _ in drawn}
-        more = draw_keys(ring, (name for name in names if name[0] in made and name not in keys))
-        keys |= {(key.customer_id, key.retention): key for key, _ in more}
-        rows = [(wrapped.customer_id, *wrapped.row) for _, wrapped in (*drawn, *more)]
+        rows = sorted((wrapped.customer_id, *wrapped.row) for _, wrapped in drawn)
         await connection.copy_records_to_table(data_key.name, records=rows, columns=KEY_COLUMNS)
+        # Of another class there may be one: what is of usage is sealed before.
+        more = draw_keys(ring, sorted(name for name in names if name[0] in made and name not in keys))
+        if not more or await add_data_keys(connection, [wrapped for _, wrapped in more]):
+            keys |= {(key.customer_id, key.retention): key for key, _ in more}
     if others := names - keys.keys():
         keys |= await data_keys(connection, ring, others)
     seal_under(ring, cells, keys)

@@ -25,6 +25,7 @@ from cdp.values import compact
 from privacy.keys import KeyRing, StoreKeyKind
 from privacy.vocabulary import CustomerState
 
+REGISTERING: Final = (CustomerRegistered, CustomerIdentified)
 SMALLEST_IDENTIFIER = 2
 ROLES: Final = {"USER": 2, "REGISTERED_HOLDER": 1}
 """Whom a number stands for: its user, else its registered holder, else whoever has another role in it."""
@@ -256,4 +257,4 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
 def registers(event: Event) -> bool:
     """Whether an event may make a new customer."""
-    return isinstance(event, CustomerRegistered | CustomerIdentified)
+    return isinstance(event, REGISTERING)

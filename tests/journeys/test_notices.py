@@ -151,6 +151,12 @@ async def test_an_allowance_that_will_be_used_up_is_told(world: World) -> None:
     assert await news(world) == 1
     (row,) = await rows(cn, "care_notice")
     assert (row["kind"], row["told"]) == ("ALLOWANCE_RUNS_OUT", '{"day": "2026-11-22", "what": "SMS"}')
+    # What is used up is, whoever used it and without records of it.
+    await world.tell(
+        left | {"eventId": "empty", "bucketRef": "c", "remaining": "0", "usageType": "SMS", "isShared": True}
+    )
+    assert await news(world) == 1
+    assert [row["told"] for row in await rows(cn, "care_notice")].count('{"day": "2026-11-20", "what": "SMS"}') == 1
 
 
 async def test_what_the_platform_found_wrong_is_told_and_that_it_is_right_again(world: World, gateway: Hearing) -> None:
