@@ -285,17 +285,15 @@ async def _recognise(connection: Connection, batch: Batch, records: Sequence[Rec
     before = await seen_before(connection, [records[n].hashes for n in refused])
     for n in refused:
         if records[n].hashes in before:
-            customer_id = records[n].customer_id
-            known = None if customer_id == STORE_ITSELF else customer_id
+            known = None if (one := records[n].customer_id) == STORE_ITSELF else one
             outcomes[n] = Outcome(Status.DUPLICATE, known, batch.store.name)
 
 
 def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: Sequence[Status]) -> None:
     """Raises _Again when an event came to nothing after others of the batch may have relied on it."""
-    held = [
+    if held := [
         (record, outcome)
         for record, outcome in zip(records, outcomes, strict=True)
         if outcome.status in without and (record.relied_on or record.new is not None)
-    ]
-    if held:
+    ]:
         raise _Again(held)
