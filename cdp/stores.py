@@ -34,6 +34,9 @@ GONE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+# What the driver, or the loop, says when it cannot make sense of a connection, as where the server ended it before a
+# statement or in one.
+SENSELESS = (asyncpg.InterfaceError, asyncpg.InternalClientError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Line:
             raise StoreUnavailable(self._store, f"no answer within {self._seconds:g} s") from None
         except OSError as gone:
             raise StoreUnavailable(self._store, f"connection lost ({type(gone).__name__})") from gone
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self._store, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -194,7 +197,7 @@ class Store:
             raise StoreUnavailable(self.name, f"cannot connect ({type(gone).__name__})") from None
         try:
             yield connection
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self.name, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -259,6 +262,10 @@ def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavail
     """What to raise for a failed statement where the database is gone; None where the statement itself failed."""
     if isinstance(failed, GONE):
         return StoreUnavailable(store, f"connection lost ({type(failed).__name__})")
+    # Where not even what had begun could be rolled back, something else was raised before.
+    stuck = isinstance(failed, asyncpg.InterfaceError) and failed.__context__ is not None
+    if (stuck or isinstance(failed, asyncpg.InternalClientError)) and not _is_lost(connection):
+        connection.terminate()
     return StoreUnavailable(store, "connection lost") if _is_lost(connection) else None
 
 

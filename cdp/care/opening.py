@@ -15,6 +15,8 @@ from cdp.outbox import Entry, put
 from cdp.stores import Connection
 from cdp.values import row_id
 
+REOPENED, SETTLED, ESCALATED = BY_ITSELF = ("CaseReopened", "CaseSettled", "CaseEscalated")
+"""What the platform tells of a case that nobody sends it."""
 # An erasure that is under way is waited for, and nobody who is gone gets a case.
 OPEN: Final = """
 INSERT INTO "case" AS old (customer_id, case_id, case_ref, ticket_type, severity, region, channel, owner, opened_at,
@@ -92,11 +94,12 @@ async def open_cases(connection: Connection, causes: Sequence[Cause], now: datet
     ordered = [by_cause[key] for key in sorted(by_cause, key=lambda key: (key[0].int, *key[1:]))]
     rows = [_row(cause, turn, now) for turn, cause in enumerate(ordered)]
     made = await connection.fetch(OPEN, *map(list, zip(*rows, strict=True)), now)
-    await put(connection, [_entry("CaseOpened" if row[3] else "CaseReopened", row, now) for row in made], now)
+    await put(connection, [entry_of("CaseOpened" if row[3] else REOPENED, row, now) for row in made], now)
     return sum(row[3] for row in made)
 
 
-def _entry(event_type: str, row: Sequence[Any], now: datetime) -> Entry:
+def entry_of(event_type: str, row: Sequence[Any], now: datetime) -> Entry:
+    """What follows from what the platform did about a case: its row begins with customer, id and reference."""
     customer_id, case_id, case_ref, *_ = row
     return Entry(customer_id, event_type, case_ref, now, case_id)
 
@@ -130,5 +133,5 @@ async def settle(connection: Connection, gone: Sequence[Gone], now: datetime) ->
         return 0
     *which, instead = map(list, zip(*sorted(set(gone), key=lambda one: one[:4]), strict=True))
     made = await connection.fetch(SETTLE, *which, now, instead)
-    await put(connection, [_entry("CaseSettled", row, now) for row in made], now)
+    await put(connection, [entry_of(SETTLED, row, now) for row in made], now)
     return len(made)

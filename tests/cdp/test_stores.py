@@ -1,6 +1,9 @@
 """Stores: what reads cannot write, what is committed, and what happens when a database is not there."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -124,6 +127,68 @@ async def test_a_broken_connection_is_reported_and_then_replaced(stores: Stores)
     with pytest.raises(StoreUnavailable):
         await lose()
     assert await count(stores) == 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("way", ["read", "transaction", "line"])
+async def test_a_server_that_ended_the_connection_is_no_store_however_much_of_that_was_heard(
+    stores: Stores, store_urls: dict[str, str], way: str, turns: int
+) -> None:
+    cn = stores["cn"]
+    line = cn.read_line()
+
+    async def end(pid: int) -> None:
+        other = await asyncpg.connect(store_urls["cn"])
+        await other.execute("SELECT pg_terminate_backend($1)", pid)
+        while await other.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid):
+            continue
+        await other.close()
+
+    async def ask(fetch: Callable[..., Awaitable[list[asyncpg.Record]]]) -> None:
+        [[pid]] = await fetch("SELECT pg_backend_pid()")
+        with ThreadPoolExecutor(1) as thread:  # the loop hears nothing meanwhile
+            thread.submit(asyncio.run, end(pid)).result()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await fetch("SELECT 1")
+
+    async def lose() -> None:
+        if way == "line":
+            return await ask(line.fetch)
+        async with cn.read() if way == "read" else cn.transaction() as connection:
+            return await ask(connection.fetch)
+
+    for _ in range(2):
+        # A line that has heard of it opens another connection.
+        with pytest.raises(StoreUnavailable, match="lost") if way != "line" else suppress(StoreUnavailable):
+            await lose()
+    await cn.ping()
+    assert await line.fetch("SELECT 1")
+
+
+async def test_a_connection_that_cannot_even_roll_back_is_no_store_and_is_replaced(stores: Stores) -> None:
+    asking: list[asyncio.Task[object]] = []
+
+    async def leave() -> None:
+        async with stores["cn"].transaction() as connection:
+            await insert(connection)
+            asking.append(asyncio.create_task(connection.fetch("SELECT pg_sleep(20)")))
+            await asyncio.sleep(0)
+            raise LookupError
+
+    with pytest.raises(StoreUnavailable, match="connection lost"):
+        await leave()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert await count(stores) == 0
+
+
+async def test_a_wrong_use_of_a_connection_is_told_as_it_is(stores: Stores) -> None:
+    with pytest.raises(asyncpg.InterfaceError, match="expects 1 argument"):
+        async with stores["cn"].read() as connection:
+            await connection.fetch("SELECT $1::text")
+    with pytest.raises(RuntimeError, match="ours"):
+        async with stores["cn"].read():
+            raise RuntimeError("ours")
 
 
 async def test_a_cancelled_read_gives_its_connection_back(settings: Settings, store_urls: dict[str, str]) -> None:
