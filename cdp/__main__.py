@@ -91,7 +91,7 @@ def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers 
     port = free_address(host, port)
 
     async def until_told() -> None:
-        async with open_house(settings) as house:
+        async with open_house(settings, settings.start_seconds) as house:
             await _serve(house, listen(host, port, shared=workers > 1))
 
     if workers == 1 or multiply(workers):
@@ -133,7 +133,7 @@ def worker_command(
     settings = settings_of_command(serving=True)
 
     async def keep_in_order() -> int:
-        async with open_house(settings) as house:
+        async with open_house(settings, settings.start_seconds) as house:
             links = link_job(writer_for(settings, house.stores))
             courier = courier_of(house)
             webhooks = Job("webhooks", 0.5, courier.tell)

@@ -14,6 +14,7 @@ from rich.progress import Progress
 from cdp.auth import SELF, Caller, Role
 from cdp.global_ids import read_id
 from cdp.house import House
+from cdp.identity.honey import honey_of
 from cdp.region_pages import customers_of, store_of_region
 from cdp.stores import Store
 from cdp.values import money_to_minor
@@ -46,6 +47,8 @@ async def advise(house: House, region: str, bars: Progress) -> dict[str, int]:
     name, client = store_of_region(house, region), "cdp advise-tariffs"
     caller = Caller(client, purposes=frozenset({PURPOSE}), stores=(name,), role=Role.STEWARD, channel="cli")
     counts, proposals = Counter[str](), []
+    async with house.stores[name].read() as connection:
+        honey = await honey_of(connection)
     task = bars.add_task(f"customers of {region}", total=await _customers(house.stores[name], region))
     async for page in customers_of(house, caller, ADVICE, region):
         counts["customers"] += len(page)
@@ -54,10 +57,10 @@ async def advise(house: House, region: str, bars: Progress) -> dict[str, int]:
                 continue
             counts["products"] += 1
             saving = money_to_minor(advice["saving"]["value"], advice["saving"]["unit"])
-            if saving > 0:
+            if saving > 0 and (row := _row(house, advice, saving))[0] not in honey:
                 counts["cheaper"] += 1
                 counts[f"saving {advice['saving']['unit']}"] += saving
-                proposals.append(_row(house, advice, saving))
+                proposals.append(row)
         bars.advance(task, len(page))
     await _keep(house.stores[name], region, proposals)
     return {"customers": 0, "products": 0, "cheaper": 0} | counts

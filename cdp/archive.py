@@ -23,12 +23,14 @@ from sqlalchemy import LargeBinary, Table
 
 from cdp.admission import Duty, on_duty
 from cdp.app import writer_of
+from cdp.auth import Caller
 from cdp.consent.policy_rows import read_policy
 from cdp.consent.reads import facts_of
 from cdp.errors import RequestInvalid
 from cdp.gate import Places
 from cdp.global_ids import GlobalId, read_id
 from cdp.house import House
+from cdp.identity.honey import Watch
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Status, ingest
 from cdp.rendering import text_of
@@ -40,6 +42,7 @@ from privacy.seal import Opener, Sealed
 from privacy.vocabulary import CATEGORIES, SELF, CustomerState
 
 ACCESS: Final = "legal.access"
+CLIENT: Final = "cdp privacy export"
 KINDS: Final = ("ACCESS", "PORTABILITY")
 READY: Final = ("VERIFIED", "IN_PROGRESS")
 
@@ -68,7 +71,8 @@ class Found:
 async def export(house: House, request: str, file: Path) -> str:
     """Writes the archive that a request (by its opaque id) asks for and completes the request; the archive's SHA-256.
 
-    Raises RequestInvalid for a request that is not there, not verified or of another kind, and where the file exists.
+    Raises RequestInvalid for a request that is not there, not verified or of another kind, and where the file exists;
+    AuthError CLIENT_SUSPENDED where the person is nobody.
     """
     place = read_id(house.tokens, SELF, request)
     if place is None or place.type_name != "PrivacyRequest" or place.store not in house.stores:
@@ -81,6 +85,11 @@ async def export(house: House, request: str, file: Path) -> str:
         raise RequestInvalid("FILE_EXISTS", f"{file} is there already")
     now = datetime.now(UTC)
     found = [one async for one in _everything(house, place, now, given_only=asked["kind"] == "PORTABILITY")]
+    watch = Watch(house.stores, house.trails)
+    await watch.look_everywhere()
+    await watch.look_over_these(
+        Caller(CLIENT), {(one.store, row["customer_id"]) for one in found for row in one.rows}, now
+    )
     content = archive_of(found, asked["kind"], now)
     digest = sha256(content).hexdigest()
     await _write_down(house, found, place, digest, now)

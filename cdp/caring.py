@@ -21,6 +21,7 @@ INSERT INTO care_notice (customer_id, notice_id, kind, region, told, state, stat
 SELECT f.customer_id, md5(f.customer_id::text || f.kind || f.key)::uuid, f.kind, f.region, f.told::text, 'WAITING',
        $1::timestamptz, $1, $1, 0
 FROM ({found}) AS f JOIN customer AS c ON c.customer_id = f.customer_id AND c.state = 'ACTIVE'
+WHERE NOT EXISTS (SELECT FROM honey AS h WHERE h.customer_id = f.customer_id)
 ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
 CASES: Final = """

@@ -108,6 +108,13 @@ async def write(connection: Connection, puts: Iterable[Put], made: Collection[UU
             await connection.execute(_statement(table, merge, columns, source), *parameters)
 
 
+async def write_sorted(connection: Connection, table: Table, merge: Merge, rows: Sequence[Sequence[Any]]) -> None:
+    """Writes rows (tuples of all columns) of different keys, in the order of these, of a table with nothing sealed."""
+    columns = tuple(table.columns.keys())
+    source, parameters = await staged(connection, table, columns, rows)
+    await connection.execute(_statement(table, merge, columns, source), *parameters)
+
+
 def _parted(table: Table, merge: Merge, rows: list[Row], made: Collection[UUID]) -> tuple[list[Row], list[Row]]:
     """The rows that cannot be there, each with a key of its own, and the others."""
     if isinstance(merge, New):
@@ -119,7 +126,7 @@ def _parted(table: Table, merge: Merge, rows: list[Row], made: Collection[UUID])
     for row in rows:
         if row["customer_id"] not in made or first.setdefault(name_of(row), row) is not row:
             others.append(row)
-    return list(first.values()), others
+    return [first[name] for name in sorted(first)], others
 
 
 def _turn(group: tuple[Table, Merge, tuple[str, ...], list[Row]]) -> tuple[int, bool, str, tuple[str, ...]]:

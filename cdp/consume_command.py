@@ -31,7 +31,7 @@ def consume_command(
     async def until_told() -> Counter[str]:
         stop = asyncio.Event()
         stop_on_signals(stop)
-        async with open_house(settings) as house, opened(source) as found:
+        async with open_house(settings, settings.start_seconds) as house, opened(source) as found:
             writer = writer_of(house)
             if store is not None:
                 only = {store: house.stores[store]}

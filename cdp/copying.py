@@ -5,18 +5,18 @@ half the time of handing over their values one by one.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from struct import Struct
 from typing import Final
 
 from sqlalchemy import Table
 
+from cdp.instants import MICROSECOND, Y2000
 from cdp.stores import Connection
 
 NULL: Final = b"\xff\xff\xff\xff"
 _BEGIN, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LENGTH: Final = Struct(">i").pack
 _NUMERIC: Final = Struct(">iHhHH").pack
 _BASE: Final = 10_000
@@ -35,8 +35,7 @@ def field(raw: bytes) -> bytes:
 
 def micros(at: datetime) -> int:
     """An instant as its field (i64) has it."""
-    since = at - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (at - Y2000) // MICROSECOND
 
 
 @lru_cache(maxsize=10_000)

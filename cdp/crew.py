@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -25,9 +25,9 @@ from cdp.settings import Settings
 from cdp.values import compact
 
 Body: TypeAlias = Mapping[str, Any]
-NAMES: Final = ("customerKey", "number", "accountNo", "email", "documentNumber", "token", "requestId")
+NAMES: Final = frozenset(("customerKey", "number", "accountNo", "email", "documentNumber", "token", "requestId"))
 """The fields by which an event names somebody, or something of theirs, beside its subject."""
-DIGITS: Final = 8
+DIGITS, MANY = 8, 50_000
 END_SECONDS: Final = 20.0
 
 
@@ -83,26 +83,28 @@ def deal(events: Sequence[Body], processes: int) -> list[Share]:
             tied[name] = name = tied[before]
         return name
 
-    leads = []
+    leads, spelled = list[str](), lru_cache(MANY)(_spelled)
     for n, body in enumerate(events):
-        names = _names(body) or [str(n)]
-        lead = first_of(names[0])
+        names = _names(body)
+        leads.append(spelled(names[0]) if names else str(n))
         for name in names[1:]:
-            tied[first_of(name)] = lead
-        leads.append(lead)
+            tied[first_of(spelled(name))] = first_of(leads[-1])
     shares: list[Share] = [[] for _ in range(processes)]
+    share_of = {lead: shares[crc32(first_of(lead).encode("utf-8", "replace")) % processes] for lead in {*leads}}
     for n, (lead, body) in enumerate(zip(leads, events, strict=True)):
-        shares[crc32(first_of(lead).encode("utf-8", "replace")) % processes].append((n, body))
+        share_of[lead].append((n, body))
     return shares
 
 
 def _names(body: Any) -> list[str]:
-    """Whom or what an event names, so that one name has one spelling; a body of any shape may come."""
+    """Whom or what an event names, as it is written; a body of any shape may come."""
     if not isinstance(body, Mapping):
         return []
-    parts = [part for part in (body.get("subject"), body.get("other")) if isinstance(part, dict)]
-    named = [*(value for part in parts for value in part.values()), *(body[name] for name in NAMES if name in body)]
-    return [_spelled(name) for name in named if isinstance(name, str)]
+    subject, other = body.get("subject"), body.get("other")
+    named = [*subject.values()] if isinstance(subject, dict) else []
+    named += other.values() if isinstance(other, dict) else ()
+    named += () if NAMES.isdisjoint(body) else [body[name] for name in NAMES if name in body]
+    return [name for name in named if isinstance(name, str)]
 
 
 def _spelled(name: str) -> str:
@@ -137,7 +139,8 @@ async def open_door(house: House, writer: Writer, processes: int) -> AsyncIterat
     """What takes in many events (bodies, source), while the block runs: this process, or so many others."""
     if processes > 1:
         async with open_crew(house, processes) as crew:
-            yield crew.ingest
+            with seldom_collected():
+                yield crew.ingest
     else:
         with seldom_collected():
             yield partial(ingest, writer)

@@ -1,6 +1,7 @@
 """Messages to customers: the operator's gateway behind one method, and those who may not wait for it.
 
-Neither a number nor a text of a message is ever in a log line or an error.
+Neither a number nor a text of a message is ever in a log line or an error. A message that is sent once more, because
+nobody knows whether it was taken, has the id that it had before.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
+from uuid import uuid4
 
 import structlog
 
@@ -27,8 +29,10 @@ log = structlog.get_logger()
 class Gateway(Protocol):
     """What brings a text to a number."""
 
-    async def send(self, number: str, text: str) -> None:
-        """Brings `text` to `number` (E.164); raises GatewayUnavailable when it cannot be known to have been taken."""
+    async def send(self, number: str, text: str, message_id: str) -> None:
+        """Brings `text` to `number` (E.164), once for each `message_id`; raises GatewayUnavailable when it cannot be
+        known to have been taken.
+        """
 
 
 class SpoolGateway:
@@ -42,10 +46,11 @@ class SpoolGateway:
             raise SettingsInvalid(["CDP_GATEWAY_URL: must be set when CDP_ENVIRONMENT is production"])
         self._folder = folder
 
-    async def send(self, number: str, text: str) -> None:
+    async def send(self, number: str, text: str, message_id: str) -> None:
         """Writes the message; it is in the folder whole or not at all."""
         try:
-            await asyncio.to_thread(self._write, json.dumps({"number": number, "text": text}, ensure_ascii=False))
+            content = json.dumps({"number": number, "text": text, "id": message_id}, ensure_ascii=False)
+            await asyncio.to_thread(self._write, content)
         except OSError as failed:
             raise GatewayUnavailable(f"the message could not be written ({type(failed).__name__})") from None
 
@@ -66,7 +71,9 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 class HttpGateway:
-    """POSTs `{"to": number, "text": text}` as JSON to the operator's gateway, with a bearer token if there is one."""
+    """POSTs `{"to": number, "text": text, "id": message_id}` as JSON to the operator's gateway, with a bearer token if
+    there is one. What comes with an id that came before is to be dropped there.
+    """
 
     def __init__(self, url: str, token: str | None, seconds: float = SEND_SECONDS) -> None:
         """`seconds`: how long connecting, and each wait for the answer, may take."""
@@ -74,9 +81,9 @@ class HttpGateway:
         self._headers = {"content-type": "application/json"}
         self._headers |= {"authorization": f"Bearer {token}"} if token else {}
 
-    async def send(self, number: str, text: str) -> None:
+    async def send(self, number: str, text: str, message_id: str) -> None:
         """Any answer of 2xx means that the gateway has taken the message."""
-        body = json.dumps({"to": number, "text": text}, ensure_ascii=False).encode()
+        body = json.dumps({"to": number, "text": text, "id": message_id}, ensure_ascii=False).encode()
         try:
             await asyncio.to_thread(self._post, body)
         except (OSError, ValueError) as failed:
@@ -112,6 +119,6 @@ class Outgoing:
 
     async def _send(self, kind: str, number: str, text: str) -> None:
         try:
-            await self._gateway.send(number, text)
+            await self._gateway.send(number, text, uuid4().hex)
         except GatewayUnavailable as failed:
             log.warning("message not sent", kind=kind, code=failed.code)

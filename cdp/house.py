@@ -1,10 +1,13 @@
 """Opening the house: settings -> databases -> keys -> audit trails, and closing it in the opposite order."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
+
+import structlog
 
 from cdp.audit import AuditTrail
 from cdp.embedded import Embedded
@@ -15,11 +18,16 @@ from cdp.root_keys import root_kms
 from cdp.seen import take_over
 from cdp.settings import Settings
 from cdp.stores import GONE, Store, Stores, open_stores
+from cdp.values import pause_after
 from privacy.keys import KeyRing, TokenSeal
 from privacy.kms import Kms
 from privacy.seal import Suite
 
 SUITES: Final[Mapping[str, Suite]] = {"AES-256-GCM": Suite.AES_256_GCM, "SM4-GCM": Suite.SM4_GCM}
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,16 @@ async def open_databases(settings: Settings) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
-    """The house with its audit trails running; raises KeyUnavailable, KmsRefused or StoreUnavailable."""
+async def open_house(settings: Settings, patience_seconds: float = 0.0) -> AsyncIterator[House]:
+    """The house with its audit trails running; a store that does not answer yet is waited for, so long at most.
+
+    Raises KeyUnavailable, KmsRefused or StoreUnavailable.
+    """
+    until = time.monotonic() + patience_seconds
     async with AsyncExitStack() as closing:
         stores = await closing.enter_async_context(open_databases(settings))
         kms = root_kms(settings)
-        rings = {name: await unlock_store(settings, kms, store) for name, store in stores.items()}
+        rings = {name: await _unlocked(settings, kms, store, until) for name, store in stores.items()}
         trails = {name: AuditTrail(store, rings[name]) for name, store in stores.items()}
         for trail in trails.values():
             trail.start()
@@ -93,6 +105,21 @@ async def migrate_stores(settings: Settings, *, reset: bool = False) -> None:
                 await take_over(store, await unlock_store(settings, kms, store))
         finally:
             await stores.close()
+
+
+async def _unlocked(settings: Settings, kms: Kms, store: Store, until: float) -> KeyRing:
+    """The key ring of a store that is there by then, by the monotonic clock."""
+    failed = 0
+    while True:
+        try:
+            return await unlock_store(settings, kms, store)
+        except StoreUnavailable as down:
+            failed += 1
+            pause = pause_after(failed, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            if time.monotonic() + pause > until:
+                raise
+            log.warning("waiting for a store", store=store.name, attempt=failed, code=down.code, seconds=pause)
+            await asyncio.sleep(pause)
 
 
 async def unlock_store(settings: Settings, kms: Kms, store: Store) -> KeyRing:

@@ -18,7 +18,7 @@ from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
 
-STEP: Final = 100
+STEP: Final = 50
 CLOCKS_DIFFER: Final = timedelta(days=1)
 OPEN: Final = Outcome(Status.REJECTED)
 EARLY: Final = Outcome(Status.REVIEW, None, None, "EVENT_EARLY", "at", "an instant that has come")
@@ -87,21 +87,21 @@ def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming
             raise EventInvalid("region", "a region that is served here")
         if (country := event.country) and store_of(country, writer.regions) not in {None, name}:
             raise EventInvalid("number", "a number that the store of this region keeps")
-        record = read(incoming.batches[name], event, body)
+        record = read(incoming.batches[name], event, body, n)
     except RequestInvalid as invalid:
         incoming.parsed[n] = rejected(invalid, name)
         return None
     if event.at > incoming.now + CLOCKS_DIFFER:
         incoming.parsed[n] = EARLY._replace(store=name)
         return None
-    record.place, incoming.parsed[n] = n, record
+    incoming.parsed[n] = record
     incoming.of_store[name].append(record)
     return record
 
 
-def _tag(batches: Mapping[str, Batch], name: str, number: str, region: str) -> bytes | None:
+def _tag(batches: Mapping[str, Batch], name: str, kind: str, text: str, region: str) -> bytes | None:
     try:
-        return batches[name].tags.of("number", number, region)
+        return batches[name].tags.of(kind, text, region)
     except RequestInvalid:
         return None
 

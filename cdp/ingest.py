@@ -25,14 +25,15 @@ from cdp.context import STORE_ITSELF
 from cdp.erasure.advance import Step, advance, open_requests
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
-from cdp.identity.batch import Batch, Record, applied, hold, live, load, merge, of_kind, take_keys
+from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Graph
+from cdp.identity.settling import hold, live, merge
 from cdp.incoming import OPEN, Incoming, Writer, read_all
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
 from cdp.lane import CONFLICT, Lane
-from cdp.outbox import put
+from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
 from cdp.refused import KEPT, bury_rejected
@@ -121,6 +122,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
     refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
     await bury_rejected(writer, source, refused, incoming.now)
+    incoming.lanes.clear()  # a lane knows what it is in: both would stay until somebody looks for cycles
     return outcomes
 
 
@@ -184,7 +186,7 @@ async def _write(batch: Batch, records: list[Record], lane: Lane) -> list[Outcom
         await take_keys(connection, batch, records)
         if lane.stale:
             raise _Stale
-        graph = await load(connection, batch, records, lane.numbers)
+        graph = await load(connection, batch, records, lane.mentioned())
         outcomes = [applied(batch, graph, record) for record in records]
         records += (left := lane.resolve(graph))
         outcomes += [applied(batch, graph, record) for record in left]
@@ -208,11 +210,12 @@ async def _write(batch: Batch, records: list[Record], lane: Lane) -> list[Outcom
 
 async def _remembered(connection: Connection, batch: Batch, accepted: Sequence[Record], lane: Lane) -> list[Verdict]:
     """Remembers what was accepted, each in its turn, and says of each record what it is; the lane is told."""
-    events = [*map(batch.seen, accepted), *lane.seen()]
+    events = [*batch.seen(accepted), *lane.seen()]
+    await lane.prepare(connection)
     if not accepted:
         lane.judge(await remember(connection, events))
         return []
-    turns = [*(record.turn for record in accepted), *lane.turns]
+    turns = [*(record.turn for record in accepted), *lane.turns()]
     order = sorted(range(len(turns)), key=turns.__getitem__)
     said = dict(zip(order, await remember(connection, [events[n] for n in order]), strict=True))
     verdicts = [said[n] for n in range(len(turns))]
@@ -228,7 +231,7 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Erased
     await take(connection, _concerned(fresh))
     await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
-    await write(connection, [*(change for record in fresh for change in record.puts), *lane.totals()], made)
+    await write(connection, (change for record in fresh for change in record.puts), made)
     await lane.write(connection)
     await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)} | lane.customers)
     await live(connection, batch, graph, fresh)
@@ -236,10 +239,16 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Again(refused) if len(refused) == 1 else _Crowded
     await _turn(connection, batch, fresh)
     await _advance(connection, batch, fresh)
+    await put(connection, _in_turn(fresh, lane), batch.now)
+
+
+def _in_turn(fresh: Sequence[Record], lane: Lane) -> list[AnEntry]:
+    """What is passed on, in the order in which it was done."""
+    if not fresh:
+        return lane.entries()
     entries = [(record.turn, entry) for record in fresh for entry in record.entries]
-    if entries:
-        entries = sorted([*entries, *lane.entries()], key=itemgetter(0))
-    await put(connection, [entry for _, entry in entries or lane.entries()], batch.now)
+    entries += zip(lane.turns(fresh=True), lane.entries(), strict=True)
+    return [entry for _, entry in sorted(entries, key=itemgetter(0))]
 
 
 def _concerned(fresh: Sequence[Record]) -> list[UUID]:

@@ -21,7 +21,7 @@ from privacy.keys import (
     share_cursor_key,
 )
 from privacy.kms import Kms
-from privacy.seal import CellValue, Place, SealedColumn, seal_column
+from privacy.seal import Place, seal_column
 from privacy.vocabulary import CustomerState, RetentionClass
 
 KeyName: TypeAlias = tuple[UUID, RetentionClass]
@@ -168,14 +168,13 @@ async def data_keys(connection: Connection, ring: KeyRing, wanted: Iterable[KeyN
 async def _read(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
     customers = list({customer_id for customer_id, _ in names})
     classes = list({retention.value for _, retention in names})
-    newest: dict[KeyName, WrappedDataKey] = {}
     async with key_rows(connection, ring) as keys:
         rows = await keys.fetch(DATA_KEYS, customers, classes)
-    for customer_id, retention, generation, epoch, wrapped in rows:
-        name = (customer_id, RetentionClass(retention))
-        if name in names:
-            newest[name] = WrappedDataKey(*name, generation, epoch, wrapped)
-    return {name: ring.unwrap(key) for name, key in newest.items()}
+    newest: dict[str, dict[UUID, Sequence[Any]]] = {retention: {} for retention in classes}
+    for row in rows:
+        newest[row[1]][row[0]] = row
+    found = ((name, row) for name in names if (row := newest[name[1]].get(name[0])) is not None)
+    return {name: DataKey(*name, row[2], ring.secret_of((*name, row[2], row[3], row[4]))) for name, row in found}
 
 
 async def _create(connection: Connection, ring: KeyRing, names: set[KeyName]) -> dict[KeyName, DataKey]:
@@ -221,10 +220,12 @@ async def seal_cells(
     if made:
         drawn = [one for some in made.values() for one in some]
         keys = {(key.customer_id, key.retention): key for key, _ in drawn}
-        more = draw_keys(ring, (name for name in names if name[0] in made and name not in keys))
-        keys |= {(key.customer_id, key.retention): key for key, _ in more}
-        rows = [(wrapped.customer_id, *wrapped.row) for _, wrapped in (*drawn, *more)]
+        rows = sorted((wrapped.customer_id, *wrapped.row) for _, wrapped in drawn)
         await connection.copy_records_to_table(data_key.name, records=rows, columns=KEY_COLUMNS)
+        # Of another class there may be one: what is of usage is sealed before.
+        more = draw_keys(ring, sorted(name for name in names if name[0] in made and name not in keys))
+        if not more or await add_data_keys(connection, [wrapped for _, wrapped in more]):
+            keys |= {(key.customer_id, key.retention): key for key, _ in more}
     if others := names - keys.keys():
         keys |= await data_keys(connection, ring, others)
     seal_under(ring, cells, keys)
@@ -241,14 +242,3 @@ def seal_under(ring: KeyRing, cells: Sequence[Cell], keys: Mapping[KeyName, Data
         made = seal_column(values, Place(ring.tenant, ring.store, column, ring.suite))
         for cell, sealed in zip(some, made, strict=True):
             cell.cell = sealed
-
-
-async def sealed_column(
-    connection: Connection, ring: KeyRing, column: SealedColumn, values: Sequence[tuple[CellValue, UUID, bytes]]
-) -> list[bytes]:
-    """The cells of values of one column, each for its customer and its row (16 bytes)."""
-    retention = column.retention
-    keys = await data_keys(connection, ring, {(customer_id, retention) for _, customer_id, _ in values})
-    key_of = {customer_id: key for (customer_id, _), key in keys.items()}
-    cells = [(value, key_of[customer_id], row_id) for value, customer_id, row_id in values]
-    return seal_column(cells, Place(ring.tenant, ring.store, column, ring.suite))

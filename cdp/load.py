@@ -6,6 +6,7 @@ the same record along. Loading a file twice changes nothing: an event's id follo
 and the event. A load that was stopped goes on after the last records that are known to have been taken in.
 """
 
+import asyncio
 import fcntl
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from cdp.rejects import Rejects
 from cdp.values import store_of, valid_region
 from privacy.keys import KeyRing
 
+STEP: Final = 50
 COUNTED: Final = ("accepted", "duplicate", "rejected", "review", "rows refused", "letters settled")
 
 
@@ -71,9 +73,16 @@ class Taken(NamedTuple):
     refusal: Refusal | None
 
 
+class Batch(NamedTuple):
+    """What goes through the door at once."""
+
+    taken: list[Taken]
+    events: list[dict[str, Any]]
+
+
 @dataclass(slots=True)
 class _Loading:
-    """A file under way, and the batch that is about to be sent."""
+    """A file under way, and the batch that is being read."""
 
     source: Source
     task: Task
@@ -84,29 +93,29 @@ class _Loading:
     blank: dict[str, str]
     rows: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    events: list[dict[str, Any]] = field(default_factory=list)
-    batch: list[Taken] = field(default_factory=list)
+    batch: Batch = field(default_factory=lambda: Batch([], []))
 
     def take(self, record: FileRecord) -> None:
         """Makes the events of a record, or refuses it whole."""
-        first, name, mapping, row = len(self.events), None, self.task.mapping, record.row
+        events, name, mapping, row = self.batch.events, None, self.task.mapping, record.row
+        first = len(events)
         if row is not None and self.source.form is Form.NDJSON:
             row = self.blank | row
         try:
             if row is None:
                 raise EventInvalid("", record.expected)
             name = mapping.record_of(row, self.ring)
-            self.events += mapping.events_of(row, name, self.region)
+            events += mapping.events_of(row, name, self.region)
             refusal = None
         except EventInvalid as wrong:
             about = subject_tag(Tags(self.ring), None if row is None else mapping.about(row, self.region))
             body = {"mapping": mapping.name, "region": self.region, "row": record.row or record.written}
             refusal = Refusal(body, ROW_INVALID, wrong.field, wrong.expected, about, name)
-        self.batch.append(Taken(record, first, len(self.events), name, refusal))
+        self.batch.taken.append(Taken(record, first, len(events), name, refusal))
 
     @property
     def full(self) -> bool:
-        return max(len(self.events), len(self.batch)) >= BATCH * self.task.processes
+        return max(len(self.batch.taken), len(self.batch.events)) >= BATCH * self.task.processes
 
     def wrong_with(self, taken: Taken, outcomes: list[Outcome]) -> list[tuple[str, str, str]]:
         """Code, field and what was expected, for each thing that is wrong with a record."""
@@ -152,11 +161,18 @@ async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
         progress.console.print(f"{loading.source.path.name}: goes on after record {loading.rows:,}")
     resumed = loading.rows
     bar = progress.add_task(loading.source.path.name, total=loading.source.size, completed=resumed)
+    records = islice(loading.source.records(), resumed, None)
     async with open_door(house, loading.writer, loading.task.processes) as take_in:
-        for _ in _batches(loading, resumed):
-            outcomes = await take_in(loading.events, loading.source.path.name)
-            await _keep(house, loading, named, outcomes)
-            _show(progress, bar, loading, (loading.rows - resumed) / max(time.monotonic() - started, 0.001))
+        reading = asyncio.create_task(_read(loading, records))
+        try:
+            while (batch := await reading).taken:
+                # Read while the door works on the batch before.
+                reading = asyncio.create_task(_read(loading, records))
+                outcomes = await take_in(batch.events, loading.source.path.name)
+                await _keep(house, loading, named, (batch, outcomes))
+                _show(progress, bar, loading, (loading.rows - resumed) / max(time.monotonic() - started, 0.001))
+        finally:
+            reading.cancel()
     async with store.transaction() as connection:
         await forget_position(connection, loading.ring, named)
     progress.update(bar, total=loading.rows, completed=loading.rows)
@@ -165,22 +181,26 @@ async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
     return Loaded(counts, resumed, time.monotonic() - started, made)
 
 
-def _batches(loading: _Loading, done: int) -> Iterator[None]:
-    """Fills `loading` with as much as goes through the door at once, again and again."""
-    for record in islice(loading.source.records(), done, None):
+async def _read(loading: _Loading, records: Iterator[FileRecord]) -> Batch:
+    """As much as goes through the door at once, in short steps between which others have their turn."""
+    batch = loading.batch = Batch([], [])
+    for n, record in enumerate(records, 1):
         loading.take(record)
         if loading.full:
-            yield
-    if loading.batch:
-        yield
+            break
+        if n % STEP == 0:
+            await asyncio.sleep(0)
+    return batch
 
 
-async def _keep(house: House, loading: _Loading, named: tuple[str, str, str], outcomes: list[Outcome]) -> None:
-    """Empties the batch whose events were taken in: keeps the refused, then how far this is. Stopped before that, the
-    batch is sent again, which changes nothing.
+async def _keep(
+    house: House, loading: _Loading, named: tuple[str, str, str], sent: tuple[Batch, list[Outcome]]
+) -> None:
+    """Keeps what was refused of a batch that was taken in, then how far this is. Stopped before that, the batch is sent
+    again, which changes nothing.
     """
-    batch, events, writer, ring = loading.batch, loading.events, loading.writer, loading.ring
-    loading.batch, loading.events = [], []
+    (batch, events), outcomes = sent
+    writer, ring = loading.writer, loading.ring
     refused = [taken.refusal for taken in batch if taken.refusal is not None]
     for taken in batch:
         if wrong := loading.wrong_with(taken, outcomes):

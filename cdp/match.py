@@ -17,6 +17,7 @@ from cdp.global_ids import read_id
 from cdp.house import House
 from cdp.identity.blocked import blocklist
 from cdp.identity.comparing import Said
+from cdp.identity.honey import honey_of
 from cdp.identity.likeness import can_compare, likenesses
 from cdp.identity.match_proposals import Proposal, keep_proposals, settled
 from cdp.identity.match_rules import MatchRules
@@ -60,6 +61,8 @@ async def match(house: House, matching: Matching, bars: Progress, *, keep: bool)
     async with house.stores[name].read() as connection:
         blocked = await blocklist(connection, house.rings[name])
         found = [await _customer(connection, house, said["id"]) for said in records]
+        honey = await honey_of(connection)
+        found = [None if one in honey else one for one in found]
         known = await settled(connection, [one for one in found if one is not None])
     traits = [traits_of(said, blocked.holds) for said in records]
     pairs = ruled(matching.rules, traits)

@@ -149,6 +149,15 @@ class PhoneNumber:
         return cls(e164, found, kind, extension)
 
 
+def e164_of(text: str, region: str | None) -> str:
+    """The E.164 spelling of the number in a text: `PhoneNumber.parse` without what else it finds; raises as it does."""
+    if text[:1] == "+" and len(text) <= LONGEST_TEXT and text.isascii() and text[1:].isdigit():
+        digits = text[1:]
+        if not BLOCKED_DIGITS.fullmatch(digits) and (known := _by_code(digits)) is not None:
+            return known[0]
+    return PhoneNumber.parse(text, region).e164
+
+
 def refused(reason: str) -> InvalidNumber:
     """The refusal for a reason out of EXPECTED."""
     return InvalidNumber(reason, expected=EXPECTED[reason])

@@ -73,6 +73,7 @@ async def exported(
 ) -> AsyncIterator[dict[str, Any]]:
     """The rows of every page. Raises RequestInvalid where nobody is found, or nothing may be known of them."""
     front = front_door(house)
+    await front.watch.look_everywhere()
     page: dict[str, Any] | None = variables
     while page is not None:
         try:

@@ -8,7 +8,7 @@ be tried out, or be long.
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from cdp.staging import staged
@@ -22,9 +22,13 @@ BODY_INDEX: Final = Index(uid=101, name="event", version=1)
 OWNER_INDEX: Final = Index(uid=161, name="eventOwner", version=1)
 
 COLUMNS: Final = tuple(column.name for column in event_seen.columns)
+# Which were remembered is told only where not all were: mostly all are.
 REMEMBER = """
-INSERT INTO event_seen (event_tag, body_hash, owner_hash) SELECT event_tag, body_hash, owner_hash FROM {}
-ON CONFLICT DO NOTHING RETURNING event_tag
+WITH made AS (
+    INSERT INTO event_seen (event_tag, body_hash, owner_hash) SELECT event_tag, body_hash, owner_hash FROM {}
+    ON CONFLICT DO NOTHING RETURNING event_tag
+)
+SELECT count(*), CASE WHEN count(*) < ${}::bigint THEN array_agg(event_tag) END FROM made
 """
 BODIES = "SELECT event_tag, body_hash FROM event_seen WHERE event_tag = ANY($1::bytea[])"
 WAS_APPLIED = "SELECT EXISTS (SELECT FROM event_seen WHERE event_tag = $1 AND owner_hash = $2)"
@@ -54,6 +58,10 @@ class Seen(NamedTuple):
     owner_hash: bytes
 
 
+Hashes: TypeAlias = tuple[bytes, bytes, bytes]
+"""A Seen, or what it has."""
+
+
 def owner_hash(ring: KeyRing, event_id: str, customer_id: UUID) -> bytes:
     """Tells, to whoever has the key, whether an event was of a customer; who that was cannot be read from it."""
     return ring.digest(OWNER_INDEX, f"{customer_id.hex}{event_id}")
@@ -66,22 +74,20 @@ async def was_applied(connection: Connection, ring: KeyRing, event_id: str, cust
     return found
 
 
-async def remember(connection: Connection, events: Sequence[Seen]) -> list[Verdict]:
+async def remember(connection: Connection, events: Sequence[Hashes]) -> list[Verdict]:
     """Remembers the events that were not seen before and says of each what it is, in order. Inside a transaction.
 
     Another writer's event with the same id is waited for.
     """
     if not events:
         return []
-    first: dict[bytes, Seen] = {}
-    for event in events:
-        first.setdefault(event.event_tag, event)
+    first = {event[0]: event for event in reversed(events)}
     source, parameters = await staged(connection, event_seen, COLUMNS, [first[tag] for tag in sorted(first)])
-    made = await connection.fetch(REMEMBER.format(source), *parameters)
-    if len(made) == len(events):
+    count, some = await connection.fetchrow(REMEMBER.format(source, len(parameters) + 1), *parameters, len(first))
+    if count == len(events):
         return [Verdict.FRESH] * len(events)
-    fresh = {row[0] for row in made}
-    bodies = {tag: event.body_hash for tag, event in first.items()}
+    fresh = {*first} if count == len(first) else {*(some or ())}
+    bodies = {tag: event[1] for tag, event in first.items()}
     if old := [tag for tag in first if tag not in fresh]:
         bodies |= dict(await connection.fetch(BODIES, old))
     return [_verdict(event, fresh, bodies) for event in events]
@@ -94,11 +100,12 @@ async def seen_before(connection: Connection, events: Sequence[tuple[bytes, byte
     return {(tag, body) for tag, body in await connection.fetch(BODIES, [tag for tag, _ in events])} & set(events)
 
 
-def _verdict(event: Seen, fresh: set[bytes], bodies: dict[bytes, bytes]) -> Verdict:
-    if bodies[event.event_tag] != event.body_hash:
+def _verdict(event: Hashes, fresh: set[bytes], bodies: dict[bytes, bytes]) -> Verdict:
+    tag, body, _ = event
+    if bodies[tag] != body:
         return Verdict.CONFLICT
-    if event.event_tag in fresh:
-        fresh.remove(event.event_tag)
+    if tag in fresh:
+        fresh.remove(tag)
         return Verdict.FRESH
     return Verdict.DUPLICATE
 

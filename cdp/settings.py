@@ -113,6 +113,9 @@ class Settings(IntakeSettings):
     body_bytes: int = Field(default=1 << 20, ge=1024, le=1 << 30, description="largest request body")
     pool_size: int = Field(default=10, ge=1, le=500, description="connections per store, for reads and for writes each")
     pool_wait_seconds: Seconds = Field(default=5.0, description="how long a request may wait for a connection")
+    start_seconds: float = Field(
+        default=60.0, ge=0, le=3600, description="how long serve, worker and consume wait for stores when they start"
+    )
     ledger: Path | None = Field(
         default=None, description="folder of the ledger of erasures, outside every backup; unset: erasures under home"
     )

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg
 
 from cdp.errors import RequestInvalid, StoreUnavailable
+from cdp.instants import write_instants
 from cdp.settings import Settings
 
 Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -32,6 +34,9 @@ GONE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
 )
+# What the driver, or the loop, says when it cannot make sense of a connection, as where the server ended it before a
+# statement or in one.
+SENSELESS = (asyncpg.InterfaceError, asyncpg.InternalClientError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Line:
             raise StoreUnavailable(self._store, f"no answer within {self._seconds:g} s") from None
         except OSError as gone:
             raise StoreUnavailable(self._store, f"connection lost ({type(gone).__name__})") from gone
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self._store, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -192,7 +197,7 @@ class Store:
             raise StoreUnavailable(self.name, f"cannot connect ({type(gone).__name__})") from None
         try:
             yield connection
-        except (*GONE, asyncpg.InterfaceError) as failed:
+        except (*GONE, *SENSELESS) as failed:
             if (loss := _loss(self.name, connection, failed)) is None:
                 raise
             raise loss from failed
@@ -247,7 +252,7 @@ async def open_stores(settings: Settings, urls: Mapping[str, str], init: Init | 
 async def _open(settings: Settings, name: str, url: str, init: Init | None) -> Store:
     statement_milliseconds = str(int(settings.statement_seconds * 1000))
     reading = Session(url, READING | {"statement_timeout": statement_milliseconds}, init)
-    writing = Session(url, EVERYWHERE, init)
+    writing = Session(url, EVERYWHERE, partial(_with_instants, init))
     reader, writer = await reading.pool(settings.pool_size), await writing.pool(settings.pool_size)
     waits = settings.pool_wait_seconds, settings.statement_seconds
     return Store(name, settings.jurisdiction_of(name), reader, writer, reading, writing, *waits)
@@ -257,6 +262,10 @@ def _loss(store: str, connection: Connection, failed: Exception) -> StoreUnavail
     """What to raise for a failed statement where the database is gone; None where the statement itself failed."""
     if isinstance(failed, GONE):
         return StoreUnavailable(store, f"connection lost ({type(failed).__name__})")
+    # Where not even what had begun could be rolled back, something else was raised before.
+    stuck = isinstance(failed, asyncpg.InterfaceError) and failed.__context__ is not None
+    if (stuck or isinstance(failed, asyncpg.InternalClientError)) and not _is_lost(connection):
+        connection.terminate()
     return StoreUnavailable(store, "connection lost") if _is_lost(connection) else None
 
 
@@ -270,6 +279,12 @@ def _is_lost(connection: Connection) -> bool:
 async def _end(connection: asyncpg.Connection) -> None:
     with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
         await connection.close(timeout=END_SECONDS)
+
+
+async def _with_instants(init: Init | None, connection: asyncpg.Connection) -> None:
+    await write_instants(connection)
+    if init is not None:
+        await init(connection)
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:

@@ -3,7 +3,7 @@
 The number is read for the notice's purpose and channel as every answer is: what the customer agreed to and objected to
 decides, and the read is in the audit trail. Then the policy of contacts: quiet hours, and for offers how often and
 whether a complaint is open. One that may not be told is WITHHELD, with the reason, and not tried again. A crash between
-the sending and its mark sends it once more, after LEASE.
+the sending and its mark sends it once more, after LEASE, with the same id, by which the gateway knows it.
 """
 
 import json
@@ -42,7 +42,8 @@ query($id: ID!) @purpose(id: "%s") {
 """
 CLAIM: Final = """
 UPDATE care_notice AS n SET due_at = $1::timestamptz + $3::interval, tries = n.tries + 1
-FROM (SELECT customer_id, notice_id FROM care_notice WHERE state = 'WAITING' AND due_at <= $1
+FROM (SELECT customer_id, notice_id FROM care_notice AS w WHERE state = 'WAITING' AND due_at <= $1
+        AND NOT EXISTS (SELECT FROM honey AS h WHERE h.customer_id = w.customer_id)
       ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS due
 WHERE n.customer_id = due.customer_id AND n.notice_id = due.notice_id
 RETURNING n.customer_id, n.notice_id, n.kind, n.region, n.told, n.made_at, n.tries
@@ -118,7 +119,7 @@ class Teller(NamedTuple):
             return "WITHHELD", reason, None
         said = notice_text(notice.kind, notice.told, notice.region)
         try:
-            await self.gateway.send(number, f"{said['zh']}\n{said['en']}")
+            await self.gateway.send(number, f"{said['zh']}\n{said['en']}", notice.notice_id.hex)
         except GatewayUnavailable as failed:
             log.warning("notice not sent", kind=notice.kind, store=store.name, code=failed.code, attempt=notice.tries)
             over = now - notice.made_at > LONGEST

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import asyncpg
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,6 +25,10 @@ FILE: Final = {"exists": True, "dir_okay": False, "readable": True}
 StoreNames = Annotated[list[str] | None, typer.Option("--store", help="Only this store; may be repeated.")]
 
 WRONG_SETTINGS, REFUSED = 2, 1
+SENTENCE: Final = 3
+"""So many spaces make one."""
+FOLDED: Final = 24
+"""How narrow a column of sentences may become."""
 
 NOT_MIGRATED = "the store has no tables, or older ones: run `cdp migrate`"
 
@@ -79,15 +84,23 @@ def progress(console: Console) -> Progress:
     )
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """A table of text; numbers to the right."""
-    made = Table(title=title, title_justify="left")
+def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A table of text; numbers to the right. Sentences are folded and nothing else, however narrow the terminal: an id
+    is there to be copied.
+    """
+    made, least = Table(title=title, title_justify="left"), 1
     kept = [list(row) for row in rows]
+    told = [[f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in kept]
     for number, column in enumerate(columns):
         numeric = bool(kept) and all(isinstance(row[number], int) for row in kept)
-        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in kept:
-        made.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+        folds = any(row[number].count(" ") >= SENTENCE for row in told)
+        made.add_column(column, justify="right" if numeric else "left", no_wrap=not folds, overflow="fold")
+        width = max(map(cell_len, (column, *(row[number] for row in told))))
+        least += 3 + (min(width, FOLDED) if folds else width)
+    for row in told:
+        made.add_row(*row)
+    if least > output().width:
+        made.width = least
     return made
 
 

@@ -42,7 +42,8 @@ USAGE_UNITS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Usage type -> unit -> how many seconds, messages or bytes it is."""
 
-_NOISE: Final = dict.fromkeys(map(ord, " \t-.()[]\u2010\u2011\u2012\u2013\u2014"))
+_ASCII_NOISE: Final = b" \t-.()[]"
+_NOISE: Final = dict.fromkeys(map(ord, _ASCII_NOISE.decode() + "\u2010\u2011\u2012\u2013\u2014"))
 _BIGGEST_MS: Final = (1 << 48) - 1
 
 
@@ -110,13 +111,20 @@ def to_usage_count(usage_type: str, quantity: str, units: str) -> int:
 
 def compact(text: str) -> str:
     """A number of a document or account without the ways to write it: NFKC, capitals, no spaces, dashes or brackets."""
+    if text.isascii():  # which is NFKC as it is
+        return text.encode().translate(None, _ASCII_NOISE).upper().decode()
     return unicodedata.normalize("NFKC", text).upper().translate(_NOISE)
 
 
 def row_id(customer_id: UUID, kind: str, ref: str) -> UUID:
     """The id of a customer's row: the same for the same customer, kind (a word) and reference, whoever works it out."""
-    digest = sha256(b"%b%b\0%b" % (customer_id.bytes, kind.encode(), ref.encode())).digest()
-    return uuid_of(digest[:16], 8)
+    made: UUID = QuickUUID(row_bytes(customer_id.bytes, kind, ref))
+    return made
+
+
+def row_bytes(customer_id: bytes, kind: str, ref: str) -> bytes:
+    """`row_id` as its 16 bytes, of a customer's."""
+    return _versioned(sha256(customer_id + kind.encode() + b"\0" + ref.encode()).digest()[:16], 8)
 
 
 def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID:
@@ -128,10 +136,14 @@ def customer_id_of(tenant: str, store: str, event_id: str, at: datetime) -> UUID
 
 def uuid_of(sixteen: bytes, version: int) -> UUID:
     """A UUID of a version from bytes of which six bits give way; of the kind that the driver makes in C."""
+    made: UUID = QuickUUID(_versioned(sixteen, version))
+    return made
+
+
+def _versioned(sixteen: bytes, version: int) -> bytes:
     raw = bytearray(sixteen)
     raw[6], raw[8] = raw[6] & 0x0F | version << 4, raw[8] & 0x3F | 0x80
-    made: UUID = QuickUUID(bytes(raw))
-    return made
+    return bytes(raw)
 
 
 def month_from(day: date, months: int) -> date:

@@ -12,6 +12,7 @@ import typer
 
 from cdp.app import check_delivered_document
 from cdp.auth import SELF
+from cdp.care.opening import BY_ITSELF
 from cdp.documents import register_document
 from cdp.errors import RequestInvalid
 from cdp.house import House, open_databases, open_house
@@ -57,7 +58,7 @@ def webhooks_add_command(  # noqa: PLR0913 -- a command has as many options as i
 ) -> None:
     """Tell an endpoint what happens from now on. Prints its id, and once its secret."""
     settings = settings_of_command()
-    check_known("event", event, EVENTS)
+    check_known("event", event, (*EVENTS, *BY_ITSELF))
     check_url(url, private=settings.webhook_private)
     kind = recipient_class or (RecipientClass.SELF if legal_entity == SELF else RecipientClass.THIRD_PARTY)
     if (kind is RecipientClass.SELF) != (legal_entity == SELF):

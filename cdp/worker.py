@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from cdp.care.overdue import escalate
 from cdp.erasure.expire import expire
 from cdp.erasure.ledger import Ledger
 from cdp.erasure.sweep import Sweeper
@@ -61,8 +62,12 @@ def jobs(outbox_days: int = KEPT_DAYS) -> tuple[Job, ...]:
     async def reconcile_top_ups(store: Store) -> None:
         await reconcile_money(store, datetime.now(UTC))
 
+    async def escalate_cases(store: Store) -> None:
+        await escalate(store, datetime.now(UTC))
+
     prepared, swept = Job("partitions", 6 * 3600, prepare_months), Job("outbox", 600, sweep_outbox)
-    return (prepared, swept, Job("services", 30, reconcile), Job("money", 300, reconcile_top_ups))
+    found = Job("services", 30, reconcile), Job("money", 300, reconcile_top_ups)
+    return (prepared, swept, *found, Job("overdue cases", 60, escalate_cases))
 
 
 def evidence_jobs(house: House) -> tuple[Job, ...]:

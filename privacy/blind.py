@@ -71,11 +71,11 @@ class Tagger:
         return outer.digest()
 
     def digests(self, texts: Iterable[str]) -> list[bytes]:
-        """The tags of many values of a unique identifier: as `tag` makes them, in two thirds of the time."""
+        """The tags of many values of a unique identifier, in half of the time; in none of them a lone surrogate."""
         inner_of, outer_of, made = self._inner.copy, self._outer.copy, []
         for text in texts:
             inner, outer = inner_of(), outer_of()
-            inner.update(utf8(text))
+            inner.update(text.encode())
             outer.update(inner.digest())
             made.append(outer.digest()[:UNIQUE_BYTES])
         return made
@@ -86,7 +86,11 @@ class Tagger:
 
     def tag(self, normalised: str) -> bytes:
         """16 bytes for a unique identifier, else as few bytes as hold the index's bits, unused low bits zero."""
-        whole = self._mac(utf8(normalised))
+        # As `_mac` has it: to call that for each of millions of tags would take as long as to make them.
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(utf8(normalised))
+        outer.update(inner.digest())
+        whole = outer.digest()
         if self._bits is None:
             return whole[:UNIQUE_BYTES]
         length = (self._bits + 7) // 8

@@ -149,6 +149,11 @@ _READ: Mapping[CellType, Callable[[bytes], CellValue]] = {
 }
 
 
+def encoder(cell_type: CellType) -> Callable[[object], bytes]:
+    """`encode` for many values of one type."""
+    return _WRITE[cell_type]
+
+
 def encode(value: object, cell_type: CellType) -> bytes:
     """The exact bytes of a value; raises ValueRefused where reading them back would not give the value again."""
     return _WRITE[cell_type](value)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.hashes import SM3
 
 from privacy.blind import expand
-from privacy.encoding import CellType, CellValue, decode, encode, framed, pad, u32, unpad
+from privacy.encoding import CellType, CellValue, decode, encoder, framed, pad, u32, unpad
 from privacy.errors import KeyUnavailable, PermitMissing, SealBroken, ValueRefused
 from privacy.hidden import Hidden
 from privacy.keys import CellCipher, DataKey, KeyRing, KeyRow
@@ -193,13 +193,12 @@ def seal(value: CellValue, key: DataKey, place: Place, row_id: UUID, customer_id
 def seal_column(cells: Sequence[tuple[CellValue, DataKey, bytes]], place: Place) -> list[bytes]:
     """The cells of many values of one column, each for its row (16 bytes) and its key's customer; raises as `seal`."""
     column, suite, made = place.column, place.suite, []
+    write = encoder(column.cell_type)
     nonces = os.urandom(NONCE_BYTES * len(cells))
     for end, (value, key, row_id) in enumerate(cells, 1):
         if key.retention != column.retention:
             raise KeyUnavailable("the key is of another customer or retention class")
-        plaintext = encode(value, column.cell_type)
-        if column.padded:
-            plaintext = pad(plaintext)
+        plaintext = pad(write(value)) if column.padded else write(value)
         header = place.write_as + key.generation.to_bytes(4, "big")
         nonce = nonces[NONCE_BYTES * (end - 1) : NONCE_BYTES * end]
         bound = b"".join((place.prefix, header, LENGTH_16, row_id, LENGTH_16, key.customer_id.bytes))

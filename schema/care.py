@@ -67,7 +67,9 @@ class CaseStep:
 
     at: Instant | None = column(case_step.c.at, CASE, "When.")
     step: str | None = column(
-        case_step.c.step, CASE, "What: ACCEPTED, OFFERED, DIAGNOSED, RESOLVED, INFORMED, CONFIRMED, CLOSED."
+        case_step.c.step,
+        CASE,
+        "What: ACCEPTED, OFFERED, DIAGNOSED, RESOLVED, INFORMED, CONFIRMED, CLOSED; ESCALATED when it was overdue.",
     )
     desk: str | None = column(case_step.c.desk, CASE, "By which desk.")
     note: str | None = column(case_step.c.note, CONTENT, "What it wrote of it.")

@@ -9,9 +9,7 @@ from typing import Final
 from cdp.settings import Settings
 
 FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["tests.rotating", "tests.cdp.erasure.killed", "tests.drill.sequences", "tests.drill.intake"]
-)
+FORKS.set_forkserver_preload(["tests.rotating", "tests.cdp.erasure.killed", "tests.drill.sequences"])
 
 
 async def in_child(work: Callable[..., None], settings: Settings, *given: object) -> bool:

@@ -276,6 +276,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.erasure.sweep",  # what erased customers left, and those a restored store has forgotten
         "cdp.reconcile.money",  # top-ups that went astray, and their cases
         "cdp.reconcile.services",  # products that are not as they should be, and their cases
+        "cdp.care.overdue",  # cases whose customer had no answer in time
         "cdp.erasure.expire",  # data whose term is over
         "cdp.app",  # the starter policy
         "cdp.crossings",  # a customer whose data leaves over a transfer basis
@@ -292,7 +293,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.
-    sealing = callers("data_keys") | callers("seal_cells") | callers("sealed_column")
+    sealing = callers("data_keys") | callers("seal_cells")
     assert outside(sealing, "cdp.key_store") == {"cdp.ingest", "cdp.lane", "cdp.dead_letters"}
     assert callers("hold_keys") == {
         "cdp.identity.batch",

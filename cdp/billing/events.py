@@ -10,7 +10,7 @@ from cdp.billing.corrections import LedgerCorrected
 from cdp.billing.ledger import LEDGER
 from cdp.billing.products import PRODUCTS
 from cdp.billing.tables import account, bill, bill_line, payment
-from cdp.billing.top_ups import TOP_UPS
+from cdp.billing.top_ups import TOP_UPS, above_zero
 from cdp.changes import NEW, Add, Newest, Put, Row
 from cdp.context import Context
 from cdp.errors import EventInvalid
@@ -181,7 +181,7 @@ class PaymentReceived(_OfAccount):
     method: Upper
 
     def apply(self, context: Context) -> list[Put]:
-        amount, mine = self.amount.minor("amount"), {"customer_id": context.customer_id}
+        amount, mine = above_zero(self.amount), {"customer_id": context.customer_id}
         bill_id = None if self.bill_no is None else context.row_id("bill", self.bill_no)
         row = mine | {
             "payment_id": context.row_id("payment", self.payment_ref),

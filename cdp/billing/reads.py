@@ -34,7 +34,7 @@ def top_up_state(top_up: FromClause) -> ColumnElement[Any]:
     posted_state = case({1: "POSTED", 0: "REVERSED"}, value=func.sign(net), else_="MISPOSTED")
     return case(
         (top_up.c.posted_at.is_not(None), posted_state),
-        (top_up.c.failed_at.is_not(None), "FAILED"),
+        (func.coalesce(top_up.c.failed_at >= top_up.c.confirmed_at, top_up.c.failed_at.is_not(None)), "FAILED"),
         (top_up.c.confirmed_at.is_not(None), "CONFIRMED"),
         else_="REQUESTED",
     )

@@ -36,7 +36,7 @@ class TopUpRequested(_OfTopUp):
 
     def apply(self, context: Context) -> list[Put]:
         key, number = self.top_up_row(context), PhoneNumber.parse(self.number, self.region).e164
-        amount = _above_zero(self.amount)
+        amount = above_zero(self.amount)
         row = key | {
             "region": self.region,
             "number": context.seal(top_up.c.number, number, key["top_up_id"]),
@@ -71,7 +71,7 @@ class _InLedger(LedgerEvent, _OfTopUp):
             "top_up_id": self.top_up_row(context)["top_up_id"],
             "number_hash": None if number is None else context.ring.digest(NUMBER_HASH, number),
         }
-        minor, against = sign * _above_zero(self.amount), clearing(self.channel, self.region)
+        minor, against = sign * above_zero(self.amount), clearing(self.channel, self.region)
         movement = Movement("TOP_UP", account_id, minor, self.amount.unit, against)
         return entry(self.key(context, owner), movement, **told)
 
@@ -99,7 +99,8 @@ class TopUpFailed(_OfTopUp):
         return [Put(top_up, self.top_up_row(context) | {"failed_at": self.at}, TOP_UP_FAILED)]
 
 
-def _above_zero(amount: Money) -> int:
+def above_zero(amount: Money) -> int:
+    """An amount in minor units; raises EventInvalid for none."""
     minor = amount.minor("amount")
     if minor <= 0:
         raise EventInvalid("amount.value", "more than nothing")

@@ -15,6 +15,8 @@ from cdp.outbox import Entry, put
 from cdp.stores import Connection
 from cdp.values import row_id
 
+REOPENED, SETTLED, ESCALATED = BY_ITSELF = ("CaseReopened", "CaseSettled", "CaseEscalated")
+"""What the platform tells of a case that nobody sends it."""
 # An erasure that is under way is waited for, and nobody who is gone gets a case.
 OPEN: Final = """
 INSERT INTO "case" AS old (customer_id, case_id, case_ref, ticket_type, severity, region, channel, owner, opened_at,
@@ -35,10 +37,12 @@ RETURNING customer_id, case_id, case_ref, opened_at = $14 AS is_new
 """
 # What was to be done has been done, by whomever: what is left is to tell the customer.
 SETTLE: Final = """
-UPDATE "case" AS k SET gone_at = n.at,
+UPDATE "case" AS k SET gone_at = n.at, cause_text = CASE WHEN n.instead IS NULL THEN k.cause_text
+        ELSE (k.cause_text::jsonb || jsonb_build_object('instead', n.instead))::text END,
     status = CASE WHEN k.status IN ('OPEN', 'ACCEPTED', 'DIAGNOSED') THEN 'RESOLVED' ELSE k.status END,
     status_at = CASE WHEN k.status IN ('OPEN', 'ACCEPTED', 'DIAGNOSED') THEN $5 ELSE k.status_at END
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) AS n (customer_id, kind, key, at)
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $6::text[])
+    AS n (customer_id, kind, key, at, instead)
 WHERE k.customer_id = n.customer_id AND k.cause_kind = n.kind AND k.cause_key = n.key
   AND k.closed_at IS NULL AND k.gone_at IS NULL
 RETURNING k.customer_id, k.case_id, k.case_ref
@@ -67,12 +71,15 @@ class Cause(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """A cause that is no more, since `at`: when things came right, not when that was noticed."""
+    """A cause that is no more, since `at`: when things came right, not when that was noticed. `instead` is the code of
+    why they are not to come right, where that is so.
+    """
 
     customer_id: UUID
     kind: str
     key: str
     at: datetime
+    instead: str | None = None
 
 
 async def open_cases(connection: Connection, causes: Sequence[Cause], now: datetime) -> int:
@@ -87,11 +94,12 @@ async def open_cases(connection: Connection, causes: Sequence[Cause], now: datet
     ordered = [by_cause[key] for key in sorted(by_cause, key=lambda key: (key[0].int, *key[1:]))]
     rows = [_row(cause, turn, now) for turn, cause in enumerate(ordered)]
     made = await connection.fetch(OPEN, *map(list, zip(*rows, strict=True)), now)
-    await put(connection, [_entry("CaseOpened" if row[3] else "CaseReopened", row, now) for row in made], now)
+    await put(connection, [entry_of("CaseOpened" if row[3] else REOPENED, row, now) for row in made], now)
     return sum(row[3] for row in made)
 
 
-def _entry(event_type: str, row: Sequence[Any], now: datetime) -> Entry:
+def entry_of(event_type: str, row: Sequence[Any], now: datetime) -> Entry:
+    """What follows from what the platform did about a case: its row begins with customer, id and reference."""
     customer_id, case_id, case_ref, *_ = row
     return Entry(customer_id, event_type, case_ref, now, case_id)
 
@@ -123,6 +131,7 @@ async def settle(connection: Connection, gone: Sequence[Gone], now: datetime) ->
     """
     if not gone:
         return 0
-    made = await connection.fetch(SETTLE, *map(list, zip(*sorted(set(gone)), strict=True)), now)
-    await put(connection, [_entry("CaseSettled", row, now) for row in made], now)
+    *which, instead = map(list, zip(*sorted(set(gone), key=lambda one: one[:4]), strict=True))
+    made = await connection.fetch(SETTLE, *which, now, instead)
+    await put(connection, [entry_of(SETTLED, row, now) for row in made], now)
     return len(made)

@@ -11,12 +11,16 @@ DUE: Final = "due_at"
 
 
 class Text(NamedTuple):
-    """While the cause stands, and once it is gone (`{gone_at}`); `{due_at}` is when an answer is due."""
+    """While the cause stands; once it is gone (`{gone_at}`); once it is gone though nothing came right, for a reason
+    (`{instead}`). `{due_at}` is when an answer is due.
+    """
 
     zh: str
     en: str
     gone_zh: str
     gone_en: str
+    instead_zh: str = ""
+    instead_en: str = ""
 
 
 TEXTS: Final[dict[str, Text]] = {
@@ -29,6 +33,8 @@ TEXTS: Final[dict[str, Text]] = {
         "您的「{product}」已于 {gone_at} 恢复。此前因{reason}停用，停用原因消除后没有及时恢复，非常抱歉。",
         "Your {product} has worked again since {gone_at}. It stayed suspended after the reason, {reason}, was gone. We "
         "are sorry.",
+        "您的「{product}」自 {gone_at} 起因{instead}停用，因此没有恢复。",
+        "Your {product} has not come back: since {gone_at} it is off because of {instead}.",
     ),
     "SERVICE_STILL_ON": Text(
         "您的「{product}」所依赖的服务自 {suspended_at} 起停用，但「{product}」仍可使用。"
@@ -46,6 +52,9 @@ TEXTS: Final[dict[str, Text]] = {
         "another region.",
         "您 {told_at} 的充值（编号 {top_up}）已于 {gone_at} 更正，非常抱歉。",
         "Your top-up of {told_at} (reference {top_up}) has been put right on {gone_at}. We are sorry.",
+        "您 {told_at} 的充值（编号 {top_up}）{instead}，没有入账。此前的确认有误，非常抱歉。",
+        "Your top-up of {told_at} (reference {top_up}) {instead} and was not credited. It should not have been "
+        "confirmed. We are sorry.",
     ),
 }
 """Kind of cause -> its text."""
@@ -55,6 +64,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "REQUEST": ("您的申请", "your request"),
     "FRAUD": ("防诈骗措施", "a measure against fraud"),
     "LOST": ("挂失", "the loss of the device"),
+    "TERMINATED": ("服务终止", "its end"),
+    "FAILED": ("未成功", "failed"),
     "NOT_POSTED": ("已确认，但至今没有入账", "was confirmed, but has not been credited"),
     "NOT_REQUESTED": ("已入账，但我们没有找到对应的充值申请", "was credited, although we know of no request for it"),
     "POSTED_ELSEWHERE": ("没有记入您充值的号码", "was credited, but not to the number you topped up"),
@@ -76,11 +87,11 @@ def spelled(
         raise ValueError("a kind of cause that has a text")
     text, at = TEXTS[kind], {DUE: due, "gone_at": gone}
     at |= {name: datetime.fromisoformat(value) for name, value in told.items() if name.endswith("_at")}
-    made = {}
-    for n, language in enumerate(("zh", "en")):
+    made, which = {}, 0 if not gone else 4 if "instead" in told else 2
+    for n, language in enumerate(("zh", "en"), which):
         words = {name: _word(value, language, region) for name, value in {**told, **at}.items()}
         try:
-            made[language] = text[n + 2 if gone else n].format_map(words)
+            made[language] = text[n].format_map(words)
         except KeyError as missing:
             raise ValueError(f"what the text tells, {missing} too") from None
     return made
@@ -105,7 +116,7 @@ CHAINS: Final = {
         "{arrears_cleared_at} 欠费已清",
         "{relied_at} {relied_name} 已恢复",
         "应于 {due_at} 前恢复，至今仍停用",
-        "{cleared_at} 已恢复",
+        "{cleared_at} 起状态正常",
     ),
     ("SERVICE_STILL_OFF", "en"): (
         "suspended on {status_at} because of {reason}",

@@ -1,6 +1,6 @@
 """A batch of events of one store on its way: read, resolved to customers, and applied to what is known of them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
@@ -11,27 +11,21 @@ from cdp.context import STORE_ITSELF, Cell, Context
 from cdp.dead_letters import spelled
 from cdp.errors import RequestInvalid
 from cdp.event import Event
-from cdp.identity.clusters import write_clusters
 from cdp.identity.drafts import Draft, drafts, new_id
 from cdp.identity.holdings import NumberEvent
-from cdp.identity.lives import write_lives
-from cdp.identity.merges import CustomersMerged, MergeEvent
-from cdp.identity.resolve import GONE, Graph, Mentioned, Tags, claim, registers
+from cdp.identity.merges import MergeEvent
+from cdp.identity.resolve import Graph, Mentioned, Tags, claim, registers
 from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
-from cdp.identity.timeline import Fact
 from cdp.key_store import Drawn, hold_keys
-from cdp.outbox import Entry
+from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status, rejected
-from cdp.seen import BODY_INDEX, EVENT_INDEX, Seen, owner_hash
+from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Hashes
 from cdp.stores import Connection, Store
 from privacy.keys import KeyRing, StoreKeyKind
 
 E = TypeVar("E", bound=Event)
-
-# Held until the commit: an erasure waits, or was first, which is then seen here.
-HOLD = "SELECT state FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR KEY SHARE"
-HOLD_ALONE = "SELECT FROM customer WHERE customer_id = ANY($1::uuid[]) ORDER BY customer_id FOR UPDATE"
+Turn: TypeAlias = tuple[int, datetime, int]
 
 
 @dataclass(slots=True)
@@ -53,7 +47,8 @@ class Record:
     new: tuple[bytes, str] | None
     epochs: tuple[int, int]
     """Of the index root that no tag is older than, and of the KEK that a draft's keys are wrapped with."""
-    place: int = 0
+    turn: Turn
+    """When it is its turn in the batch: its rank, its instant, its place."""
     draft: Draft | None = None
     outcome: Outcome | None = None
     customer_id: UUID = STORE_ITSELF
@@ -64,16 +59,17 @@ class Record:
     """The keys of the customer, where it makes one by its draft."""
 
     @property
-    def turn(self) -> tuple[int, datetime, int]:
-        """When it is its turn in the batch."""
-        return self.event.rank, self.event.at, self.place
-
-    @property
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Sequence[AnEntry]:
         """For whom it is about: a merge, for both."""
-        whose = dict.fromkeys(put.row["customer_id"] for put in self.puts) if _joins(self) else (self.customer_id,)
-        case_id = next((put.row["case_id"] for put in self.puts if "case_id" in put.row), None)
-        return (Entry(one, self.event.type, self.event.event_id, self.event.at, case_id) for one in whose)
+        event, case_id = self.event, None
+        for put in self.puts:
+            if "case_id" in put.row:
+                case_id = put.row["case_id"]
+                break
+        if not _joins(self):
+            return ((self.customer_id, event.type, event.event_id, event.at, case_id),)
+        whose = dict.fromkeys(put.row["customer_id"] for put in self.puts)
+        return [(one, event.type, event.event_id, event.at, case_id) for one in whose]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,10 @@ class Batch:
         """Of the index root that no tag is older than, and of the newest KEK."""
         return self.tags.epoch, self.ring.epoch_of(StoreKeyKind.KEK)
 
-    def seen(self, record: Record) -> Seen:
-        return Seen(*record.hashes, owner_hash(self.ring, record.event.event_id, record.customer_id))
+    def seen(self, records: Sequence[Record]) -> list[Hashes]:
+        """The hashes by which these are known from now on."""
+        owners = self.ring.digests(OWNER_INDEX, [f"{one.customer_id.hex}{one.event.event_id}" for one in records])
+        return [(*one.hashes, owner) for one, owner in zip(records, owners, strict=True)]
 
     def refused(self, code: str, field: str, expected: str) -> Outcome:
         return Outcome(Status.REJECTED, None, self.store.name, code, field, expected)
@@ -104,11 +102,11 @@ def of_kind(records: Sequence[Record], *classes: type[E]) -> list[tuple[Record, 
     return cast("list[tuple[Record, E]]", some)
 
 
-def read(batch: Batch, event: Event, body: Mapping[str, Any]) -> Record:
+def read(batch: Batch, event: Event, body: Mapping[str, Any], place: int = 0) -> Record:
     """What can be said of an event without a database; raises RequestInvalid for an identifier that is none."""
     ring = batch.ring
     hashes = ring.digest(EVENT_INDEX, event.event_id), ring.digest(BODY_INDEX, spelled(body))
-    return Record(event, hashes, *_tagged(batch, event), batch.epochs)
+    return Record(event, hashes, *_tagged(batch, event), batch.epochs, (event.rank, event.at, place))
 
 
 def draft(batch: Batch, records: Sequence[Record]) -> None:
@@ -160,9 +158,8 @@ async def take_keys(connection: Connection, batch: Batch, records: Sequence[Reco
         await move_tags(connection, batch.tags.before)
 
 
-async def load(connection: Connection, batch: Batch, records: Sequence[Record], numbers: set[bytes]) -> Graph:
-    """What is known of whom the records mention, and of `numbers` (tags); who is to be registered by them has an id."""
-    mentioned = Mentioned(numbers)
+async def load(connection: Connection, batch: Batch, records: Sequence[Record], mentioned: Mentioned) -> Graph:
+    """What is known of whom the records mention, and what is mentioned beside; who is to be registered has an id."""
     for record in records:
         record.relied_on = False
         for kind, tag in record.mentions:
@@ -173,7 +170,7 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record], 
         if isinstance(other := merge.other.only()[1], UUID):
             mentioned.ids.add(other)
     for _, event in of_kind(records, NumberEvent):
-        mentioned.changing.setdefault(_number_of(batch.tags, event), event.region)
+        mentioned.changing.setdefault(number_of(batch.tags, event), event.region)
     graph = await Graph.load(connection, batch.tags, mentioned)
     claims = []
     for record in records:
@@ -187,45 +184,9 @@ async def load(connection: Connection, batch: Batch, records: Sequence[Record], 
     return graph
 
 
-async def hold(
-    connection: Connection, records: Sequence[Record], others: Collection[UUID], made: Collection[UUID]
-) -> bool:
-    """Keeps whom these records change, and others, from being erased until the commit; False where one of them was.
-
-    Whoever is `made` by them is seen by nobody else until then.
-    """
-    customers = {*others, *(record.customer_id for record in records)}
-    customers.update(row["customer_id"] for record in records for _, row, _ in record.puts if "customer_id" in row)
-    if alone := {record.customer_id for record in records if record.event.alone}:
-        await connection.execute(HOLD_ALONE, sorted(alone, key=lambda one: one.int))
-    customers.difference_update(made)
-    held = await connection.fetch(HOLD, sorted(customers, key=lambda one: one.int)) if customers else ()
-    return not any(row[0] in GONE for row in held)
-
-
-def _number_of(tags: Tags, event: NumberEvent) -> bytes:
+def number_of(tags: Tags, event: NumberEvent) -> bytes:
+    """The tag of the number that an event is about."""
     return tags.of("number", event.number, event.region)
-
-
-async def live(connection: Connection, batch: Batch, graph: Graph, records: Sequence[Record]) -> None:
-    """Writes the lives of numbers as they are after these records."""
-    said: dict[bytes, set[Fact]] = {}
-    for record, event in of_kind(records, NumberEvent):
-        said.setdefault(_number_of(batch.tags, event), set()).update(event.facts(record.customer_id))
-    await write_lives(connection, said, graph.facts, batch.now)
-
-
-async def merge(connection: Connection, batch: Batch, records: Sequence[Record]) -> list[tuple[Record, Outcome]]:
-    """Writes the clusters as they are after these records; the merges that made one too large, with their refusals."""
-    merges = [(record, {put.row["customer_id"] for put in record.puts}) for record, _ in of_kind(records, MergeEvent)]
-    if not merges:
-        return []
-    too_many = await write_clusters(connection, batch.ring, [one for _, pair in merges for one in pair])
-    return [
-        (record, batch.refused("CLUSTER_TOO_LARGE", "other", f"a merge within the limit of its kind: {too_many[one]}"))
-        for record, pair in merges
-        if isinstance(record.event, CustomersMerged) and (one := next(iter(pair))) in too_many
-    ]
 
 
 def _joins(record: Record) -> bool:

@@ -1,10 +1,12 @@
 """Honey: records of customers who are nobody, so that nobody has a reason to open one. Whoever is shown one is stopped.
 
 The client gets no answer any more, from any process, until an officer lifts that; the officers get an alarm. Processes
-learn of it within a second.
+learn of it within a second. A command that opens one customer is a client like any other; one that goes over everybody
+and shows nobody leaves them out.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -18,7 +20,7 @@ from cdp.errors import AuthError, RequestInvalid, StoreUnavailable
 from cdp.house import House
 from cdp.identity.resolve import Graph, Mentioned, Tags, normalise
 from cdp.identity.retagging import index_of, look_up
-from cdp.stores import Store
+from cdp.stores import Connection, Store
 
 CLIENT: Final = "command line"
 HONEY = "SELECT customer_id FROM honey"
@@ -44,11 +46,17 @@ class Watch:
         """Takes in what a store knows. Raises StoreUnavailable."""
         before = self.alarms
         async with store.read() as connection:
-            honey = {row[0] for row in await connection.fetch(HONEY)}
+            honey = await honey_of(connection)
             stopped = {row[0] for row in await connection.fetch(STOPPED)}
         self._honey[store.name] = honey
         if self.alarms == before:  # else this was read too early
             self._stopped[store.name] = stopped
+
+    async def look_everywhere(self) -> None:
+        """Takes in what the stores know, as far as they answer: for a command, which nobody keeps up to date."""
+        for store in self._stores.values():
+            with suppress(StoreUnavailable):
+                await self.look(store)
 
     def is_honey(self, store: str, customer_id: UUID) -> bool:
         """Whether nobody is to be told of a customer unasked."""
@@ -64,11 +72,18 @@ class Watch:
         assert asked.plan is not None, "what is read has a plan"
         for part in asked.parts:
             if self.is_honey(part.store, part.customer_id) and shows(part, asked.plan):
-                await self._stop(asked, part.store, part.customer_id)
+                await self._stop(asked.caller, part.store, part.customer_id, asked.at)
         self.check(asked.caller)
 
-    async def _stop(self, asked: Asked, at: str, customer_id: UUID) -> None:
-        caller, trail = asked.caller, self._trails[at]
+    async def look_over_these(self, caller: Caller, shown: Iterable[tuple[str, UUID]], now: datetime) -> None:
+        """The same for customers of stores of whom a command would show something."""
+        for store, customer_id in shown:
+            if self.is_honey(store, customer_id):
+                await self._stop(caller, store, customer_id, now)
+        self.check(caller)
+
+    async def _stop(self, caller: Caller, at: str, customer_id: UUID, now: datetime) -> None:
+        trail = self._trails[at]
         self.alarms += 1
         for stopped in self._stopped.values():
             stopped.add(caller.client)
@@ -76,12 +91,17 @@ class Watch:
         for store in self._stores.values():
             try:
                 async with store.transaction() as connection:
-                    await connection.execute(STOP, caller.client, asked.at)
+                    await connection.execute(STOP, caller.client, now)
             except StoreUnavailable as down:
                 log.exception("suspension not kept", store=store.name, client=caller.client, code=down.code)
-        actor = trail.names.actor(caller.actor, asked.at.year)
-        customer = trail.names.pseudonym(customer_id, asked.at.year)
+        actor = trail.names.actor(caller.actor, now.year)
+        customer = trail.names.pseudonym(customer_id, now.year)
         await trail.record({"operation": "alarm", "client": caller.client, "actor": actor, "customer": customer})
+
+
+async def honey_of(connection: Connection) -> set[UUID]:
+    """Who must not be opened."""
+    return {row[0] for row in await connection.fetch(HONEY)}
 
 
 async def mark_honey(house: House, sought: tuple[str, str, str], at: datetime, *, honey: bool) -> None:

@@ -16,14 +16,16 @@ from cdp.event import Event
 from cdp.identity.events import CustomerIdentified, CustomerRegistered
 from cdp.identity.holdings import NumberEvent
 from cdp.identity.lives import take
-from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX
+from cdp.identity.tables import IDENTIFIER_INDEXES, NUMBER_INDEX, identifier_index
 from cdp.identity.timeline import Fact, HoldingState, Span, life_of
-from cdp.numbers import BLOCKED_WORDS, PhoneNumber
+from cdp.numbers import BLOCKED_WORDS, e164_of
+from cdp.staging import staged
 from cdp.stores import Connection
 from cdp.values import compact
 from privacy.keys import KeyRing, StoreKeyKind
 from privacy.vocabulary import CustomerState
 
+REGISTERING: Final = (CustomerRegistered, CustomerIdentified)
 SMALLEST_IDENTIFIER = 2
 ROLES: Final = {"USER": 2, "REGISTERED_HOLDER": 1}
 """Whom a number stands for: its user, else its registered holder, else whoever has another role in it."""
@@ -37,16 +39,20 @@ SELECT number_tag, holding_id, customer_id, role, valid_from, valid_to FROM numb
 WHERE number_tag IN (SELECT number_tag FROM number_index WHERE customer_id = ANY($1::uuid[]))
 """
 OWNERS = "SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])"
+OWNERS_AND_BLOCKED = """
+SELECT identifier_tag, customer_id FROM identifier_index WHERE identifier_tag = ANY($1::bytea[])
+UNION ALL SELECT tag, NULL FROM blocked_identifier WHERE tag = ANY($1::bytea[])
+"""
 PRESENT = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state <> ALL($2::text[])"
 STATES = "SELECT customer_id, state FROM customer WHERE customer_id = ANY($1::uuid[])"
-BLOCKED = "SELECT tag FROM blocked_identifier WHERE tag = ANY($1::bytea[])"
 GONE: Final = [CustomerState.ERASING.value, CustomerState.ERASED.value]
 
 # Waits for another writer who registers the same identifier; whoever came first has it, and OWNERS tells who that was.
 CLAIM = """
 INSERT INTO identifier_index (identifier_tag, kind, customer_id)
-SELECT * FROM unnest($1::bytea[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING
+SELECT identifier_tag, kind, customer_id FROM {} ON CONFLICT DO NOTHING
 """
+CLAIMED: Final = ("identifier_tag", "kind", "customer_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def normalise(kind: str, value: str, region: str | None) -> str:
     Raises InvalidNumber, or RequestInvalid IDENTIFIER_INVALID for a kind nobody knows and for values that mean nobody.
     """
     if kind == "number":
-        return PhoneNumber.parse(value, region).e164
+        return e164_of(value, region)
     if kind not in IDENTIFIER_INDEXES:
         raise RequestInvalid("IDENTIFIER_INVALID", f"an identifier is one of {', '.join(IDENTIFIER_INDEXES)}")
     if kind == "customerKey":
@@ -140,9 +146,11 @@ class Graph:
     async def load(cls, connection: Connection, tags: Tags, mentioned: Mentioned) -> Self:
         """What is known of what a batch mentions; the numbers whose lives may change are taken until the commit."""
         graph = cls(tags)
-        graph.blocked = {row[0] for row in await connection.fetch(BLOCKED, [*mentioned.numbers, *mentioned.others])}
-        if mentioned.others:
-            graph.owners = dict(await connection.fetch(OWNERS, list(mentioned.others)))
+        for tag, owner in await connection.fetch(OWNERS_AND_BLOCKED, [*mentioned.numbers, *mentioned.others]):
+            if owner is None:
+                graph.blocked.add(tag)
+            else:
+                graph.owners[tag] = owner
         if mentioned.changing:
             graph.facts = await take(connection, mentioned.changing)
             graph._spans = {tag: life_of(facts).spans for tag, facts in graph.facts.items()}
@@ -178,6 +186,11 @@ class Graph:
         if len(found) < 2:
             return found[0] if found else None
         return max(found, key=_claim_of)
+
+    def sole(self, tag: bytes) -> Span | None:
+        """The only holding there ever was of a number, whenever that was; None where there were others."""
+        spans = self._spans.get(tag, ())
+        return spans[0] if len(spans) == 1 and spans[0].customer_id in self.present else None
 
     def owner(self, tag: bytes) -> UUID | None:
         """The customer an identifier other than a number belongs to."""
@@ -228,11 +241,12 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
     Afterwards the graph knows the owners, and the new customers are present.
     """
-    tags, kinds, customers = map(list, zip(*sorted(set(claims)), strict=True))
-    if await connection.execute(CLAIM, tags, kinds, customers) == f"INSERT 0 {len(tags)}":
-        found = dict(zip(tags, customers, strict=True))
+    wanted = sorted(set(claims))
+    source, parameters = await staged(connection, identifier_index, CLAIMED, wanted)
+    if await connection.execute(CLAIM.format(source), *parameters) == f"INSERT 0 {len(wanted)}":
+        found = {tag: customer_id for tag, _, customer_id in wanted}
     else:
-        found = dict(await connection.fetch(OWNERS, tags))
+        found = dict(await connection.fetch(OWNERS, [tag for tag, _, _ in wanted]))
     graph.owners |= found
     owners = set(found.values())
     # An event that comes again names the same customer again, who may have been erased meanwhile.
@@ -243,4 +257,4 @@ async def claim(connection: Connection, graph: Graph, claims: Collection[tuple[b
 
 def registers(event: Event) -> bool:
     """Whether an event may make a new customer."""
-    return isinstance(event, CustomerRegistered | CustomerIdentified)
+    return isinstance(event, REGISTERING)

@@ -33,7 +33,9 @@ AGAINST = "CASE credit WHEN 'BALANCE' THEN l.debit ELSE l.credit END"
 TERM = """(SELECT make_interval(secs => m.seconds) FROM top_up_term AS m
     WHERE m.channel IN ({channel}, '*') AND m.region IN ({region}, left({region}, 2), '*')
     ORDER BY m.channel = '*', length(m.region) DESC LIMIT 1)"""
-NOT_POSTED = f"(t.confirmed_at + {TERM.format(channel='t.channel', region='t.region')} <= $1 AND t.failed_at IS NULL)"
+# A failure that the confirmation came after was overcome.
+UNFAILED = "coalesce(t.failed_at < t.confirmed_at, t.failed_at IS NULL)"
+NOT_POSTED = f"(t.confirmed_at + {TERM.format(channel='t.channel', region='t.region')} <= $1 AND {UNFAILED})"
 NOT_REQUESTED = "({0}.at + " + TERM.format(channel="'*'", region="a.region") + " <= $1)"
 # Whatever does not fit by itself, or took several postings: these are looked at more closely.
 SUSPECTS: Final = f"""
@@ -73,7 +75,7 @@ SELECT t.customer_id, t.top_up_id, t.region, t.amount_minor, t.currency, t.chann
         SELECT FROM number_index AS mine JOIN number_index AS once ON once.number_tag = mine.number_tag
         WHERE mine.customer_id = t.customer_id AND once.customer_id = h.owner_id AND once.valid_to <= $1
     ) AS had_number, coalesce(CASE WHEN t.requested_at IS NULL AND h.at IS NOT NULL
-        THEN {NOT_REQUESTED.format("h")} ELSE {NOT_POSTED} END, false) OR (t.failed_at IS NULL AND EXISTS (
+        THEN {NOT_REQUESTED.format("h")} ELSE {NOT_POSTED} END, false) OR ({UNFAILED} AND EXISTS (
         SELECT FROM money_anomaly AS m WHERE m.customer_id = t.customer_id AND m.top_up_id = t.top_up_id
           AND m.kind IN ('NOT_POSTED', 'NOT_REQUESTED') AND m.state = ANY($2::text[]))) AS is_late
 FROM unnest($3::uuid[], $4::uuid[]) AS n (customer_id, top_up_id)
@@ -106,7 +108,10 @@ SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[]) AND state I
 ORDER BY customer_id FOR KEY SHARE
 """
 OVER: Final = """
-SELECT k.customer_id, k.cause_kind, k.cause_key, coalesce(max(a.state_at), $2) FROM "case" AS k
+SELECT k.customer_id, k.cause_kind, k.cause_key, coalesce(max(a.state_at), $2),
+    CASE WHEN bool_or(t.failed_at IS NOT NULL AND t.posted_at IS NULL) THEN 'FAILED' END
+FROM "case" AS k
+LEFT JOIN top_up AS t ON t.customer_id = k.customer_id AND t.top_up_id = k.top_up_id
 LEFT JOIN money_anomaly AS a ON a.customer_id = k.customer_id AND a.top_up_id = k.top_up_id
 WHERE k.cause_kind = $1 AND k.closed_at IS NULL AND k.gone_at IS NULL
 GROUP BY k.customer_id, k.cause_kind, k.cause_key HAVING bool_or(a.state = ANY($3::text[])) IS NOT TRUE

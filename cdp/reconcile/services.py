@@ -75,11 +75,28 @@ WHERE a.cleared_at IS NULL AND p.customer_id = a.customer_id AND p.product_id = 
     AND a.kind = CASE p.status WHEN 'active' THEN 'SERVICE_STILL_ON' ELSE 'SERVICE_STILL_OFF' END)
 RETURNING a.customer_id, a.kind, a.cause_key
 """
-# A case is about all products that waited behind one.
+# A case is about all products that waited behind one. What came last may be off for something else by now.
 OVER: Final = """
-SELECT customer_id, kind, cause_key, max(cleared_at) FROM service_anomaly
-WHERE (customer_id, kind, cause_key) IN (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))
-GROUP BY customer_id, kind, cause_key HAVING bool_and(cleared_at IS NOT NULL)
+SELECT a.customer_id, a.kind, a.cause_key, max(a.cleared_at), (array_agg(
+        CASE a.kind || p.status WHEN 'SERVICE_STILL_OFFsuspended' THEN p.status_reason
+            WHEN 'SERVICE_STILL_OFFterminated' THEN 'TERMINATED' END
+        ORDER BY a.cleared_at DESC, a.product_id::text = a.cause_key DESC))[1]
+FROM service_anomaly AS a JOIN product AS p ON p.customer_id = a.customer_id AND p.product_id = a.product_id
+WHERE (a.customer_id, a.kind, a.cause_key) IN (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))
+GROUP BY a.customer_id, a.kind, a.cause_key HAVING bool_and(a.cleared_at IS NOT NULL)
+"""
+# Until then it tells of one that is still waited for.
+RETELL: Final = """
+UPDATE "case" AS k SET cause_text = jsonb_build_object('product', coalesce(p.name, p.product_ref), 'reason', a.reason,
+    'suspended_at', CASE a.kind WHEN 'SERVICE_STILL_OFF' THEN a.status_at ELSE a.expected_at END,
+    'cleared_at', a.expected_at)::text
+FROM (
+    SELECT DISTINCT ON (customer_id, kind, cause_key) * FROM service_anomaly
+    WHERE cleared_at IS NULL AND (customer_id, kind, cause_key) IN
+        (SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]))
+    ORDER BY customer_id, kind, cause_key, product_id::text = cause_key DESC, expected_at, product_id
+) AS a JOIN product AS p ON p.customer_id = a.customer_id AND p.product_id = a.product_id
+WHERE k.customer_id = a.customer_id AND k.cause_kind = a.kind AND k.cause_key = a.cause_key AND k.closed_at IS NULL
 """
 
 
@@ -119,7 +136,9 @@ async def _clear(connection: Connection, now: datetime) -> tuple[int, int]:
     cleared = await connection.fetch(CLEAR)
     if not cleared:
         return 0, 0
-    over = await connection.fetch(OVER, *map(list, zip(*cleared, strict=True)))
+    causes = [list(column) for column in zip(*cleared, strict=True)]
+    await connection.execute(RETELL, *causes)
+    over = await connection.fetch(OVER, *causes)
     return len(cleared), await settle(connection, [Gone(*row) for row in over], now)
 
 

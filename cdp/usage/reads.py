@@ -28,7 +28,8 @@ def roaming_megabytes(month: FromClause) -> ColumnElement[Any]:
 
 
 def runs_out_on(bucket: FromClause) -> ColumnElement[Any]:
-    """The day (UTC) a bucket is empty at the rate of the FORECAST_DAYS before its report, if that is before its end.
+    """The day (UTC) a bucket is empty at the rate of the FORECAST_DAYS before its report, if that is before its end;
+    the day of the report for one that is empty by then.
 
     Worked out from the report alone: the same whenever it is asked.
     """
@@ -50,7 +51,8 @@ def runs_out_on(bucket: FromClause) -> ColumnElement[Any]:
     # Beyond ten years no day is meant seriously, and dates end.
     empty = bucket.c.remaining_at + func.least(days, 3650) * literal_column("interval '1 day'")
     lasts = or_(bucket.c.is_shared, days > 3650, empty >= bucket.c.valid_to)
-    return case((lasts, None), else_=cast(func.timezone("UTC", empty), Date))
+    said, day = (cast(func.timezone("UTC", at), Date) for at in (bucket.c.remaining_at, empty))
+    return case((bucket.c.remaining == 0, said), (lasts, None), else_=day)
 
 
 def forecast_rows() -> Select[Any]:

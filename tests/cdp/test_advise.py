@@ -1,6 +1,7 @@
 """The best tariff for everyone: the catalogue from a file, what each would have cost, and who would pay less."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from cdp.billing.catalogue import load_catalogue, read_catalogue
 from cdp.errors import RequestInvalid
 from cdp.exchange import GraphqlRequest
 from cdp.house import House
+from cdp.identity.honey import mark_honey, suspended_clients
 from cdp.settings import Settings
 from tests.cdp.doors import accept, everything, rows
 from tests.cdp.house import prepared_house
@@ -135,9 +137,13 @@ async def test_who_would_pay_less_is_found_told_and_kept(settings: Settings, fil
         assert counts == {"customers": 1, "products": 1, "cheaper": 1, "saving CNY": 17_602}
         (kept,) = await rows(cn, "tariff_proposal")
         assert (kept["tariff_id"], kept["months"], kept["saving_minor"]) == ("cheap", 2, 17_602)
+        await mark_honey(house, ("number", S["NumberActivated"]["number"], "CN-GD"), datetime.now(UTC), honey=True)
+        counts = await advise(house, "CN-GD", Progress(disable=True))
+        assert (counts["cheaper"], await rows(cn, "tariff_proposal")) == (0, [])
+        assert await suspended_clients(house.stores) == []
         for trail in house.trails.values():
             await trail.close()
-        assert len(await rows(cn, "audit_entry")) == before + 2
+        assert len(await rows(cn, "audit_entry")) == before + 4, "three pages, and that somebody was marked"
 
         with pytest.raises(RequestInvalid, match="region"):
             await advise(house, "TW", Progress(disable=True))

@@ -191,6 +191,7 @@ def test_a_store_that_is_down_is_one_line(
     arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CDP_STORES", json.dumps({"cn": f"postgresql://cdp@/cn?host={tmp_path}"}))
+    monkeypatch.setenv("CDP_START_SECONDS", "0")
     [line] = error_lines(capsys, *arguments, code=1)
     assert line == "STORE_UNAVAILABLE: store cn: cannot connect (FileNotFoundError)"
 

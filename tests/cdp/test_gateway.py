@@ -65,13 +65,13 @@ def lines() -> Iterator[io.StringIO]:
 
 async def test_a_spooled_message_is_one_file_for_its_owner_alone(tmp_path: Path) -> None:
     spool = SpoolGateway(tmp_path / "messages", "test")
-    await spool.send(NUMBER, "first")
-    await spool.send(NUMBER, TEXT)
+    await spool.send(NUMBER, "first", "m-1")
+    await spool.send(NUMBER, TEXT, "m-2")
 
     files = sorted((tmp_path / "messages").iterdir())
     assert [json.loads(file.read_text()) for file in files] == [
-        {"number": NUMBER, "text": "first"},
-        {"number": NUMBER, "text": TEXT},
+        {"number": NUMBER, "text": "first", "id": "m-1"},
+        {"number": NUMBER, "text": TEXT, "id": "m-2"},
     ]
     assert [S_IMODE(path.stat().st_mode) for path in (tmp_path / "messages", *files)] == [0o700, 0o600, 0o600]
     assert [file.name for file in files if NUMBER[1:] in file.name] == []
@@ -87,19 +87,19 @@ def test_messages_as_files_are_refused_in_production(tmp_path: Path, environment
 async def test_a_spool_that_cannot_be_written_says_so_without_the_message(tmp_path: Path) -> None:
     (tmp_path / "messages").write_text("in the way")
     with pytest.raises(GatewayUnavailable) as failed:
-        await SpoolGateway(tmp_path / "messages", "test").send(NUMBER, TEXT)
+        await SpoolGateway(tmp_path / "messages", "test").send(NUMBER, TEXT, "m-1")
     assert str(failed.value) == "the message could not be written (FileExistsError)"
     assert failed.value.__cause__ is None
 
 
 async def test_a_message_is_posted_with_the_token(url: str) -> None:
-    await HttpGateway(url, TOKEN).send(NUMBER, TEXT)
-    await HttpGateway(url, None).send(NUMBER, "second")
+    await HttpGateway(url, TOKEN).send(NUMBER, TEXT, "m-1")
+    await HttpGateway(url, None).send(NUMBER, "second", "m-2")
 
     told = {"path": "/messages", "to": NUMBER}
     assert Desk.told == [
-        told | {"authorization": f"Bearer {TOKEN}", "text": TEXT},
-        told | {"authorization": None, "text": "second"},
+        told | {"authorization": f"Bearer {TOKEN}", "text": TEXT, "id": "m-1"},
+        told | {"authorization": None, "text": "second", "id": "m-2"},
     ]
 
 
@@ -107,7 +107,7 @@ async def test_a_message_is_posted_with_the_token(url: str) -> None:
 async def test_whatever_is_no_yes_is_a_failure(url: str, status: int) -> None:
     Desk.status = status
     with pytest.raises(GatewayUnavailable) as failed:
-        await HttpGateway(url, TOKEN).send(NUMBER, TEXT)
+        await HttpGateway(url, TOKEN).send(NUMBER, TEXT, "m-1")
     assert [word for word in (NUMBER[1:], "314159", TOKEN, "127.0.0.1") if word in str(failed.value)] == []
     assert len(Desk.told) == 1
 
@@ -115,29 +115,32 @@ async def test_whatever_is_no_yes_is_a_failure(url: str, status: int) -> None:
 async def test_a_gateway_that_is_not_there_fails_soon() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(GatewayUnavailable):
-            await HttpGateway("http://127.0.0.1:1/", TOKEN, seconds=0.5).send(NUMBER, TEXT)
+            await HttpGateway("http://127.0.0.1:1/", TOKEN, seconds=0.5).send(NUMBER, TEXT, "m-1")
 
 
 class Slow:
     """A gateway that takes its time, and fails where it is told to."""
 
     def __init__(self, *, fails: bool = False) -> None:
-        self.fails, self.sent = fails, list[tuple[str, str]]()
+        self.fails, self.sent, self.ids = fails, list[tuple[str, str]](), set[str]()
 
-    async def send(self, number: str, text: str) -> None:
+    async def send(self, number: str, text: str, message_id: str) -> None:
         await asyncio.sleep(0.01)
         if self.fails:
             raise GatewayUnavailable("no")
         self.sent.append((number, text))
+        self.ids.add(message_id)
 
 
 async def test_nobody_waits_for_a_message_but_closing_does() -> None:
     gateway = Slow()
     outgoing = Outgoing(gateway)
-    outgoing.hand_over("link code", NUMBER, TEXT)
+    for _ in range(2):
+        outgoing.hand_over("link code", NUMBER, TEXT)
     assert gateway.sent == []
     await outgoing.close()
-    assert gateway.sent == [(NUMBER, TEXT)]
+    assert gateway.sent == [(NUMBER, TEXT)] * 2
+    assert len(gateway.ids) == 2
     await outgoing.close()
 
 

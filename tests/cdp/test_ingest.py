@@ -1,6 +1,7 @@
 """The write door: once per event, in any order, never all or nothing, and what is refused is kept sealed."""
 
 import asyncio
+import gc
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp.context import STORE_ITSELF
+from cdp.identity.batch import Record
 from cdp.identity.tables import customer
-from cdp.incoming import CLOCKS_DIFFER
+from cdp.incoming import CLOCKS_DIFFER, Incoming
 from cdp.ingest import EVENTS, Outcome, Status, Writer, ingest
 from cdp.key_store import data_keys
+from cdp.lane import Lane
 from cdp.stores import Store
 from cdp.tables import dead_letter
 from privacy.errors import KeyUnavailable
@@ -482,3 +485,14 @@ async def test_a_number_is_held_in_the_store_of_its_country_alone(writer: Writer
 
 def test_an_outcome_holds_no_value() -> None:
     assert set(Outcome._fields) == {"status", "customer_id", "store", "code", "field", "expected"}
+
+
+async def test_a_batch_that_was_taken_in_is_gone_without_being_looked_for(writer: Writer) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        await ingest(writer, [*SAMPLES.values(), {}], "test")
+        left = [one for one in gc.get_objects() if type(one) in (Record, Lane, Incoming)]
+    finally:
+        gc.enable()
+    assert left == []

@@ -19,6 +19,7 @@ from cdp.errors import RequestInvalid
 from cdp.global_ids import read_id
 from cdp.house import House
 from cdp.identity.blocked import block, read_blocked
+from cdp.identity.honey import mark_honey, suspended_clients
 from cdp.identity.likeness import can_compare
 from cdp.identity.match_rules import read_match_rules
 from cdp.ingest import Status, ingest
@@ -130,6 +131,13 @@ async def test_without_the_library_the_rules_propose(house: House, monkeypatch: 
     assert pairs(proposals) == BY_RULE
     assert {(one["score"], len(one["components"])) for one in proposals} == {(None, 0)}
     assert [row["score"] for row in await rows(house.stores["cn"], "match_proposal")] == [None, None]
+
+
+async def test_a_honey_customer_is_proposed_to_nobody(house: House) -> None:
+    await mark_honey(house, ("customerKey", "mail-2", "CN-GD"), NOW, honey=True)
+    assert {"mail-1", "mail-2"}.isdisjoint(name for pair in pairs(await found(house)) for name in pair)
+    assert ("paper-1", "paper-2") in pairs(await found(house))
+    assert await suspended_clients(house.stores) == []
 
 
 async def test_nothing_changes_but_the_proposals_and_those_only_where_they_are_kept(house: House) -> None:

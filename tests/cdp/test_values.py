@@ -127,3 +127,4 @@ def test_ages_and_document_numbers() -> None:
     assert [age_on(date(2008, 2, 29), date(2026, 2, day)) for day in (27, 28)] == [17, 17]
     assert age_on(date(2008, 2, 29), date(2026, 3, 1)) == 18
     assert compact(" a１2-3(4) ") == "A1234"
+    assert compact("".join(map(chr, range(128)))) == compact("".join(map(chr, range(128))) + "\u2014")

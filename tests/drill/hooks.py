@@ -19,6 +19,7 @@ TOLD: Final = 'query Told($id: ID!) @purpose(id: "service.care") { customer(id: 
 FOLLOWED: Final = """
 SELECT customer_id, outbox_id FROM outbox WHERE event_type = ANY($1::text[]) ORDER BY customer_id, written, outbox_id
 """
+LOOK_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 180.0
 """For so long nothing may come before it is not waited for any more: a worker that was killed has its lease first."""
 
@@ -65,10 +66,10 @@ class Hook:
 
 
 @asynccontextmanager
-async def hooks(house: House, *heard: str) -> AsyncIterator[Sequence[Hook]]:
-    """A receiver for each kind of event, from now on."""
+async def hooks(house: House, *heard: Sequence[str]) -> AsyncIterator[Sequence[Hook]]:
+    """A receiver for each of these lists of event types, from now on."""
     digest = await register_document(house.stores.values(), "told", TOLD, datetime.now(UTC))
-    made, servers = [Hook(frozenset((name,))) for name in heard], []
+    made, servers = [Hook(frozenset(types)) for types in heard], []
     for hook in made:
         server = await asyncio.start_server(hook.serve, "127.0.0.1", 0)
         servers.append(server)
@@ -86,17 +87,14 @@ async def hooks(house: House, *heard: str) -> AsyncIterator[Sequence[Hook]]:
 
 async def heard_all(house: House, made: Sequence[Hook]) -> Found:
     """Waits until nothing is missing, or nothing comes any more."""
+    quiet = count = 0
     while True:
-        wrong = [await hook.wrong(house) for hook in made]
-        missing, early = (sum(some) for some in zip(*wrong, strict=True))
-        if not missing:
-            break
-        before = sum(len(hook.heard) for hook in made)
-        for _ in range(int(PATIENCE_SECONDS)):
-            await asyncio.sleep(1)
-            if sum(len(hook.heard) for hook in made) != before:
+        await asyncio.sleep(LOOK_SECONDS)
+        before, count = count, sum(len(hook.heard) for hook in made)
+        quiet = quiet + 1 if count == before else 0
+        if quiet:
+            missing, early = (sum(some) for some in zip(*[await hook.wrong(house) for hook in made], strict=True))
+            if not missing or quiet * LOOK_SECONDS > PATIENCE_SECONDS:
                 break
-        else:
-            break
-    said = f"{sum(len(hook.heard) for hook in made):,} messages, {missing} missing, {early} out of order"
+    said = f"{count:,} messages, {missing} missing, {early} out of order"
     return Found(said, passed=not missing and not early)

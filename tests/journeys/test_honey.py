@@ -18,6 +18,8 @@ from cdp.errors import AuthError, RequestInvalid
 from cdp.exchange import GraphqlRequest
 from cdp.identity.honey import lift_suspension, mark_honey, suspended_clients
 from cdp.logs import configure_logs
+from cdp.officer.exports import What
+from cdp.officer_commands import exported
 from privacy.vocabulary import PURPOSES
 from tests.databases import Server
 from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, World, event, hash_of, open_world
@@ -125,6 +127,19 @@ async def test_whoever_is_shown_one_is_stopped(world: World, lines: io.StringIO,
     meters = (await world.http.get("/metrics")).text
     assert "cdp_honey_opened_total 1.0" in meters
     assert 'cdp_refusals_total{code="CLIENT_SUSPENDED"} 1.0' in meters
+
+
+async def test_an_officer_s_export_by_a_command_is_stopped_like_a_question(world: World) -> None:
+    async def timeline(number: str) -> list[Any]:
+        asked = {"who": {"number": number}, "region": "CN-GD", "skip": 0}
+        return [row async for row in exported(world.house, OFFICER, What.TIMELINE, asked)]
+
+    await timeline(MAINLAND_NUMBER)
+    with pytest.raises(AuthError, match="suspended"):
+        await timeline(NUMBER)
+    assert {client for _, client, _ in await suspended_clients(world.house.stores)} == {OFFICER.client}
+    with pytest.raises(AuthError, match="suspended"):
+        await timeline(MAINLAND_NUMBER)
 
 
 async def test_a_stopped_client_gets_nothing_more_in_any_process_and_others_go_on(world: World) -> None:

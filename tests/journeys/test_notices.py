@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
+from cdp import telling
 from cdp.app import front_door
 from cdp.care.opening import Cause, Gone, open_cases, settle
 from cdp.caring import find_daily, find_news
 from cdp.errors import GatewayUnavailable
+from cdp.identity.honey import mark_honey
 from cdp.telling import Teller, quiet
 from tests.cdp.doors import rows, settled
 from tests.databases import Server
@@ -30,13 +33,15 @@ class Hearing:
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
+        self.ids: list[str] = []
         self.down = 0
 
-    async def send(self, number: str, text: str) -> None:
+    async def send(self, number: str, text: str, message_id: str) -> None:
         if self.down:
             self.down -= 1
             raise GatewayUnavailable("the message was not taken (test)")
         self.heard.append((number, text))
+        self.ids.append(message_id)
 
 
 def told(name: str, at: str, /, **fields: Any) -> dict[str, Any]:
@@ -146,6 +151,12 @@ async def test_an_allowance_that_will_be_used_up_is_told(world: World) -> None:
     assert await news(world) == 1
     (row,) = await rows(cn, "care_notice")
     assert (row["kind"], row["told"]) == ("ALLOWANCE_RUNS_OUT", '{"day": "2026-11-22", "what": "SMS"}')
+    # What is used up is, whoever used it and without records of it.
+    await world.tell(
+        left | {"eventId": "empty", "bucketRef": "c", "remaining": "0", "usageType": "SMS", "isShared": True}
+    )
+    assert await news(world) == 1
+    assert [row["told"] for row in await rows(cn, "care_notice")].count('{"day": "2026-11-20", "what": "SMS"}') == 1
 
 
 async def test_what_the_platform_found_wrong_is_told_and_that_it_is_right_again(world: World, gateway: Hearing) -> None:
@@ -267,6 +278,38 @@ async def test_each_message_is_an_entry_of_the_trail_and_no_entry_holds_it(world
     ]
     assert MAINLAND_NUMBER[3:] not in str(made)
     assert APP.client != "cdp-care"
+
+
+async def test_one_that_was_sent_before_a_crash_is_sent_again_with_the_id_it_had(
+    world: World, gateway: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cn = world.house.stores["cn"]
+    await world.tell(*bills(50, 50, 90))
+    await news(world)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(telling, "MARK", "UPDATE nowhere SET state = $1")
+        with pytest.raises(asyncpg.PostgresError):
+            await teller(world, gateway).tell(cn, NOW)
+    assert await teller(world, gateway).tell(cn, NOW + telling.LEASE) == 1
+    await world.tell(bills(200)[0] | {"eventId": "x", "billNo": "N-x", "billDate": "2026-11-06"})
+    await news(world)
+    assert await teller(world, gateway).tell(cn, NOW + telling.LEASE) == 1
+    first, second, other = gateway.ids
+    assert first == second != other
+
+
+async def test_nobody_tells_a_honey_customer_anything(world: World, gateway: Hearing) -> None:
+    cn, sought = world.house.stores["cn"], ("number", MAINLAND_NUMBER, "CN-GD")
+    await world.tell(*bills(50, 50, 90))
+    assert await news(world) == 1
+    await mark_honey(world.house, sought, NOW, honey=True)
+    before = len(await world.entries())
+    assert (await teller(world, gateway).tell(cn, NOW), gateway.heard) == (0, [])
+    assert len(await world.entries()) == before
+    await world.tell(bills(200)[0] | {"eventId": "x", "billNo": "N-x", "billDate": "2026-11-06"})
+    assert await news(world) == 0
+    await mark_honey(world.house, sought, NOW, honey=False)
+    assert await teller(world, gateway).tell(cn, NOW) == 1
 
 
 @pytest.mark.parametrize(("begin", "end", "hours"), [(21, 8, {21, 23, 0, 7}), (1, 5, {1, 4})])

@@ -5,6 +5,7 @@ import io
 import json
 import stat
 import zipfile
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ import httpx
 import pytest
 
 from cdp.app import writer_for
-from cdp.archive import export
+from cdp.archive import CLIENT, export
 from cdp.auth import Caller, Role
-from cdp.errors import RequestInvalid
+from cdp.errors import AuthError, RequestInvalid
+from cdp.identity.honey import lift_suspension, mark_honey
 from cdp.linking import link_job
 from cdp.worker import sweepers, work_once
 from privacy.vocabulary import PURPOSES
@@ -177,6 +179,26 @@ async def linked(world: World, store: str) -> set[str]:
     """The states of the links that a store has."""
     async with world.house.stores[store].read() as connection:
         return {row[0] for row in await connection.fetch("SELECT state FROM link")}
+
+
+async def test_nothing_of_a_honey_customer_is_handed_out(world: World, tmp_path: Path) -> None:
+    request, file, sought = await opened(world, "ACCESS"), tmp_path / "mine.zip", ("number", MAINLAND_NUMBER, "CN-GD")
+    await advanced(world, request, "VERIFIED")
+    await mark_honey(world.house, sought, datetime.now(UTC), honey=True)
+    before = await world.counts()
+    with pytest.raises(AuthError, match="suspended"):
+        await export(world.house, request, file)
+    after = await world.counts()
+    assert {name for name in after if after[name] != before[name]} <= {"suspended_client"}
+    assert not file.exists()
+    [alarm] = [one for one in await world.entries() if one["operation"] == "alarm"]
+    assert alarm["client"] == CLIENT
+
+    await mark_honey(world.house, sought, datetime.now(UTC), honey=False)
+    with pytest.raises(AuthError, match="suspended"):
+        await export(world.house, request, file)
+    await lift_suspension(world.house, CLIENT)
+    await export(world.house, request, file)
 
 
 async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("BalanceReported", {"balance": yuan("1.234")}, "balance.value"),
     ("ProductActivated", {"reliesOn": ["P-1"]}, "reliesOn"),
     ("PaymentReceived", {"accountNo": "A-unknown"}, "accountNo"),
+    ("PaymentReceived", {"amount": yuan("0")}, "amount.value"),
+    ("PaymentReceived", {"amount": yuan("-88")}, "amount.value"),
     ("TopUpRequested", {"amount": yuan("0")}, "amount.value"),
     ("TopUpRequested", {"amount": yuan("-5")}, "amount.value"),
     ("TopUpRequested", {"number": "10086"}, "number"),

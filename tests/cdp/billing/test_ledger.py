@@ -214,6 +214,16 @@ async def test_the_owner_of_the_tables_may_not_change_a_row(writer: Writer, tabl
     assert await everything(writer.stores["cn"]) == before
 
 
+@pytest.mark.parametrize("table", ["ledger_transaction", "ledger_exchange"])
+async def test_a_superuser_does_not_change_a_row_either(writer: Writer, table: str) -> None:
+    await accept(writer, *FIRST, CHANGED)
+    before = await everything(writer.stores["cn"])
+    with pytest.raises(asyncpg.RestrictViolationError, match="post again"):
+        async with writer.stores["cn"].transaction() as connection:
+            await connection.execute(f"UPDATE {table} SET at = at + interval '1 day'")
+    assert await everything(writer.stores["cn"]) == before
+
+
 def test_nothing_changes_a_transaction() -> None:
     assert texts(r"(?i)(update|truncate)\s+\"?(only\s+)?\"?ledger_") == set()
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from cdp.care.opening import Cause, Gone, open_cases, settle
+from cdp.care.overdue import escalate
 from cdp.care.texts import TEXTS, spelled
 from cdp.ingest import Writer, ingest
 from tests.cdp.doors import NOW, accept, one, rows
@@ -161,3 +162,33 @@ def test_every_text_is_whole_in_both_languages(kind: str) -> None:
         made = spelled(kind, told, "HK", NOW, gone)
         assert all(made.values())
         assert not any(mark in words for words in made.values() for mark in "{}")
+
+
+async def test_a_case_that_is_overdue_is_escalated_once(writer: Writer) -> None:
+    cn, customer_id = writer.stores["cn"], await customer_of(writer)
+    await opening(writer, [cause(customer_id), cause(customer_id, "P-2", severity="LOW")])
+    await accept(writer, S["CaseOpened"] | {"at": NOW.isoformat(), "dueAt": (NOW + timedelta(days=9)).isoformat()})
+    due = {row["severity"]: row["due_at"] for row in await rows(cn, "case", "cause_kind IS NOT NULL")}
+    before = await one(cn, "case", "cause_key = 'P-1'")
+    assert await escalate(cn, due["HIGH"] - timedelta(seconds=1)) == 0
+    assert [await escalate(cn, due["HIGH"]) for _ in range(2)] == [1, 0]
+
+    step = await one(cn, "case_step", "step = 'ESCALATED'")
+    assert (step["case_id"], step["at"], step["desk"]) == (before["case_id"], due["HIGH"], "PLATFORM")
+    told = await one(cn, "outbox", "event_type = 'CaseEscalated'")
+    assert (told["customer_id"], told["case_id"]) == (customer_id, before["case_id"])
+    assert await one(cn, "case", "cause_key = 'P-1'") == before, "its desk answers for it as before"
+    assert [await escalate(cn, due["LOW"] + timedelta(days=90)) for _ in range(2)] == [2, 0]
+
+
+async def test_who_was_told_in_time_or_is_gone_has_nothing_overdue(writer: Writer) -> None:
+    cn, customer_id = writer.stores["cn"], await customer_of(writer)
+    await opening(writer, [cause(customer_id)])
+    row = await one(cn, "case")
+    await settling(writer, "P-1", NOW)
+    await accept(writer, step("CustomerTold", row, NOW + timedelta(minutes=1)))
+    assert await escalate(cn, NOW + timedelta(days=90)) == 0
+    await opening(writer, [cause(customer_id, "P-2")])
+    async with cn.transaction() as connection:
+        await connection.execute("UPDATE customer SET state = 'ERASING'")
+    assert await escalate(cn, NOW + timedelta(days=90)) == 0

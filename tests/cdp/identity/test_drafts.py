@@ -13,6 +13,7 @@ from cdp.identity.tables import customer
 from cdp.incoming import Incoming, read_all
 from cdp.ingest import EVENTS, Status, Writer, ingest, take_in
 from cdp.key_store import add_data_keys
+from cdp.usage.tables import usage_record
 from privacy.vocabulary import RetentionClass
 from tests.cdp.doors import accept, codes, empty, everything, one, opened, rows
 from tests.cdp.samples import SAMPLES, event
@@ -159,3 +160,23 @@ async def test_nobody_is_drafted_from_what_is_refused(writer: Writer) -> None:
 async def test_the_id_of_a_draft_is_that_of_its_event(writer: Writer) -> None:
     incoming = await read(writer, registered("C-1"))
     assert drafted(incoming) == new_id(writer.rings["cn"], incoming.of_store["cn"][0].event)
+
+
+async def test_a_new_customer_whose_number_is_used_at_once_has_one_key_of_a_class(writer: Writer) -> None:
+    key, used = {"customerKey": "C-1"}, S["UsageRecorded"]
+    number = {"number": S["NumberActivated"]["number"]}
+    told = [
+        registered("C-1"),
+        S["NumberActivated"] | {"subject": key},
+        *(used | {"subject": number, "eventId": f"u-{n}"} for n in range(3)),
+        used | {"subject": key | {"number": None}, "eventId": "by key"},
+    ]
+    first, *others = await accept(writer, *told)
+    assert {outcome.customer_id for outcome in others} == {first.customer_id}
+    cn = writer.stores["cn"]
+    keys = [(row["retention"], row["generation"]) for row in await rows(cn, "data_key")]
+    assert len(keys) == len(set(keys)) > 1
+    for row in await rows(cn, "usage_record"):
+        ids = (row["customer_id"], row["record_id"])
+        found = await opened(writer, "cn", usage_record.c.counterparty, ids, row["counterparty"])
+        assert found == used["counterparty"]

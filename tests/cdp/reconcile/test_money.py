@@ -1,6 +1,7 @@
 """Top-ups against the ledger: what went astray is found once, cleared by the facts, and put right to the cent."""
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp.billing.anomalies import Account, AnomalyKind, Asked, Finding, Held, Whose, judge
+from cdp.care.texts import spelled
 from cdp.correcting import Approval, approve
 from cdp.ingest import Outcome, Status, Writer, ingest
 from cdp.reconcile.money import reconcile_money
@@ -155,6 +157,25 @@ async def test_what_failed_or_was_posted_as_it_should_be_is_nothing(writer: Writ
     await told(writer, [{}])
     assert await reconcile_money(writer.stores["cn"], NOW) == NOTHING
     assert await rows(writer.stores["cn"], "case") == []
+
+
+async def test_a_failure_before_the_confirmation_is_none(writer: Writer) -> None:
+    cn, failed = writer.stores["cn"], S["TopUpFailed"] | {"topUpRef": "T-1", "at": "2026-03-23T09:29:59+08:00"}
+    await told(writer, [], failed)
+    assert await reconcile_money(cn, NOW) == (1, 0, 1, 0)
+    assert (await one(cn, "money_anomaly"))["kind"] == "NOT_POSTED"
+
+
+async def test_nobody_is_told_that_money_is_there_which_is_not(writer: Writer) -> None:
+    cn = writer.stores["cn"]
+    await told(writer, [])
+    assert await reconcile_money(cn, NOW) == (1, 0, 1, 0)
+    await accept(writer, S["TopUpFailed"] | {"topUpRef": "T-1"})
+    assert await reconcile_money(cn, NOW) == (0, 1, 0, 1)
+    case = await one(cn, "case")
+    said = spelled(case["cause_kind"], json.loads(case["cause_text"]), "CN", NOW, case["gone_at"])
+    assert "failed and was not credited" in said["en"]
+    assert "未成功，没有入账" in said["zh"]
 
 
 async def test_a_posting_told_by_whoever_has_the_account_is_the_one_that_is_missing(writer: Writer) -> None:

@@ -1,6 +1,7 @@
 """Products against what should be of them: found when due, one case for a cause, cleared by the state, no flapping."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as law
 from hypothesis import strategies as st
 
+from cdp.care.texts import spelled
 from cdp.ingest import Writer, ingest
 from cdp.reconcile.services import Reconciled, reconcile_services
 from tests.cdp.doors import accept, codes, empty, everything, one, rows
@@ -55,6 +57,12 @@ async def run(writer: Writer, hour: float) -> Reconciled:
 async def states(writer: Writer) -> dict[str, tuple[str, str]]:
     found = await rows(writer.stores["cn"], "product")
     return {row["product_ref"]: (row["status"], row["expected_status"]) for row in found}
+
+
+async def readable(writer: Writer) -> str:
+    """What a desk reads out about the one case."""
+    case = await one(writer.stores["cn"], "case")
+    return spelled(case["cause_kind"], json.loads(case["cause_text"]), "CN", case["opened_at"], case["gone_at"])["en"]
 
 
 async def test_what_stays_off_is_found_when_it_is_due_and_is_one_case(writer: Writer) -> None:
@@ -117,6 +125,43 @@ async def test_a_reason_of_its_own_that_is_heard_of_late_takes_the_anomaly_back(
     await accept(writer, off(MESSAGING, 9, "FRAUD"))
     assert await run(writer, 14) == Reconciled(0, 1, 0, 1)
     assert await run(writer, 15) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("instead", "because"),
+    [
+        (off(MESSAGING, 14, "FRAUD"), "of a measure against fraud"),
+        (off(LINE, 14), "of arrears"),
+        (told("ProductTerminated", 14, productRef=MESSAGING), "of its end"),
+    ],
+)
+async def test_nobody_is_told_that_something_is_back_which_is_not(
+    writer: Writer, instead: dict[str, Any], because: str
+) -> None:
+    await accept(writer, *CUSTOMER, *CHAIN, *MORNING, on(LINE, 12))
+    await run(writer, 13)
+    await accept(writer, instead)
+    assert (await run(writer, 15)).settled == 1
+    said = await readable(writer)
+    assert said.startswith(
+        f"Your the messaging has not come back: since 20 March 2026, 22:00 it is off because {because}"
+    )
+    if instead["productRef"] == LINE:
+        await accept(writer, on(LINE, 16))
+        await run(writer, 20)
+        assert "The reason has been gone since 21 March 2026, 00:00" in await readable(writer)
+
+
+async def test_a_case_tells_of_what_is_still_waited_for(writer: Writer) -> None:
+    await accept(writer, *CUSTOMER, *CHAIN, *MORNING, on(LINE, 12))
+    await run(writer, 13)
+    assert (await readable(writer)).startswith("Your the messaging has been suspended since")
+    await accept(writer, on(MESSAGING, 14))
+    await run(writer, 14)
+    assert (await readable(writer)).startswith("Your the rich has been suspended since")
+    await accept(writer, on(RICH, 15))
+    await run(writer, 16)
+    assert (await readable(writer)).startswith("Your the rich has worked again since 20 March 2026, 23:00")
 
 
 async def test_nothing_flaps_while_the_line_goes_off_and_on_again(writer: Writer) -> None:

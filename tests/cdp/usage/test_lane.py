@@ -44,8 +44,10 @@ WORLD = [
     event("NumberReassigned", 4, TWO, eventId="n-4", number=PAIRED, role="PAYER"),
     event("CustomerRegistered", 1, THREE, eventId="r-3", name="y", kind="INDIVIDUAL") | {"region": "HK"},
     event("NumberActivated", 3, THREE, eventId="n-5", number=OTHERS) | {"region": "HK"},
+    event("AccountOpened", 3, TWO, eventId="a-1", accountNo="A-1", ratingType="PREPAID", currency="CNY"),
 ]
 USUAL = event("UsageRecorded", 5, {"number": MOVED}, eventId="u-1", usageType="SMS", quantity="1", units="messages")
+UNUSUAL = USUAL | {"counterparty": "王先生"}
 
 of = st.sampled_from
 TEXTS = of([PAIRED, 'a "b" \\ c', "王先生", "x" * 128]) | of(["", "x\x00", "x\x7f", "\ud800", "x" * 129, None, 7])
@@ -68,7 +70,22 @@ QUANTITIES = of(["0", "1", "42", "007", "2.5", "0.3", "1.000000000", "9" * 15]) 
 REGIONS = of(["CN-GD", "CN-GD", "CN-BJ", "CN", "HK", "US", "CN-XX", "cn-gd", "", None, 4, ["HK"]])
 SUBJECTS = st.one_of(
     st.fixed_dictionaries({"number": NUMBERS}),
+    st.fixed_dictionaries(
+        {"customerKey": of(["C-1", " C-2", "Ｃ-2", "C-3", "N-1", "N-2", "C-9", "unknown", "0"]) | TEXTS}
+    ),
     of([ONE, {"number": MOVED, "customerKey": "C-1"}, {"number": MOVED, "x": 1}, {"x": 1}, {}, MOVED, None]),
+    of(
+        [
+            {"accountNo": "A-1"},
+            {"accountNo": "a 1"},
+            {"accountNo": "A-2"},
+            {"email": "x@example.cn"},
+            {"customerId": "x"},
+        ]
+    ),
+)
+NAMED = of(
+    [*({"number": number} for number in (MOVED, PAIRED, NEW)), ONE, {"customerKey": "N-1"}, {"accountNo": "A-1"}]
 )
 IDS = of([f"u-{n}" for n in range(7)]) | TEXTS
 CHANGES = st.fixed_dictionaries(
@@ -97,7 +114,7 @@ def used(draw: st.DrawFn) -> Body:
             "eventId": f"u-{draw(st.integers(0, 6))}",
             "at": draw(of([MARCH.format(n) for n in (5, 9, 11)])),
         }
-        body["subject"] = {"number": draw(of([MOVED, PAIRED, NEW]))}
+        body["subject"] = draw(NAMED)
     if draw(st.booleans()):
         body["counterparty"] = draw(TEXTS)
     body |= dict(zip(("usageType", "units"), draw(KINDS), strict=True)) if draw(st.booleans()) else {}
@@ -124,9 +141,9 @@ def other(n: int, kind: int) -> Body:
             **again,
         )
         | {"recordedAt": MARCH.format(5)},
-        event("CustomerRegistered", 2, {"customerKey": f"N-{n}"}, name="z", kind="INDIVIDUAL", eventId=f"u-{n}"),
+        event("CustomerRegistered", 2, {"customerKey": f"N-{n % 3}"}, name="z", kind="INDIVIDUAL", eventId=f"u-{n}"),
         event("CustomersMerged", 4, ONE, other=TWO, **again),
-        USUAL | {"subject": ONE, "eventId": f"u-{n}"},
+        UNUSUAL | {"subject": {"customerKey": f"N-{n % 3}"}, "eventId": f"u-{n}"},
         {"type": "UsageRecorded"},
         None,
     )[kind]
@@ -190,7 +207,7 @@ async def test_the_lane_does_what_the_door_does(writer: Writer, batches: list[li
 def test_what_is_read_is_what_the_event_says(body: Body) -> None:
     read = Reader({"CN-GD": "cn", "CN-BJ": "cn"}.get, lambda *_: b"tag", NOW + timedelta(days=1)).read(body)
     if read is not None:
-        at, event_id, _, kind, count, counterparty, month, spelling = read
+        at, event_id, _, kind, count, counterparty, month, _, spelling = read
         said = parse_event(EVENTS, body)
         assert isinstance(said, UsageRecorded)
         assert spelling == spelled(body)
@@ -212,7 +229,8 @@ def no_record(*_: object) -> None:
 async def test_what_is_as_usual_takes_the_lane(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     await accept(writer, *WORLD)
     monkeypatch.setattr(cdp.incoming, "parse_event", no_record)
-    some = [USUAL | {"eventId": f"u-{n}", "counterparty": OTHERS} for n in range(4)]
+    named = (USUAL["subject"], ONE, {"customerKey": "C-1"}, USUAL["subject"])
+    some = [USUAL | {"eventId": f"u-{n}", "counterparty": OTHERS, "subject": one} for n, one in enumerate(named)]
     assert {one.store for one in await accept(writer, *some, some[0] | {"eventId": "u-9", "quantity": "1.0"})} == {"cn"}
     outcomes = await ingest(writer, [some[0], some[1] | {"quantity": "2"}], "test")
     assert [(one.status, one.code) for one in outcomes] == [("DUPLICATE", None), ("REJECTED", "EVENT_CONFLICT")]
@@ -246,23 +264,22 @@ async def test_what_the_database_refuses_is_refused_alone(writer: Writer) -> Non
     assert len(await rows(writer.stores["cn"], "usage_record")) == 3
 
 
-@pytest.mark.parametrize("beside", [ONE, USUAL["subject"]], ids=["beside others", "alone"])
+@pytest.mark.parametrize("beside", [UNUSUAL, USUAL], ids=["beside others", "alone"])
 async def test_of_one_id_the_earlier_goes_in_and_all_are_passed_on_in_their_order(writer: Writer, beside: Body) -> None:
     await accept(writer, *WORLD)
 
-    def at(day: int, name: str, subject: Body) -> Body:
-        return USUAL | {"at": MARCH.format(day), "eventId": name, "subject": subject}
+    def at(day: int, name: str, like: Body = USUAL) -> Body:
+        return like | {"at": MARCH.format(day), "eventId": name}
 
-    number = USUAL["subject"]
     batch = [
-        at(9, "a", number),
-        at(5, "a", number),
+        at(9, "a"),
+        at(5, "a"),
         at(9, "b", beside),
-        at(6, "b", number),
-        at(7, "c", number),
+        at(6, "b"),
+        at(7, "c"),
         at(8, "c", beside),
     ]
-    outcomes = await ingest(writer, [*batch, at(4, "d", beside), at(3, "e", number)], "test")
+    outcomes = await ingest(writer, [*batch, at(4, "d", beside), at(3, "e")], "test")
     conflict = "EVENT_CONFLICT"
     assert codes(outcomes) == [conflict, None, conflict, None, None, conflict, None, None]
     passed_on = sorted(

@@ -68,7 +68,7 @@ WHERE t1_27.customer_id = c1.customer_id ORDER BY t1_27.product_id ASC
  LIMIT $5::INTEGER)) AS list5, array((SELECT row(t1_43.day_on, t1_43.region, t1_43.usage_type, t1_43.quantity, t1_43.units, t1_43.records) AS made 
 FROM usage_day AS t1_43 
 WHERE t1_43.customer_id = c1.customer_id ORDER BY t1_43.day_on DESC, t1_43.region COLLATE "C" ASC, t1_43.usage_type COLLATE "C" ASC, t1_43.day_on ASC 
- LIMIT $7::INTEGER)) AS list6, array((SELECT row(t1_48.bucket_ref, t1_48.bucket_id, t1_48.remaining, CASE WHEN (t1_48.is_shared OR (t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
+ LIMIT $7::INTEGER)) AS list6, array((SELECT row(t1_48.bucket_ref, t1_48.bucket_id, t1_48.remaining, CASE WHEN (t1_48.remaining = 0) THEN CAST(timezone('UTC', t1_48.remaining_at) AS DATE) WHEN (t1_48.is_shared OR (t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
 FROM usage_record AS spent 
 WHERE spent.customer_id = t1_48.customer_id AND spent.usage_type = t1_48.usage_type AND spent.region = t1_48.region AND (t1_48.holding_id IS NULL OR spent.holding_id = t1_48.holding_id) AND spent.at > t1_48.remaining_at - interval '14 days' AND spent.at <= t1_48.remaining_at), 0) AS NUMERIC) > 3650 OR t1_48.remaining_at + least((t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
 FROM usage_record AS spent 
@@ -161,7 +161,7 @@ WHERE t1_27.customer_id = c1.customer_id ORDER BY t1_27.product_id ASC
  LIMIT $5::INTEGER)) AS list5, array((SELECT row(t1_43.day_on, t1_43.region, t1_43.usage_type, t1_43.quantity, t1_43.units, t1_43.records) AS made 
 FROM usage_day AS t1_43 
 WHERE t1_43.customer_id = c1.customer_id ORDER BY t1_43.day_on DESC, t1_43.region COLLATE "C" ASC, t1_43.usage_type COLLATE "C" ASC, t1_43.day_on ASC 
- LIMIT $7::INTEGER)) AS list6, array((SELECT row(t1_48.bucket_ref, t1_48.bucket_id, t1_48.remaining, CASE WHEN (t1_48.is_shared OR (t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
+ LIMIT $7::INTEGER)) AS list6, array((SELECT row(t1_48.bucket_ref, t1_48.bucket_id, t1_48.remaining, CASE WHEN (t1_48.remaining = 0) THEN CAST(timezone('UTC', t1_48.remaining_at) AS DATE) WHEN (t1_48.is_shared OR (t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
 FROM usage_record AS spent 
 WHERE spent.customer_id = t1_48.customer_id AND spent.usage_type = t1_48.usage_type AND spent.region = t1_48.region AND (t1_48.holding_id IS NULL OR spent.holding_id = t1_48.holding_id) AND spent.at > t1_48.remaining_at - interval '14 days' AND spent.at <= t1_48.remaining_at), 0) AS NUMERIC) > 3650 OR t1_48.remaining_at + least((t1_48.remaining * 14) / CAST(nullif((SELECT sum(spent.quantity) AS sum_1 
 FROM usage_record AS spent 

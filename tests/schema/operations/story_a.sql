@@ -48,7 +48,7 @@ FROM "case" AS t1_15
 WHERE t1_15.customer_id = c1.customer_id ORDER BY t1_15.opened_at DESC, t1_15.case_id ASC 
  LIMIT $3::INTEGER)) AS list2, array((SELECT row(t1_22.requested_at, t1_22.top_up_id, t1_22.top_up_ref, t1_22.number, t1_22.amount_minor, t1_22.currency, CASE WHEN (t1_22.posted_at IS NOT NULL) THEN CASE sign((SELECT sum(CASE WHEN (posted.credit = 'BALANCE') THEN posted.amount_minor ELSE -posted.amount_minor END) AS sum_1 
 FROM ledger_transaction AS posted 
-WHERE posted.customer_id = t1_22.customer_id AND posted.top_up_id = t1_22.top_up_id)) WHEN 1 THEN 'POSTED' WHEN 0 THEN 'REVERSED' ELSE 'MISPOSTED' END WHEN (t1_22.failed_at IS NOT NULL) THEN 'FAILED' WHEN (t1_22.confirmed_at IS NOT NULL) THEN 'CONFIRMED' ELSE 'REQUESTED' END, (SELECT row(o1_24.account_id, o1_24.account_no) AS row_10 
+WHERE posted.customer_id = t1_22.customer_id AND posted.top_up_id = t1_22.top_up_id)) WHEN 1 THEN 'POSTED' WHEN 0 THEN 'REVERSED' ELSE 'MISPOSTED' END WHEN coalesce(t1_22.failed_at >= t1_22.confirmed_at, t1_22.failed_at IS NOT NULL) THEN 'FAILED' WHEN (t1_22.confirmed_at IS NOT NULL) THEN 'CONFIRMED' ELSE 'REQUESTED' END, (SELECT row(o1_24.account_id, o1_24.account_no) AS row_10 
 FROM account AS o1_24 
 WHERE o1_24.customer_id = c1.customer_id AND o1_24.account_id = t1_22.posted_account_id 
  LIMIT 1)) AS made 
