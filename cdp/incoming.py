@@ -96,6 +96,8 @@ def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming
         name = _served(writer, event.region)
         if name is None:
             raise EventInvalid("region", "a region that is served here")
+        if (country := event.country) and store_of(country, writer.regions) not in {None, name}:
+            raise EventInvalid("number", "a number that the store of this region keeps")
         record = read(incoming.batches[name], event, body, n)
     except RequestInvalid as invalid:
         incoming.parsed[n] = rejected(invalid, name)
