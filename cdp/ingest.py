@@ -117,8 +117,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
     """Writes a batch that was read; what became of each event, in order. Raises StoreUnavailable."""
     for name, batch in incoming.batches.items():
         records, lane = incoming.of_store[name], incoming.lanes[name]
-        months = {event.at.date().replace(day=1) for _, event in of_kind(records, *USED)}
-        await _prepare_months(writer, batch, lane.months | months)
+        await _prepare_months(writer, batch, lane.months | {one.event.at.date().replace(day=1) for one in records})
         await _store(batch, sorted(records, key=TURN), lane)
         spare(writer, name, records)
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
