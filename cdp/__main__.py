@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @cdp.command("serve")
 def serve_command(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) -> None:
-    """Answer questions over HTTP: /graphql, /healthz, /readyz, /metrics."""
+    """Answer questions and take in events over HTTP: /graphql, /v1, /audit, /healthz, /readyz, /metrics."""
     settings = settings_of_command(serving=True)
     port = free_address(host, port)
 

@@ -16,6 +16,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Final, NamedTuple, TypeAlias
 from zlib import crc32
 
+from asyncpg.pgproto.pgproto import UUID as QuickUUID  # noqa: N811 -- it is a uuid.UUID, made faster
+
 from cdp.bulk import seldom_collected
 from cdp.errors import CdpError, StoreUnavailable
 from cdp.house import House, open_databases, unlock_store
@@ -25,6 +27,7 @@ from cdp.settings import Settings
 from cdp.values import compact
 
 Body: TypeAlias = Mapping[str, Any]
+Columns: TypeAlias = Sequence[Sequence[Any]]
 NAMES: Final = frozenset(("customerKey", "number", "accountNo", "email", "documentNumber", "token", "requestId"))
 """The fields by which an event names somebody, or something of theirs, beside its subject."""
 DIGITS, MANY = 8, 50_000
@@ -62,12 +65,25 @@ class Crew:
     async def _ask(self, member: Member, share: "Share", source: str) -> tuple["Share", list[Outcome]]:
         try:
             await asyncio.to_thread(member.line.send, ([body for _, body in share], source))
-            answer: list[Outcome] | CdpError = await asyncio.to_thread(member.line.recv)
+            answer: Columns | CdpError = await asyncio.to_thread(member.line.recv)
         except (EOFError, OSError):
             raise StoreUnavailable("any", "a process that wrote has ended") from None
         if isinstance(answer, CdpError):
             raise answer
-        return share, answer
+        return share, unpacked(answer)
+
+
+def packed(outcomes: Sequence[Outcome]) -> Columns:
+    """Outcomes for the line, in a tenth of the time that they would take one by one."""
+    status, customers, *others = zip(*outcomes, strict=True) if outcomes else ((),) * len(Outcome._fields)
+    return [status, [None if one is None else one.bytes for one in customers], *others]
+
+
+def unpacked(columns: Columns) -> list[Outcome]:
+    """The outcomes again."""
+    status, customers, *others = columns
+    ids = [None if one is None else QuickUUID(one) for one in customers]
+    return [*map(Outcome, status, ids, *others)]
 
 
 TakeIn: TypeAlias = Callable[[Sequence[Body], str], Awaitable[list[Outcome]]]
@@ -165,7 +181,7 @@ async def _serve(settings: Settings, line: Connection) -> None:
                 except (EOFError, OSError):
                     return
                 try:
-                    answer: list[Outcome] | CdpError = await ingest(writer, events, source)
+                    answer: Columns | CdpError = packed(await ingest(writer, events, source))
                 except CdpError as failed:
                     answer = failed
                 await asyncio.to_thread(line.send, answer)

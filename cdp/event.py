@@ -174,6 +174,11 @@ class Event(Part):
         """The role in a number of the customer's that whoever says this must have; None where it is their own word."""
         return None
 
+    @property
+    def country(self) -> str | None:
+        """The country whose store alone may take it in; None where its region says enough."""
+        return None
+
     def names(self) -> Sequence[tuple[Kind, str]]:
         """The identifiers this event mentions beside its subject."""
         return ()

@@ -19,6 +19,7 @@ from cdp.values import store_of
 from privacy.keys import KeyRing
 
 STEP: Final = 50
+DRAFTS, SAMPLE = 100, 10
 CLOCKS_DIFFER: Final = timedelta(days=1)
 OPEN: Final = Outcome(Status.REJECTED)
 EARLY: Final = Outcome(Status.REVIEW, None, None, "EVENT_EARLY", "at", "an instant that has come")
@@ -36,6 +37,8 @@ class Writer:
     regions: Mapping[str, str]
     clock: Callable[[], datetime]
     prepared: set[tuple[str, date]] = field(default_factory=set)
+    sparing: set[str] = field(default_factory=set)
+    """The stores in which most who are registered have been known before: few of them are drafted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,18 @@ async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: S
             incoming.lanes[name].take(some)
         await asyncio.sleep(0)
     for name, records in incoming.of_store.items():
-        for start in range(0, len(records), STEP):
-            draft(batches[name], records[start : start + STEP])
+        few = SAMPLE if name in writer.sparing else 1
+        for start in range(0, len(records), DRAFTS):
+            draft(batches[name], records[start : start + DRAFTS : few])
             await asyncio.sleep(0)
     return incoming
+
+
+def spare(writer: Writer, name: str, records: Sequence[Record]) -> None:
+    """Learns from a batch that was written whether drafts are of use in a store."""
+    drafted = [record.drawn is not None for record in records if record.draft is not None]
+    if drafted:
+        (writer.sparing.discard if 2 * sum(drafted) >= len(drafted) else writer.sparing.add)(name)
 
 
 def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming, n: int) -> Record | None:
@@ -85,6 +96,8 @@ def _read(writer: Writer, classes: Mapping[str, type[Event]], incoming: Incoming
         name = _served(writer, event.region)
         if name is None:
             raise EventInvalid("region", "a region that is served here")
+        if (country := event.country) and store_of(country, writer.regions) not in {None, name}:
+            raise EventInvalid("number", "a number that the store of this region keeps")
         record = read(incoming.batches[name], event, body, n)
     except RequestInvalid as invalid:
         incoming.parsed[n] = rejected(invalid, name)

@@ -29,7 +29,7 @@ from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Graph
 from cdp.identity.settling import hold, live, merge
-from cdp.incoming import OPEN, Incoming, Writer, read_all
+from cdp.incoming import OPEN, Incoming, Writer, read_all, spare
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
 from cdp.lane import CONFLICT, Lane
@@ -119,6 +119,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
         records, lane = incoming.of_store[name], incoming.lanes[name]
         await _prepare_months(writer, batch, lane.months | {one.event.at.date().replace(day=1) for one in records})
         await _store(batch, sorted(records, key=TURN), lane)
+        spare(writer, name, records)
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
     refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
     await bury_rejected(writer, source, refused, incoming.now)
@@ -284,17 +285,15 @@ async def _recognise(connection: Connection, batch: Batch, records: Sequence[Rec
     before = await seen_before(connection, [records[n].hashes for n in refused])
     for n in refused:
         if records[n].hashes in before:
-            customer_id = records[n].customer_id
-            known = None if customer_id == STORE_ITSELF else customer_id
+            known = None if (one := records[n].customer_id) == STORE_ITSELF else one
             outcomes[n] = Outcome(Status.DUPLICATE, known, batch.store.name)
 
 
 def _done_anew(records: Sequence[Record], outcomes: Sequence[Outcome], without: Sequence[Status]) -> None:
     """Raises _Again when an event came to nothing after others of the batch may have relied on it."""
-    held = [
+    if held := [
         (record, outcome)
         for record, outcome in zip(records, outcomes, strict=True)
         if outcome.status in without and (record.relied_on or record.new is not None)
-    ]
-    if held:
+    ]:
         raise _Again(held)

@@ -109,22 +109,23 @@ class Lane:
     def mentioned(self) -> Mentioned:
         """Whom the records are about."""
         numbers = {use[3] for use in self.uses if use[8] == NUMBER}
-        return Mentioned(numbers, {use[3] for use in self.uses} - numbers)
+        return Mentioned(numbers, {use[3] for use in self.uses if use[8] != NUMBER})
 
     def resolve(self, graph: Graph) -> list[Record]:
         """Finds whom the records are of; those of nobody leave the lane."""
-        name, nobodys, mentioned = self.batch.store.name, list[Use](), self.mentioned()
-        known = {tag: Holder(span, name) for tag in mentioned.numbers if (span := graph.sole(tag)) is not None}
-        owners = {tag: owner for tag in mentioned.others if (owner := graph.owner(tag)) is not None}
-        known |= {tag: Holder(owner, name) for tag, owner in owners.items()}
+        name, nobodys, known = self.batch.store.name, list[Use](), dict[bytes, Holder | None]()
         self._found = []
         self.uses.sort(key=itemgetter(0))
         for use in self.uses:
-            holder = known.get(use[3])
+            tag = use[3]
+            if tag not in known:
+                found = graph.sole(tag) if use[8] == NUMBER else graph.owner(tag)
+                known[tag] = None if found is None else Holder(found, name)
+            holder = known[tag]
             if holder is None or not holder.since <= use[0] < holder.until:
-                span = graph.holder(use[3], use[0])
+                span = graph.holder(tag, use[0])
                 holder = None if span is None else Holder(span, name)
-            if holder is None or use[3] in graph.blocked:
+            if holder is None or tag in graph.blocked:
                 nobodys.append(use)
             else:
                 self._found.append((use, holder))

@@ -84,6 +84,11 @@ class _Beginning(_OnCard):
         """From when on the number is held."""
         return self.at
 
+    @property
+    def country(self) -> str:
+        """A number is somebody's in one store alone: there it is looked for, and has one holder at a time."""
+        return self.parsed().region
+
     def holding_id(self, customer_id: UUID) -> UUID:
         """The holding this event makes: one per number, role and beginning."""
         return row_id(customer_id, "holding", f"{self.parsed().e164} {self.role} {self.since.isoformat()}")

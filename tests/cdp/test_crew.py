@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdp.app import writer_of
-from cdp.crew import deal, open_crew
+from cdp.crew import deal, open_crew, packed, unpacked
 from cdp.errors import StoreUnavailable
 from cdp.house import House
-from cdp.ingest import ingest
+from cdp.ingest import Outcome, Status, ingest
 from cdp.settings import Settings
 from cdp.stores import Store
 from tests.cdp.doors import codes, empty, everything, rows
@@ -98,3 +98,8 @@ def test_what_shares_a_name_stays_together_and_in_order(named: list[list[int]], 
         for place, body in share:
             assert body is events[place]
             assert {where.setdefault(name, number) for name in named[place]} == {number}
+
+
+@given(st.lists(st.builds(Outcome, st.sampled_from(Status), st.none() | st.uuids(), *[st.none() | st.text()] * 4)))
+def test_outcomes_come_through_the_line_as_they_are(outcomes: list[Outcome]) -> None:
+    assert unpacked(packed(outcomes)) == outcomes

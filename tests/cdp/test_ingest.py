@@ -466,6 +466,23 @@ async def test_the_order_of_arrival_leaves_no_trace(
     assert await after(writer, batches) == await after(writer, [HISTORY])
 
 
+async def test_a_number_is_held_in_the_store_of_its_country_alone(writer: Writer) -> None:
+    """There alone it is looked for; in another store nobody would find its holder, and it could have a second one."""
+    abroad = [
+        event("NumberActivated", 2, number="+852 6444 0000", eventId="1"),
+        event("NumberReassigned", 2, number="+852 6444 0000", eventId="2"),
+        event("NumberPortedIn", 2, number="00852 6444 0000", fromOperator="x", servingOperator="y", eventId="3"),
+    ]
+    elsewhere = event("NumberActivated", 2, number="+44 7911 123456", eventId="4")
+    outcomes = await ingest(writer, [SAMPLES["CustomerRegistered"], *abroad, elsewhere], "test")
+    assert codes(outcomes) == [None, *["EVENT_INVALID"] * 3, None]
+    assert {(outcome.field, outcome.expected) for outcome in outcomes[1:4]} == {
+        ("number", "a number that the store of this region keeps")
+    }
+    cn = writer.stores["cn"]
+    assert [len(await rows(cn, table)) for table in ("known_number", "number_holding", "dead_letter")] == [1, 1, 3]
+
+
 def test_an_outcome_holds_no_value() -> None:
     assert set(Outcome._fields) == {"status", "customer_id", "store", "code", "field", "expected"}
 

@@ -149,6 +149,19 @@ async def test_a_draft_whose_write_broke_off_goes_in_afterwards(
     assert await named(writer) == "C-1"
 
 
+async def test_who_is_described_again_and_again_is_seldom_drafted(writer: Writer) -> None:
+    def drafts(incoming: Incoming) -> int:
+        return sum(record.draft is not None for record in incoming.of_store["cn"])
+
+    found = []
+    for day, first in ((1, 0), (2, 0), (3, 0), (4, 20), (5, 40)):
+        incoming = await read_all(writer, EVENTS, [registered(f"C-{n}", day) for n in range(first, first + 20)])
+        assert set(codes(await take_in(writer, incoming, "test"))) == {None}
+        found.append(drafts(incoming))
+    assert found == [20, 20, 2, 2, 20]
+    assert len(await rows(writer.stores["cn"], "customer")) == 60
+
+
 async def test_nobody_is_drafted_from_what_is_refused(writer: Writer) -> None:
     incoming = await read_all(writer, EVENTS, [registered("C-1", birthDate="2030-01-01")])
     assert incoming.of_store["cn"][0].draft is None
