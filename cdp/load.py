@@ -31,7 +31,6 @@ from cdp.ingest import BATCH, Outcome, Status, Writer
 from cdp.mapping import FileMapping
 from cdp.refused import KEPT, subject_tag
 from cdp.rejects import Rejects
-from cdp.values import store_of, valid_region
 from privacy.keys import KeyRing
 
 STEP: Final = 50
@@ -129,16 +128,15 @@ async def load_file(house: House, path: Path, task: Task, progress: Progress) ->
     """Loads a file. Raises RequestInvalid MAPPING_INVALID, FILE_INVALID, FILE_BUSY or REJECTS_UNWRITABLE, in one line
     that says what was expected.
     """
-    writer, region = writer_of(house), task.region or task.mapping.region
-    store = None if region is None or not valid_region(region) else store_of(region, writer.regions)
-    if region is None or store is None or store not in writer.rings:
-        expected = "expected one that is served here, in the mapping or as --region"
-        raise RequestInvalid("MAPPING_INVALID", f"region: {expected}")
+    writer = writer_of(house)
+    served = {region: store for region, store in writer.regions.items() if store in writer.rings}
+    region = task.mapping.served_region(task.region, served)
+    ring = writer.rings[house.settings.store_of(region)]
     with _alone(path):
         source = open_source(path, task.mapping.encoding, task.mapping.columns)
         blank = dict.fromkeys(task.mapping.columns, "")
         rejects = Rejects(source, task.rejects)
-        return await _load(house, _Loading(source, task, region, writer, writer.rings[store], rejects, blank), progress)
+        return await _load(house, _Loading(source, task, region, writer, ring, rejects, blank), progress)
 
 
 @contextmanager

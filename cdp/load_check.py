@@ -70,10 +70,7 @@ def check_file(
     path: Path, mapping: FileMapping, region: str | None, regions: Mapping[str, str], progress: Progress
 ) -> Checked:
     """Raises RequestInvalid as `load_file` does for a file or mapping that cannot be used."""
-    region = region or mapping.region
-    if region is None or store_of(region, regions) is None:
-        expected = "expected one that is served here, in the mapping or as --region"
-        raise RequestInvalid("MAPPING_INVALID", f"region: {expected}")
+    region = mapping.served_region(region, regions)
     source = open_source(path, mapping.encoding, mapping.columns)
     checked, blank = Checked(), dict.fromkeys(mapping.columns, "")
     for record in progress.track(source.records(), total=source.size, description=path.name):

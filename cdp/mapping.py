@@ -43,7 +43,7 @@ from typing import Any, Final
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event
 from cdp.mapping_values import Fill, Reader, Row, demand, instant, only, value_of, zone_of
-from cdp.values import CURRENCIES, valid_region
+from cdp.values import CURRENCIES, store_of, valid_region
 from privacy.blind import Index
 from privacy.keys import KeyRing
 
@@ -85,6 +85,14 @@ class FileMapping:
     events: tuple[EventMapping, ...]
     columns: Mapping[str, str]
     digest: str
+
+    def served_region(self, given: str | None, regions: Mapping[str, str]) -> str:
+        """The region of records that name none, where `regions` has it; raises RequestInvalid MAPPING_INVALID."""
+        region = given or self.region
+        if region is None or not valid_region(region) or store_of(region, regions) is None:
+            expected = "expected one that is served here, in the mapping or as --region"
+            raise RequestInvalid("MAPPING_INVALID", f"region: {expected}")
+        return region
 
     def name_of(self, row: Row) -> str:
         """The name of a row, with its key in it; EventInvalid for a key that is blank."""

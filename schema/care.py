@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 import strawberry
 
@@ -11,9 +10,9 @@ from cdp.care.reads import due_at
 from cdp.care.tables import care_notice, case, case_step
 from cdp.care.texts import text_in
 from schema.billing import TopUp
-from schema.fields import ColumnField, column, declared, many, one, personal, record, rising, same, token
+from schema.fields import column, many, one, personal, record, rising, same, token
 from schema.products import Product
-from schema.words import Instant, Node, Region
+from schema.words import Instant, Node, Region, in_language
 
 CASE = personal("case.record")
 CONTENT = personal("case.content")
@@ -27,10 +26,9 @@ class TicketType(StrEnum):
     request = "request"
 
 
-def text_of(language: str, description: str) -> Any:
-    """What a desk reads out to the customer about a case the platform opened."""
-    told = (case.c.cause_kind, case.c.cause_text, case.c.region, case.c.due_at, case.c.gone_at)
-    return declared(ColumnField(CONTENT, told, partial(text_in, language)), description)
+READ_OUT = (case.c.cause_kind, case.c.cause_text, case.c.region, case.c.due_at, case.c.gone_at)
+text_of = partial(in_language, READ_OUT, text_in, CONTENT)
+"""What a desk reads out to the customer about a case the platform opened."""
 
 
 @strawberry.enum(description="How far a notice has come.")
@@ -41,10 +39,9 @@ class NoticeState(StrEnum):
     FAILED = "FAILED"
 
 
-def notice_in(language: str, description: str) -> Any:
-    """The text of a notice."""
-    told = (care_notice.c.kind, care_notice.c.told, care_notice.c.region)
-    return declared(ColumnField(CONTENT, told, partial(notice_in_language, language)), description)
+TOLD = (care_notice.c.kind, care_notice.c.told, care_notice.c.region)
+notice_in = partial(in_language, TOLD, notice_in_language, CONTENT)
+"""The text of a notice."""
 
 
 @record(care_notice, care_notice.c.notice_id)

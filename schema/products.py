@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 import strawberry
 
@@ -10,11 +9,10 @@ from cdp.billing.reads import relies_on
 from cdp.billing.tables import product, tariff
 from cdp.care.tables import service_anomaly
 from cdp.care.texts import CHAIN, chain_in
+from cdp.values import price_text
 from schema.fields import (
     PROFILE,
-    ColumnField,
     column,
-    declared,
     many,
     newest,
     one,
@@ -25,9 +23,10 @@ from schema.fields import (
     same,
     token,
 )
-from schema.words import Day, Instant, Money, Node, Region, money, price
+from schema.words import Day, Instant, Money, Node, Region, in_language, money
 
 PRODUCT = personal("billing.product", purposes=PROFILE)
+price = partial(money, text=price_text)
 ANOMALY = personal("billing.product")
 OFFER = plain("part of the operator's catalogue, the same for everyone")
 
@@ -100,10 +99,9 @@ class AnomalyKind(StrEnum):
     SERVICE_STILL_ON = "SERVICE_STILL_ON"
 
 
-def chain(language: str, description: str) -> Any:
-    """How a product came to be as it should not, in a language."""
-    links = (service_anomaly.c[name] for name in ("kind", "region", *CHAIN))
-    return declared(ColumnField(ANOMALY, tuple(links), partial(chain_in, language)), description)
+LINKS = tuple(service_anomaly.c[name] for name in ("kind", "region", *CHAIN))
+chain = partial(in_language, LINKS, chain_in, ANOMALY)
+"""How a product came to be as it should not, in a language."""
 
 
 @record(service_anomaly, service_anomaly.c.anomaly_id)

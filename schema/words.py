@@ -1,18 +1,22 @@
 """Scalars, enums and small objects that several types share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, NewType
+from functools import partial
+from typing import Any, NewType, TypeAlias
 
 import strawberry
 from sqlalchemy import Column
 
 from cdp.errors import RequestInvalid
-from cdp.values import money_text, price_text, valid_region
+from cdp.values import money_text, valid_region
 from privacy.vocabulary import ConsentKind, ConsentType
-from schema.fields import ColumnField, Governance, Source, embedded, part, plain, word
+from schema.fields import ColumnField, Governance, Source, declared, embedded, part, plain, word
 
 PART = plain("part of a governed field")
+
+Text: TypeAlias = Callable[..., str | None]
+"""What makes a text of what was found."""
 
 ISO_3166 = "https://www.iso.org/iso-3166-country-codes.html"
 RFC_3339 = "https://www.rfc-editor.org/rfc/rfc3339"
@@ -118,16 +122,17 @@ class DatePeriod:
     end: Day | None = word("The last day.")
 
 
-def money(minor: Source, currency: Column[Any], governance: Governance, description: str) -> Any:
-    """An amount in minor units, shown as Money."""
-    fields = {"value": ColumnField(PART, (minor, currency), money_text), "unit": ColumnField(PART, (currency,))}
+def money(
+    minor: Source, currency: Column[Any], governance: Governance, description: str, text: Text = money_text
+) -> Any:
+    """An amount in minor units, shown as Money; a price, which has parts of them, as `text=price_text`."""
+    fields = {"value": ColumnField(PART, (minor, currency), text), "unit": ColumnField(PART, (currency,))}
     return embedded(minor, fields, governance, description)
 
 
-def price(minor: Source, currency: Column[Any], governance: Governance, description: str) -> Any:
-    """A price in minor units and parts of them, shown as Money."""
-    fields = {"value": ColumnField(PART, (minor, currency), price_text), "unit": ColumnField(PART, (currency,))}
-    return embedded(minor, fields, governance, description)
+def in_language(told: tuple[Source, ...], text: Text, governance: Governance, language: str, description: str) -> Any:
+    """What some columns tell, as a text in a language."""
+    return declared(ColumnField(governance, told, partial(text, language)), description)
 
 
 def quantity(count: Column[Any], unit: Column[Any], governance: Governance, description: str) -> Any:
