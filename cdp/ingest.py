@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from cdp.billing.events import EVENTS as BILLING
+from cdp.billing.paid import CHANGES_PAID, count_paid
 from cdp.billing.products import ProductActivated
 from cdp.billing.states import ABOUT, concerned, take, work_out
 from cdp.care.events import EVENTS as CARE
@@ -53,8 +54,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
 }
 BATCH: Final = 5_000
-RETRIES: Final = 5
-PREPARED_YEARS: Final = 10
+RETRIES, PREPARED_YEARS = 5, 10
 USED: Final = (UsageRecorded, UsageRerated)
 STEPS: Final = (*CARE, *RIGHTS)
 TURN: Final = attrgetter("turn")
@@ -234,6 +234,7 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
     await seal_cells(connection, batch.ring, [cell for record in fresh for cell in record.cells], made)
     await write(connection, (change for record in fresh for change in record.puts), made)
     await lane.write(connection)
+    await count_paid(connection, (put for record, _ in of_kind(fresh, *CHANGES_PAID) for put in record.puts))
     await rerate(connection, {one.customer_id for one, _ in of_kind(fresh, *USED)} | lane.customers)
     await live(connection, batch, graph, fresh)
     if refused := await merge(connection, batch, fresh):

@@ -268,7 +268,8 @@ async def test_a_backup_brings_nobody_back(world: World) -> None:
     """The drill: dump, erase, restore, and whoever serves erases again before anybody is answered."""
     urls = world.house.settings.stores
     assert urls is not None
-    dumped = await ran("pg_dump", urls["cn"])
+    # The setting is of PostgreSQL 17 and later; an older server, whose own pg_dump does not write it, refuses it.
+    dumped = (await ran("pg_dump", urls["cn"])).replace(b"SET transaction_timeout = 0;\n", b"")
     await erased(world)
     before = await rows_of(urls["cn"])
     assert (await world.ask(PROFILE, number=MAINLAND_NUMBER))["data"] == {"customer": None}

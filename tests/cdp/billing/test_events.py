@@ -1,7 +1,11 @@
 """Billing: money is exact, bills add up, accounts belong to somebody, and a top-up's steps come in any order."""
 
+from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from cdp.billing.tables import account, top_up
 from cdp.ingest import Writer, ingest
@@ -65,6 +69,23 @@ async def test_a_bill_its_lines_and_payments_whichever_comes_first(writer: Write
     lines = await rows(writer.stores["cn"], "bill_line")
     assert [(one["line_no"], one["amount_minor"]) for one in lines] == [(1, 9000), (2, -200)]
     assert {payment["bill_id"] for payment in await rows(writer.stores["cn"], "payment")} == {row["bill_id"]}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+async def test_a_payment_in_another_currency_pays_nothing_of_a_bill(writer: Writer, order: Sequence[int]) -> None:
+    """Whichever comes first, and together or one by one."""
+    await accept(writer, S["CustomerRegistered"], S["AccountOpened"])
+    foreign = S["PaymentReceived"] | {"eventId": "p-2", "paymentRef": "R-2", "amount": {"value": "88", "unit": "HKD"}}
+    events = [BILL, S["PaymentReceived"] | {"amount": yuan("8")}, foreign]
+    for n in order:
+        await accept(writer, events[n])
+    row = await one(writer.stores["cn"], "bill")
+    assert (row["amount_due_minor"], row["paid_minor"], row["currency"]) == (8800, 800, "CNY")
+    assert len(await rows(writer.stores["cn"], "payment")) == 2
+    other = {"at": "2026-03-30T00:00:00Z", "amountDue": {"value": "90", "unit": "HKD"}, "lines": []}
+    await accept(writer, S["BillCorrected"] | other)
+    row = await one(writer.stores["cn"], "bill")
+    assert (row["amount_due_minor"], row["paid_minor"], row["currency"]) == (9000, 8800, "HKD")
 
 
 async def test_a_bill_is_not_issued_twice_with_lines(writer: Writer) -> None:
