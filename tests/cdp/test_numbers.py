@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdp.errors import InvalidNumber
@@ -373,6 +373,7 @@ MAINLAND = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 HONG_KONG = st.from_regex(r"(?!999|87654321)[4-9][0-9]{7}", fullmatch=True)
 IN_WORDS = st.sampled_from([(e164, region) for _, _, e164, region, _ in ACCEPTED])
 NOISE = st.lists(st.sampled_from([*" -.()/_\u2010\u2011\u2012\u2013\u2014\u00a0（）·\u200b\u202a\u202c"]), max_size=12)
+DASHES = frozenset("-\u2010\u2011\u2012\u2013\u2014")
 RANDOM = st.randoms(use_true_random=False)
 FULL_WIDTH = str.maketrans("0123456789+", "０１２３４５６７８９＋")
 
@@ -397,6 +398,8 @@ def test_a_number_of_any_country_is_one_however_it_is_dressed(
     known: tuple[str, str], noise: list[str], random: Random, record: str | None
 ) -> None:
     e164, _ = known
+    # With a dash at the right place a number of things is a landline of Beijing and its extension.
+    assume(DASHES.isdisjoint(noise) or not e164.startswith("+8610"))
     number = PhoneNumber.parse(dressed(e164[1:], random.choice(["+", "00"]), noise, random), record)
     assert (number.e164, number.region) == known
     assert PhoneNumber.parse(number.e164, record) == PhoneNumber.parse(e164)
