@@ -31,6 +31,8 @@ type = "NumberActivated"
 [event.fields]
 number = { column = "号码" }
 """
+FILED: Final = 4
+"""The number in a file, which is of the mainland: no store takes in one that another one keeps."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Plant:
 
     def number(self, use: int) -> str:
         tail = f"4{self.n:02}{use}{(self.n * 37 + use * 11) % 100:02}3"
-        return f"+861357{tail}" if self.n % 2 else f"+8526{tail}"
+        return f"+861357{tail}" if self.n % 2 or use == FILED else f"+8526{tail}"
 
     @cached_property
     def texts(self) -> dict[str, str]:
@@ -116,7 +118,7 @@ class Plant:
 
     def lines(self) -> Iterator[str]:
         """Lines of a file: one that becomes a customer, one that does not fit its mapping, one that is torn."""
-        told, number = self.texts, self.numbers[4]
+        told, number = self.texts, self.numbers[FILED]
         yield f"{told['key']}-csv,{told['name']},{number},2026-09-05 09:30\n"
         yield f"{told['key']}-bad,{told['name']},{number},{told['email']}\n"
         yield f"{told['key']},{told['address']},{told['document']}\n"
