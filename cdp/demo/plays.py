@@ -20,7 +20,7 @@ from cdp.demo.cast import (
     still_off,
     two_numbers,
 )
-from cdp.demo.stories import Desk, ask, print_answer, tell_b, title
+from cdp.demo.stories import Desk, ask, print_answer, spelled, tell_b, title
 from cdp.demo.world import CHINA_TIME, Event
 from cdp.house import House
 from cdp.ingest import ingest
@@ -59,7 +59,9 @@ mutation Approve($anomaly: ID!) @purpose(id: "service.care") {
   approveCorrection(anomaly: $anomaly) { outcome { status code } }
 }"""
 STEP: Final = """\
-mutation Step($input: %s!) @purpose(id: "service.care") { %s(input: $input) { outcome { status code } } }"""
+mutation %s($input: %s!) @purpose(id: "service.care") {
+  %s(input: $input) { outcome { status code } }
+}"""
 
 
 @dataclass(slots=True)
@@ -84,10 +86,10 @@ class Stage:
         refused = [one for one in await ingest(writer, events, "demo") if one.code is not None]
         assert not refused, "the stories fit the house"
 
-    async def asks(self, document: str, **variables: Any) -> Mapping[str, Any]:
-        """Prints a question and its answer."""
-        self.console.print(document, style="cyan", markup=False)
-        told = await ask(self.desk, document, **variables)
+    async def asks(self, document: str, role: Role = Role.CHANNEL, **variables: Any) -> Mapping[str, Any]:
+        """Prints a question, with its variables, and its answer; `role` is what whoever asks may do."""
+        self.console.print(document, spelled(variables), sep="\n", style="cyan", markup=False)
+        told = await ask(self.desk, document, role, **variables)
         print_answer(self.console, told)
         return told
 
@@ -95,21 +97,18 @@ class Stage:
         """What holding things against each other came to."""
         self.console.print(f"  cdp reconcile {what} -> {came_to}", style="yellow", markup=False)
 
-    async def money(self) -> None:
-        """The money of both stores, held against what customers were told."""
+    async def money(self, whose: str = "") -> None:
+        """The money of both stores, held against what customers were told; `whose` it is that is found, in words."""
         stores = self.house.stores.values()
         found, _, opened, settled = map(
             sum, zip(*[await reconcile_money(one, self.clock) for one in stores], strict=True)
         )
-        self.found("money", f"{found} found, {opened} cases opened, {settled} settled")
+        self.found("money", f"{found} found, {opened} cases opened, {settled} settled{whose}")
 
     async def steps(self, order: str, kind: str = "CaseStepInput", **given: Any) -> None:
         """A desk takes a step in a case."""
-        shown = ", ".join(f"{name}: {value}" for name, value in given.items() if name != "case")
         known = {"at": self.clock.isoformat(), "eventId": f"demo-{order}-{self.clock:%H%M%S}-{given['desk']}"}
-        told = await ask(self.desk, STEP % (kind, order), input={**given, **known})
-        outcome = told["data"][order]["outcome"]
-        self.console.print(f"  {order}({shown}) -> {outcome['status']}", style="cyan", markup=False)
+        await self.asks(STEP % (f"{order[0].upper()}{order[1:]}", kind, order), input={**given, **known})
 
 
 async def play_a(stage: Stage) -> None:
@@ -162,16 +161,14 @@ async def play_b(stage: Stage) -> None:
     await tell_b(stage.desk, stage.console)
     stage.moves("2026-10-26 19:30", "短信已确认；钱进了香港号码的账户 · confirmed by SMS, posted to the other number")
     await stage.arrive(goes_astray())
-    await stage.money()
+    await stage.money(" (of others: the hour is not over)")
     stage.moves("2026-10-26 20:30", "过了期限，两边都发现 · past its deadline: both sides find it, under one reference")
     await stage.money()
     found = (await stage.asks(FOUND_B, number=number))["data"]["customer"]
     stage.moves(None, "财务批准更正 · an accountant approves what the platform proposes")
     for anomaly in found["moneyAnomalies"]:
         if anomaly["state"] == "PROPOSED":
-            told = await ask(stage.desk, APPROVE, anomaly=anomaly["id"], role=Role.ACCOUNTANT)
-            outcome = told["data"]["approveCorrection"]["outcome"]
-            stage.console.print(f"  approveCorrection({anomaly['region']}) -> {outcome['status']}", markup=False)
+            await stage.asks(APPROVE, Role.ACCOUNTANT, anomaly=anomaly["id"])
     stage.moves(None, "告知客户，结案 · the customer is told, the cases are closed")
     await stage.money()
     for case in found["cases"]:

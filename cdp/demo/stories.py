@@ -116,19 +116,19 @@ def print_answer(console: Console, told: Told) -> None:
     """Prints an answer: its data, its errors, what was withheld."""
     shown = {name: told[name] for name in ("data", "errors") if name in told}
     withheld = ((told.get("extensions") or {}).get("privacy") or {}).get("withheld")
-    console.print(_spelled(shown | ({"withheld": withheld} if withheld else {})), style="green", markup=False)
+    console.print(spelled(shown | ({"withheld": withheld} if withheld else {})), style="green", markup=False)
 
 
-def _spelled(value: Any, indent: int = 0, used: int = 0) -> str:
+def spelled(value: Any, indent: int = 0, used: int = 0) -> str:
     """JSON that fits the width: what is short stays on one line. `used`: columns taken before the value."""
     short = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or indent + used + cell_len(short) < WIDTH:
         return short
     inner = " " * (indent + 2)
     if isinstance(value, list):
-        lines = [inner + _spelled(one, indent + 2) for one in value]
+        lines = [inner + spelled(one, indent + 2) for one in value]
     else:
         names = {name: json.dumps(name, ensure_ascii=False) + ": " for name in value}
-        lines = [inner + names[name] + _spelled(one, indent + 2, len(names[name])) for name, one in value.items()]
+        lines = [inner + names[name] + spelled(one, indent + 2, len(names[name])) for name, one in value.items()]
     first, last = "[]" if isinstance(value, list) else "{}"
     return f"{first}\n" + ",\n".join(lines) + f"\n{' ' * indent}{last}"
