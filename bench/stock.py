@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.types import Info
 
 from bench.floor import open_pool, serve
-from bench.stock_rows import Key, Row, Rows, sealed_text
+from bench.stock_rows import ORDERS, Key, Row, Rows, sealed_text
 
 MEGABYTE: Final = 1 << 20
 Region = strawberry.scalar(str, name="Region")
@@ -121,7 +122,7 @@ class Customer:
 
     @strawberry.field
     async def holdings(self, info: Info[Any, None], first: int = 10) -> list[NumberHolding]:
-        rows = newest(await self._rows(info, "number_holding", first), "valid_from", first)
+        rows = await self._newest(info, "number_holding", first)
         return [
             NumberHolding(
                 number=sealed_text(row["number"]),
@@ -135,7 +136,7 @@ class Customer:
 
     @strawberry.field
     async def consents(self, info: Info[Any, None], first: int = 10) -> list[Consent]:
-        rows = newest(await self._rows(info, "consent_event", first), "happened_at", first)
+        rows = await self._newest(info, "consent_event", first)
         return [
             Consent(
                 purpose=row["purpose"],
@@ -149,7 +150,7 @@ class Customer:
 
     @strawberry.field
     async def accounts(self, info: Info[Any, None], first: int = 10) -> list[BillingAccount]:
-        rows = newest(await self._rows(info, "account", first), "opened_at", first)
+        rows = await self._newest(info, "account", first)
         return [
             BillingAccount(
                 account_no=sealed_text(row["account_no"]),
@@ -169,28 +170,28 @@ class Customer:
                 sms_count=row["sms_count"],
                 data_megabytes=-(-row["data_bytes"] // MEGABYTE),
             )
-            for row in newest(await self._rows(info, "usage_month", first), "month_on", first)
+            for row in await self._newest(info, "usage_month", first)
         ]
 
     @strawberry.field
     async def bills(self, info: Info[Any, None], first: int = 10) -> list[CustomerBill]:
-        return [bill_of(row) for row in newest(await self._rows(info, "bill", first), "bill_on", first)]
+        return [bill_of(row) for row in await self._newest(info, "bill", first)]
 
     @strawberry.field
     async def interactions(self, info: Info[Any, None], first: int = 10) -> list[PartyInteraction]:
         return [
             PartyInteraction(at=row["at"], channel=row["channel"], direction=row["direction"], reason=row["reason"])
-            for row in newest(await self._rows(info, "interaction", first), "at", first)
+            for row in await self._newest(info, "interaction", first)
         ]
 
     async def _rows(self, info: Info[Any, None], table: str, first: int) -> list[Row]:
         rows: Rows = info.context["rows"]
         return await rows.of(table, self.keys, first)
 
-
-def newest(rows: list[Row], column: str, first: int) -> list[Row]:
-    """The first of all records' rows, newest first; within a record they came in this order."""
-    return sorted(rows, key=lambda row: row[column], reverse=True)[:first]
+    async def _newest(self, info: Info[Any, None], table: str, first: int) -> list[Row]:
+        """The first of all records' rows as each record's own are ordered: newest first, then by id."""
+        at, then = map(itemgetter, ORDERS[table].split(" DESC, "))
+        return sorted(sorted(await self._rows(info, table, first), key=then), key=at, reverse=True)[:first]
 
 
 def customer_of(row: Row, keys: Sequence[Key]) -> Customer:
