@@ -202,7 +202,7 @@ def seal_column(cells: Sequence[tuple[CellValue, DataKey, bytes]], place: Place)
         header = place.write_as + key.generation.to_bytes(4, "big")
         nonce = nonces[NONCE_BYTES * (end - 1) : NONCE_BYTES * end]
         bound = b"".join((place.prefix, header, LENGTH_16, row_id, LENGTH_16, key.customer_id.bytes))
-        made.append(header + nonce + cipher_of(key, suite).encrypt(nonce, plaintext, bound))
+        made.append(header + nonce + seal_bytes(cipher_of(key, suite), nonce, plaintext, bound))
     return made
 
 
