@@ -22,7 +22,7 @@ from cdp.identity.timeline import Span
 from cdp.key_store import data_keys
 from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status
-from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Hashes, Verdict
+from cdp.seen import BODY_INDEX, EVENT_INDEX, Hashes, Verdict, owner_hashes
 from cdp.stores import Connection
 from cdp.usage.columns import NAME, NUMBER, Kind, Used, month_of
 from cdp.usage.events import ADD_UP, NOTHING, ROW, UsageRecorded
@@ -133,7 +133,7 @@ class Lane:
 
     def seen(self) -> list[Hashes]:
         """The hashes of those that were found, in their turn."""
-        owners = self.batch.ring.digests(OWNER_INDEX, [holder.named + use[2] for use, holder in self._found])
+        owners = owner_hashes(self.batch.ring, [(holder.named, use[2]) for use, holder in self._found])
         return [(use[9], use[10], owner) for (use, _), owner in zip(self._found, owners, strict=True)]
 
     def turns(self, *, fresh: bool = False) -> Iterator[Turn]:

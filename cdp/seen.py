@@ -6,9 +6,9 @@ id could be new; and why it holds keyed hashes of one length (48 bytes an event)
 be tried out, or be long.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from cdp.staging import staged
@@ -50,26 +50,20 @@ class Verdict(Enum):
     CONFLICT = "seen with another body"
 
 
-class Seen(NamedTuple):
-    """The keyed hashes of an event's id, its body and whose it is."""
-
-    event_tag: bytes
-    body_hash: bytes
-    owner_hash: bytes
-
-
 Hashes: TypeAlias = tuple[bytes, bytes, bytes]
-"""A Seen, or what it has."""
+"""The keyed hashes of an event's id, its body and whose it is."""
 
 
-def owner_hash(ring: KeyRing, event_id: str, customer_id: UUID) -> bytes:
-    """Tells, to whoever has the key, whether an event was of a customer; who that was cannot be read from it."""
-    return ring.digest(OWNER_INDEX, f"{customer_id.hex}{event_id}")
+def owner_hashes(ring: KeyRing, owned: Iterable[tuple[str, str]]) -> list[bytes]:
+    """Tell, to whoever has the key, whether an event was of a customer (their id in hex, the event's id); who that was
+    cannot be read from them.
+    """
+    return ring.digests(OWNER_INDEX, [customer + event_id for customer, event_id in owned])
 
 
 async def was_applied(connection: Connection, ring: KeyRing, event_id: str, customer_id: UUID) -> bool:
     """Whether an event of this customer was taken in."""
-    hashes = ring.digest(EVENT_INDEX, event_id), owner_hash(ring, event_id, customer_id)
+    hashes = ring.digest(EVENT_INDEX, event_id), *owner_hashes(ring, [(customer_id.hex, event_id)])
     found: bool = await connection.fetchval(WAS_APPLIED, *hashes)
     return found
 
@@ -117,10 +111,8 @@ async def take_over(store: Store, ring: KeyRing) -> None:
     while waits:
         async with store.transaction() as connection:
             some = await connection.fetch(TAKE_BACK)
-            known = [
-                Seen(ring.digest(EVENT_INDEX, event_id), body, owner_hash(ring, event_id, customer_id))
-                for customer_id, event_id, body in some
-            ]
-            await remember(connection, known)
+            tags = ring.digests(EVENT_INDEX, [event_id for _, event_id, _ in some])
+            owners = owner_hashes(ring, [(customer_id.hex, event_id) for customer_id, event_id, _ in some])
+            await remember(connection, [*zip(tags, [body for _, _, body in some], owners, strict=True)])
             if not (waits := bool(some)):
                 await connection.execute("DROP TABLE event_seen_before")

@@ -20,7 +20,7 @@ from cdp.identity.tables import customer_region, identifier_index
 from cdp.key_store import Drawn, hold_keys
 from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status, rejected
-from cdp.seen import BODY_INDEX, EVENT_INDEX, OWNER_INDEX, Hashes
+from cdp.seen import BODY_INDEX, EVENT_INDEX, Hashes, owner_hashes
 from cdp.stores import Connection, Store
 from privacy.keys import KeyRing, StoreKeyKind
 
@@ -88,7 +88,7 @@ class Batch:
 
     def seen(self, records: Sequence[Record]) -> list[Hashes]:
         """The hashes by which these are known from now on."""
-        owners = self.ring.digests(OWNER_INDEX, [f"{one.customer_id.hex}{one.event.event_id}" for one in records])
+        owners = owner_hashes(self.ring, [(one.customer_id.hex, one.event.event_id) for one in records])
         return [(*one.hashes, owner) for one, owner in zip(records, owners, strict=True)]
 
     def refused(self, code: str, field: str, expected: str) -> Outcome:
