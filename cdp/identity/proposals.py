@@ -11,18 +11,17 @@ AT_ONCE: Final = 100
 ACTIVE, REVOKED = "ACTIVE", "REVOKED"
 TICK: Final = timedelta(microseconds=1)
 
-# Whoever was merged with a customer is that customer too. Their rows are held until the transaction ends, so that of
-# two proposals for a customer the second counts the first.
-TAKE = """
-SELECT FROM customer
-WHERE customer_id IN (SELECT unnest(coalesce(cluster, ARRAY[customer_id])) FROM customer WHERE customer_id = $1)
+# Whoever was merged with a customer is that customer too.
+TOGETHER = "SELECT unnest(coalesce(cluster, ARRAY[customer_id])) FROM customer WHERE customer_id = $1"
+# Their rows are held until the transaction ends, so that of two proposals for a customer the second counts the first.
+TAKE = f"""
+SELECT FROM customer WHERE customer_id IN ({TOGETHER})
 ORDER BY customer_id FOR NO KEY UPDATE
 """
-LATELY = """
+LATELY = f"""
 SELECT count(*) FROM link_proposal
-WHERE customer_id IN (SELECT unnest(coalesce(cluster, ARRAY[customer_id])) FROM customer WHERE customer_id = $1)
-  AND proposed_at > $2
-"""
+WHERE customer_id IN ({TOGETHER}) AND proposed_at > $2
+"""  # noqa: S608 -- put together from our own texts alone
 PROPOSE = """
 INSERT INTO link_proposal (token, customer_id, other_store, proposed_at, code_hash, tries)
 VALUES ($1, $2, $3, $4, $5, 0)
@@ -38,11 +37,10 @@ KNOWN_BY = """
 SELECT customer_id FROM link_index WHERE token = $1
 UNION ALL SELECT customer_id FROM link_proposal WHERE token = $1 AND customer_id IS NOT NULL LIMIT 1
 """
-STANDING = """
+STANDING = f"""
 SELECT token, other_store, state_at FROM link
-WHERE customer_id IN (SELECT unnest(coalesce(cluster, ARRAY[customer_id])) FROM customer WHERE customer_id = $1)
-  AND state = 'ACTIVE' AND ($2::text IS NULL OR other_store = $2)
-"""
+WHERE customer_id IN ({TOGETHER}) AND state = 'ACTIVE' AND ($2::text IS NULL OR other_store = $2)
+"""  # noqa: S608 -- put together from our own texts alone
 INTEND = """
 INSERT INTO link_intent (bucket, token, other_store, state, at, attempts, due_at) VALUES ($1, $2, $3, $4, $5, 0, $5)
 ON CONFLICT (bucket, token) DO UPDATE SET state = excluded.state, at = excluded.at, attempts = 0, due_at = excluded.at
