@@ -5,14 +5,12 @@ half the time of handing over their values one by one.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from struct import Struct
 from typing import Final
 
 from sqlalchemy import Table
 
-from cdp.instants import MICROSECOND, Y2000
 from cdp.stores import Connection
 
 NULL: Final = b"\xff\xff\xff\xff"
@@ -31,11 +29,6 @@ async def copy_rows(connection: Connection, table: Table, columns: Sequence[str]
 def field(raw: bytes) -> bytes:
     """A field of text or bytes."""
     return _LENGTH(len(raw)) + raw
-
-
-def micros(at: datetime) -> int:
-    """An instant as its field (i64) has it."""
-    return (at - Y2000) // MICROSECOND
 
 
 @lru_cache(maxsize=10_000)

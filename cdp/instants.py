@@ -11,6 +11,11 @@ MICROSECOND: Final = timedelta(microseconds=1)
 KEPT: Final = 1024
 
 
+def micros(at: datetime) -> int:
+    """The number (i64) that PostgreSQL keeps an instant as."""
+    return (at - Y2000) // MICROSECOND
+
+
 async def write_instants(connection: asyncpg.Connection) -> None:
     """From now on; a connection that mostly reads is better off without."""
     await connection.set_type_codec(
@@ -25,7 +30,7 @@ def _written(at: datetime) -> bytes:
 
 
 def _bytes(at: datetime) -> bytes:
-    return ((at - Y2000) // MICROSECOND).to_bytes(8, "big", signed=True)
+    return micros(at).to_bytes(8, "big", signed=True)
 
 
 _kept = lru_cache(KEPT)(_bytes)

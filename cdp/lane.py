@@ -14,11 +14,12 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from cdp.changes import write_sorted
-from cdp.copying import NULL, copy_rows, field, micros, whole_number
+from cdp.copying import NULL, copy_rows, field, whole_number
 from cdp.event import EARLIEST
 from cdp.identity.batch import Batch, Record, Turn, epochs_of
 from cdp.identity.resolve import Graph, Mentioned
 from cdp.identity.timeline import Span
+from cdp.instants import micros
 from cdp.key_store import data_keys
 from cdp.outbox import AnEntry
 from cdp.outcome import Outcome, Status

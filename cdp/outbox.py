@@ -18,7 +18,8 @@ from struct import Struct
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from cdp.copying import NULL, copy_rows, field, micros
+from cdp.copying import NULL, copy_rows, field
+from cdp.instants import micros
 from cdp.stores import Connection
 from cdp.tables import BUCKETS, outbox
 
