@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import privacy.seal
 from privacy.encoding import bucket, canonical, decode, encode, framed, pad, unpad
 from privacy.errors import KeyUnavailable, PermitMissing, PrivacyError, SealBroken, ValueRefused
 from privacy.keys import DataKey, KeyRing, WrappedDataKey
@@ -30,6 +31,7 @@ from privacy.seal import (
     reseal,
     seal,
     seal_bytes,
+    seal_column,
 )
 from privacy.vocabulary import RetentionClass
 
@@ -90,6 +92,27 @@ def test_a_cell_opens_in_its_place(opener: Opener, written: Written) -> None:
 def test_the_layout(written: Written) -> None:
     assert written.cell[:8] == bytes((0xE1, 0x01, 0x11, 0, 0, 0, 0, 1))
     assert len(written.cell) == 8 + 12 + 16 + 16
+
+
+def test_all_that_is_sealed_and_opened_goes_through_the_calls_that_outside_vectors_try(
+    monkeypatch: pytest.MonkeyPatch, opener: Opener, written: Written
+) -> None:
+    calls: list[str] = []
+
+    def watched(name: str, call: Callable[..., bytes]) -> Callable[..., bytes]:
+        def counted(*given: Any) -> bytes:
+            calls.append(name)
+            return call(*given)
+
+        return counted
+
+    for name in ("seal_bytes", "open_bytes"):
+        monkeypatch.setattr(privacy.seal, name, watched(name, getattr(privacy.seal, name)))
+    seal_column([(NAME, written.key, ROW.bytes)] * 2, PLACE)
+    cell = seal(NAME, written.key, PLACE, ROW, ALICE)
+    opener.open(Sealed(cell), PLACE, ROW)
+    reseal(cell, (written.key, written.key), PLACE, ROW)
+    assert calls == ["seal_bytes"] * 3 + ["open_bytes"] * 2 + ["seal_bytes"]
 
 
 def test_two_cells_of_one_value_differ(written: Written) -> None:
