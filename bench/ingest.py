@@ -22,11 +22,10 @@ from rich.table import Table
 from bench.intake import KINDS, before
 from bench.processes import BenchFailed
 from cdp.app import writer_of
-from cdp.bulk import seldom_collected
-from cdp.crew import open_crew
+from cdp.crew import open_door
 from cdp.embedded import Embedded
 from cdp.house import House, migrate_stores, open_house
-from cdp.ingest import BATCH, Status, ingest
+from cdp.ingest import BATCH, Outcome, Status, ingest
 from cdp.settings import Settings
 from cdp.tables import metadata
 
@@ -38,7 +37,6 @@ OWN_TABLE: Final = {"identities": "customer", "usage": "usage_record"}
 COPIED: Final = frozenset({"usage_record", "outbox", "bill_line", "payment"})
 """Tables whose rows cannot be there already: the door copies into them as well."""
 HEADINGS: Final = ("rows", "", "events/s", "x bare", "x bare, own table", "CPU us", "bytes/event")
-CALL: Final = 4 * BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +119,7 @@ async def _turn(
         since = await connection.fetchval("SELECT pg_current_xact_id()::text::bigint")
         size = await connection.fetchval("SELECT pg_database_size(current_database())")
         watch = Watch(await connection.fetchval("SELECT pg_backend_pid()"))
-        with seldom_collected():
-            await _ingest(house, events, processes, watch)
+        await _ingest(house, events, processes, watch)
         grown = await connection.fetchval("SELECT pg_database_size(current_database())") - size
         made = [watch.told(kind, str(processes), number, len(events), grown / len(events))]
         if processes == 1:
@@ -168,19 +165,18 @@ def _seconds(processes: Any) -> float:
 
 
 async def _ingest(house: House, events: Sequence[Mapping[str, Any]], processes: int, watch: Watch) -> None:
-    """Takes them in as `cdp load` does: some batches at a time."""
-    calls = [events[start : start + CALL] for start in range(0, len(events), CALL)]
-    if processes == 1:
-        writer = writer_of(house)
+    """Takes them in as `cdp load` does: some batches at a time, and the next ones read meanwhile."""
+    calls = [events[start : start + BATCH * processes] for start in range(0, len(events), BATCH * processes)]
+    async with open_door(house, writer_of(house), processes) as door:
+        await door.finish(
+            door.begin([{}, {}, *({"subject": {"number": str(n)}} for n in range(20))]), "bench"
+        )  # all are there
         watch.start()
-        outcomes = [one for call in calls for one in await ingest(writer, call, "bench")]
+        begun, outcomes = door.begin(calls[0]), list[Outcome]()
+        for later in [*calls[1:], []]:
+            begun, before = door.begin(later), begun
+            outcomes += await door.finish(before, "bench")
         watch.stop()
-    else:
-        async with open_crew(house, processes) as crew:
-            await crew.ingest([{}, {}, *({"subject": {"number": str(n)}} for n in range(20))], "bench")  # all are there
-            watch.start()
-            outcomes = [one for call in calls for one in await crew.ingest(call, "bench")]
-            watch.stop()
     if any(one.status is not Status.ACCEPTED for one in outcomes):
         raise BenchFailed("an event was not taken in")
 

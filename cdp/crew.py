@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import count
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -21,7 +22,8 @@ from asyncpg.pgproto.pgproto import UUID as QuickUUID  # noqa: N811 -- it is a u
 from cdp.bulk import seldom_collected
 from cdp.errors import CdpError, StoreUnavailable
 from cdp.house import House, open_databases, unlock_store
-from cdp.ingest import Outcome, Writer, ingest
+from cdp.incoming import Begun, begin
+from cdp.ingest import EVENTS, Outcome, Writer, finish
 from cdp.root_keys import root_kms
 from cdp.settings import Settings
 from cdp.values import compact
@@ -32,45 +34,77 @@ NAMES: Final = frozenset(("customerKey", "number", "accountNo", "email", "docume
 """The fields by which an event names somebody, or something of theirs, beside its subject."""
 DIGITS, MANY = 8, 50_000
 END_SECONDS: Final = 20.0
+ENDED: Final = "a process that wrote has ended"
 
 
 class Member(NamedTuple):
-    """One of the processes, and the line to it."""
+    """One of the processes, the line to it, and who may speak on it."""
 
     process: BaseProcess
     line: Connection
+    turn: asyncio.Lock
+
+    async def send(self, message: "Message") -> None:
+        """Sends a message when those before it are sent. Raises StoreUnavailable."""
+        async with self.turn:
+            try:
+                await asyncio.to_thread(self.line.send, message)
+            except OSError:
+                raise StoreUnavailable("any", ENDED) from None
+
+
+class Dealt(NamedTuple):
+    """Events on their way in: their number among all calls, how many there are, each process's share, and the sending
+    of these.
+    """
+
+    number: int
+    size: int
+    shares: Sequence[tuple[Member, "Share"]]
+    sending: "asyncio.Future[list[None]]"
 
 
 class Crew:
     """Takes in events as `ingest` does, on several processes."""
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
+        self.members, self._calls = members, count(1)
 
     async def ingest(self, events: Sequence[Body], source: str) -> list[Outcome]:
         """What became of each event, in order. Raises StoreUnavailable when a store or a process is gone: sending the
         same events again is then safe.
         """
-        outcomes: list[Outcome | None] = [None] * len(events)
-        shares = deal(events, len(self.members))
-        asked = (self._ask(*one, source) for one in zip(self.members, shares, strict=True) if one[1])
+        return await self.finish(self.begin(events), source)
+
+    def begin(self, events: Sequence[Body]) -> Dealt:
+        """Deals events out, to be read while those before them are being written."""
+        dealt = zip(self.members, deal(events, len(self.members)), strict=True)
+        number, shares = next(self._calls), [(member, share) for member, share in dealt if share]
+        sending = asyncio.gather(*(member.send((number, [body for _, body in share])) for member, share in shares))
+        return Dealt(number, len(events), shares, sending)
+
+    async def finish(self, dealt: Dealt, source: str) -> list[Outcome]:
+        """Takes in what was dealt out, as `ingest` does; that is over before the next call's turn comes."""
+        await dealt.sending
+        outcomes: list[Outcome | None] = [None] * dealt.size
+        asked = (self._ask(member, (dealt.number, source)) for member, _ in dealt.shares)
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        for answer in answers:
+        for (_, share), answer in zip(dealt.shares, answers, strict=True):
             if isinstance(answer, BaseException):
                 raise answer
-            for (place, _), outcome in zip(*answer, strict=True):
+            for (place, _), outcome in zip(share, answer, strict=True):
                 outcomes[place] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _ask(self, member: Member, share: "Share", source: str) -> tuple["Share", list[Outcome]]:
+    async def _ask(self, member: Member, message: "Message") -> list[Outcome]:
+        await member.send(message)
         try:
-            await asyncio.to_thread(member.line.send, ([body for _, body in share], source))
             answer: Columns | CdpError = await asyncio.to_thread(member.line.recv)
         except (EOFError, OSError):
-            raise StoreUnavailable("any", "a process that wrote has ended") from None
+            raise StoreUnavailable("any", ENDED) from None
         if isinstance(answer, CdpError):
             raise answer
-        return share, unpacked(answer)
+        return unpacked(answer)
 
 
 def packed(outcomes: Sequence[Outcome]) -> Columns:
@@ -86,8 +120,18 @@ def unpacked(columns: Columns) -> list[Outcome]:
     return [*map(Outcome, status, ids, *others)]
 
 
-TakeIn: TypeAlias = Callable[[Sequence[Body], str], Awaitable[list[Outcome]]]
 Share: TypeAlias = list[tuple[int, Body]]
+Message: TypeAlias = tuple[int, Sequence[Body] | str]
+"""A call's number, with events to be read, or with the source of those that are now to be taken in."""
+
+
+class Door(NamedTuple):
+    """What takes in many events: `begin` reads them, while others may be written; `finish` takes in what it gave, from
+    a source, call by call.
+    """
+
+    begin: Callable[[Sequence[Body]], Any]
+    finish: Callable[[Any, str], Awaitable[list[Outcome]]]
 
 
 def deal(events: Sequence[Body], processes: int) -> list[Share]:
@@ -141,7 +185,7 @@ async def open_crew(house: House, processes: int) -> AsyncIterator[Crew]:
             process = context.Process(target=_work, args=(settings, theirs), daemon=True)
             process.start()
             theirs.close()
-            members.append(Member(process, ours))
+            members.append(Member(process, ours, asyncio.Lock()))
         yield Crew(members)
     finally:
         for member in members:
@@ -151,15 +195,15 @@ async def open_crew(house: House, processes: int) -> AsyncIterator[Crew]:
 
 
 @asynccontextmanager
-async def open_door(house: House, writer: Writer, processes: int) -> AsyncIterator[TakeIn]:
-    """What takes in many events (bodies, source), while the block runs: this process, or so many others."""
+async def open_door(house: House, writer: Writer, processes: int) -> AsyncIterator[Door]:
+    """What takes in many events, while the block runs: this process, or so many others."""
     if processes > 1:
         async with open_crew(house, processes) as crew:
             with seldom_collected():
-                yield crew.ingest
+                yield Door(crew.begin, crew.finish)
     else:
         with seldom_collected():
-            yield partial(ingest, writer)
+            yield Door(partial(begin, writer, EVENTS), partial(finish, writer))
 
 
 def _work(settings: Settings, line: Connection) -> None:
@@ -174,14 +218,36 @@ async def _serve(settings: Settings, line: Connection) -> None:
         kms = root_kms(settings)
         rings = {name: await unlock_store(settings, kms, store) for name, store in stores.items()}
         writer = Writer(stores, rings, settings.regions, lambda: datetime.now(UTC))
+        begun, messages = dict[int, Begun](), _messages(line)
         with seldom_collected():
-            while True:
-                try:
-                    events, source = await asyncio.to_thread(line.recv)
-                except (EOFError, OSError):
-                    return
-                try:
-                    answer: Columns | CdpError = packed(await ingest(writer, events, source))
-                except CdpError as failed:
-                    answer = failed
-                await asyncio.to_thread(line.send, answer)
+            async with asyncio.TaskGroup() as answering:
+                while (message := await messages.get()) is not None:
+                    number, what = message
+                    if isinstance(what, str):
+                        answering.create_task(_answer(line, writer, begun.pop(number), what))
+                    else:
+                        begun[number] = begin(writer, EVENTS, what)
+
+
+def _messages(line: Connection) -> "asyncio.Queue[Message | None]":
+    """What comes along a line, also while something is written; None when it is closed."""
+    messages: asyncio.Queue[Message | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def take() -> None:
+        try:
+            messages.put_nowait(line.recv())
+        except (EOFError, OSError):
+            loop.remove_reader(line.fileno())
+            messages.put_nowait(None)
+
+    loop.add_reader(line.fileno(), take)
+    return messages
+
+
+async def _answer(line: Connection, writer: Writer, begun: Begun, source: str) -> None:
+    try:
+        answer: Columns | CdpError = packed(await finish(writer, begun, source))
+    except CdpError as failed:
+        answer = failed
+    await asyncio.to_thread(line.send, answer)

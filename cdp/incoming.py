@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.event import Event, parse_event
@@ -18,6 +18,8 @@ from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
 
+BATCH: Final = 5_000
+"""Events of one transaction."""
 STEP: Final = 50
 DRAFTS, SAMPLE = 100, 10
 CLOCKS_DIFFER: Final = timedelta(days=1)
@@ -51,6 +53,19 @@ class Incoming:
     parsed: list[Record | Outcome]
     of_store: dict[str, list[Record]]
     lanes: dict[str, Lane] = field(default_factory=dict)
+
+
+class Begun(NamedTuple):
+    """Events on their way in: the reading of the first batch of them, and those to be read later."""
+
+    reading: "asyncio.Task[Incoming]"
+    later: Sequence[Sequence[Mapping[str, Any]]]
+
+
+def begin(writer: Writer, classes: Mapping[str, type[Event]], bodies: Sequence[Mapping[str, Any]]) -> Begun:
+    """Begins to read events, which may be done while others are being written."""
+    later = [bodies[start : start + BATCH] for start in range(BATCH, len(bodies), BATCH)]
+    return Begun(asyncio.create_task(read_all(writer, classes, bodies[:BATCH])), later)
 
 
 async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: Sequence[Mapping[str, Any]]) -> Incoming:

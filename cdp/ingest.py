@@ -30,7 +30,7 @@ from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
 from cdp.identity.events import EVENTS as IDENTITY
 from cdp.identity.resolve import Graph
 from cdp.identity.settling import hold, live, merge
-from cdp.incoming import OPEN, Incoming, Writer, read_all, spare
+from cdp.incoming import BATCH, OPEN, Begun, Incoming, Writer, begin, read_all, spare
 from cdp.interaction.events import EVENTS as INTERACTION
 from cdp.key_store import seal_cells
 from cdp.lane import CONFLICT, Lane
@@ -48,12 +48,11 @@ from cdp.usage.rerating import rerate
 from cdp.usage.tables import usage_record
 from privacy.errors import KeyUnavailable
 
-__all__ = ["EVENTS", "Outcome", "Status", "Writer", "ingest", "take_in"]
+__all__ = ["BATCH", "EVENTS", "Outcome", "Status", "Writer", "finish", "ingest", "take_in"]
 
 EVENTS: Final[Mapping[str, type[Event]]] = {
     event.__name__: event for event in (*IDENTITY, *CONSENT, *USAGE, *BILLING, *INTERACTION, *CARE, *RIGHTS)
 }
-BATCH: Final = 5_000
 RETRIES, PREPARED_YEARS = 5, 10
 USED: Final = (UsageRecorded, UsageRerated)
 STEPS: Final = (*CARE, *RIGHTS)
@@ -96,20 +95,20 @@ async def ingest(writer: Writer, events: Sequence[Mapping[str, Any]], source: st
 
     Raises StoreUnavailable when a store is gone: sending the same events again is then safe.
     """
-    parts = [events[start : start + BATCH] for start in range(0, len(events), BATCH)]
-    outcomes: list[Outcome] = []
-    reading = asyncio.create_task(read_all(writer, EVENTS, parts[0])) if parts else None
+    return await finish(writer, begin(writer, EVENTS, events), source)
+
+
+async def finish(writer: Writer, begun: Begun, source: str) -> list[Outcome]:
+    """Takes in events whose reading has begun, as `ingest` does."""
+    outcomes, reading = list[Outcome](), begun.reading
     try:
-        for later in [*parts[1:], None]:
-            if reading is None:
-                break
+        for later in [*begun.later, None]:
             incoming = await reading
-            # Read while the database works on the batch before.
-            reading = asyncio.create_task(read_all(writer, EVENTS, later)) if later else None
+            if later is not None:  # read while the database works on the batch before
+                reading = asyncio.create_task(read_all(writer, EVENTS, later))
             outcomes += await take_in(writer, incoming, source)
     finally:
-        if reading is not None:
-            reading.cancel()
+        reading.cancel()
     return outcomes
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from rich.progress import Progress, TaskID
 
 from cdp.app import writer_of
-from cdp.crew import open_door
+from cdp.crew import Door, open_door
 from cdp.dead_letters import ROW_INVALID, Refusal, bury, settle
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.file_positions import Position, forget_position, keep_position, position_of
@@ -160,13 +160,14 @@ async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
     resumed = loading.rows
     bar = progress.add_task(loading.source.path.name, total=loading.source.size, completed=resumed)
     records = islice(loading.source.records(), resumed, None)
-    async with open_door(house, loading.writer, loading.task.processes) as take_in:
-        reading = asyncio.create_task(_read(loading, records))
+    async with open_door(house, loading.writer, loading.task.processes) as door:
+        reading = asyncio.create_task(_read(loading, records, door))
         try:
-            while (batch := await reading).taken:
+            while (read := await reading)[0].taken:
                 # Read while the door works on the batch before.
-                reading = asyncio.create_task(_read(loading, records))
-                outcomes = await take_in(batch.events, loading.source.path.name)
+                reading = asyncio.create_task(_read(loading, records, door))
+                batch, begun = read
+                outcomes = await door.finish(begun, loading.source.path.name)
                 await _keep(house, loading, named, (batch, outcomes))
                 _show(progress, bar, loading, (loading.rows - resumed) / max(time.monotonic() - started, 0.001))
         finally:
@@ -179,8 +180,10 @@ async def _load(house: House, loading: _Loading, progress: Progress) -> Loaded:
     return Loaded(counts, resumed, time.monotonic() - started, made)
 
 
-async def _read(loading: _Loading, records: Iterator[FileRecord]) -> Batch:
-    """As much as goes through the door at once, in short steps between which others have their turn."""
+async def _read(loading: _Loading, records: Iterator[FileRecord], door: Door) -> tuple[Batch, Any]:
+    """As much as goes through the door at once, in short steps between which others have their turn, and what the door
+    began with it.
+    """
     batch = loading.batch = Batch([], [])
     for n, record in enumerate(records, 1):
         loading.take(record)
@@ -188,7 +191,7 @@ async def _read(loading: _Loading, records: Iterator[FileRecord]) -> Batch:
             break
         if n % STEP == 0:
             await asyncio.sleep(0)
-    return batch
+    return batch, door.begin(batch.events)
 
 
 async def _keep(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdp.app import writer_of
-from cdp.crew import deal, open_crew, packed, unpacked
+from cdp.crew import deal, open_crew, open_door, packed, unpacked
 from cdp.errors import StoreUnavailable
 from cdp.house import House
 from cdp.ingest import Outcome, Status, ingest
@@ -72,6 +72,16 @@ async def test_several_processes_do_what_one_does(house: House) -> None:
     assert [codes(some) for some in together] == [codes(some) for some in alone]
     assert await told(store) == wanted
     assert len(await rows(store, "dead_letter")) == 42
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_what_is_begun_is_taken_in_in_its_turn_or_not_at_all(house: House, processes: int) -> None:
+    first, second = life(1)[:3], [*life(1)[3:5], *life(2)[:3]]
+    async with open_door(house, writer_of(house), processes) as door:
+        begun = [door.begin(some) for some in (first, second, life(3)[:3])]
+        taken = [await door.finish(one, "test") for one in begun[:2]]
+    assert [codes(some) for some in taken] == [[None] * len(first), [None] * len(second)]
+    assert len(await rows(house.stores["cn"], "outbox")) == len(first) + len(second)
 
 
 async def test_a_process_that_died_is_told_and_the_same_events_go_in_afterwards(house: House) -> None:

@@ -339,7 +339,7 @@ if where == "flush":
         dies()
     Rejects.flush = flushed
 elif where != "nowhere":
-    place = crew if where == "ingest" else load
+    place = crew if where == "finish" else load
     called = getattr(place, where)
     async def calling(*arguments):
         done = await called(*arguments)
@@ -353,7 +353,7 @@ main(sys.argv[3:])
 MANY = HEADER + "".join(f"K-{n},,{'?' if n % 4 == 0 else 'F'},{13800138000 + n}\n" for n in range(1, 13))
 
 
-@pytest.mark.parametrize("where", ["ingest", "flush", "bury", "keep_position"])
+@pytest.mark.parametrize("where", ["finish", "flush", "bury", "keep_position"])
 async def test_a_load_that_is_killed_goes_on(house: House, tmp_path: Path, where: str) -> None:
     file, plan = written(tmp_path, "people.csv", MANY), written(tmp_path, "people.toml", MAPPING)
     environment = os.environ | {
