@@ -7,7 +7,7 @@ their order; one call is over before the next begins. So the result is that of o
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import count
@@ -61,7 +61,7 @@ class Dealt(NamedTuple):
     number: int
     size: int
     shares: Sequence[tuple[Member, "Share"]]
-    sending: "asyncio.Future[list[None]]"
+    sending: "asyncio.Future[list[BaseException | None]]"
 
 
 class Crew:
@@ -80,12 +80,15 @@ class Crew:
         """Deals events out, to be read while those before them are being written."""
         dealt = zip(self.members, deal(events, len(self.members)), strict=True)
         number, shares = next(self._calls), [(member, share) for member, share in dealt if share]
-        sending = asyncio.gather(*(member.send((number, [body for _, body in share])) for member, share in shares))
+        messages = [(member, (number, [body for _, body in share])) for member, share in shares]
+        sending = asyncio.gather(*(member.send(message) for member, message in messages), return_exceptions=True)
         return Dealt(number, len(events), shares, sending)
 
     async def finish(self, dealt: Dealt, source: str) -> list[Outcome]:
         """Takes in what was dealt out, as `ingest` does; that is over before the next call's turn comes."""
-        await dealt.sending
+        for failed in await dealt.sending:
+            if failed is not None:
+                raise failed
         outcomes: list[Outcome | None] = [None] * dealt.size
         asked = (self._ask(member, (dealt.number, source)) for member, _ in dealt.shares)
         answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -250,4 +253,5 @@ async def _answer(line: Connection, writer: Writer, begun: Begun, source: str) -
         answer: Columns | CdpError = packed(await finish(writer, begun, source))
     except CdpError as failed:
         answer = failed
-    await asyncio.to_thread(line.send, answer)
+    with suppress(OSError):  # who asked may be gone; what was written stays
+        await asyncio.to_thread(line.send, answer)
