@@ -173,14 +173,12 @@ async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
 
 def writer_of(house: House) -> Writer:
     """The write door of a house."""
-    return Writer(
-        house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC), house.settings.legal_entity
-    )
+    settings = house.settings
+    return Writer(house.stores, house.rings, settings.regions, lambda: datetime.now(UTC), settings.legal_entity)
 
 
 def writer_for(settings: Settings, stores: Stores) -> WriterFor:
     """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
-
     rings: dict[str, KeyRing] = {}
 
     async def opened(name: str) -> Writer:
