@@ -411,7 +411,7 @@ def test_a_witness_says_where_it_listens_and_who_it_is(
     setting = {"w1": {"url": found[1], "key": found[2]}}
     assert Settings(witnesses=setting).witnesses["w1"].key == found[2]  # type: ignore[arg-type]  # as the environment has it
     [line] = error_lines(capsys, "witness", *arguments[:-1], "nonsense", code=1)
-    assert line.startswith("PROOF_REFUSED: ")
+    assert line == "PROOF_REFUSED: a key is written NAME+ID+KEY"
     for wrong in ({"w1": {"url": "ftp://w", "key": found[2]}}, {"w1": {"url": "http://w", "key": "k"}}):
         monkeypatch.setenv("CDP_WITNESSES", json.dumps(wrong))
         [line] = error_lines(capsys, "audit", "verify", code=2)
