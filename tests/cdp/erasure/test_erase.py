@@ -268,6 +268,16 @@ async def test_refused_records_of_the_person_go_too(writer: Writer) -> None:
     assert (await one(store, "erased_rows", "table_name = 'dead_letter'"))["row_count"] == 4
 
 
+async def test_what_else_was_asked_does_not_wait_in_the_queue_for_ever(writer: Writer) -> None:
+    """Nobody could bring it on: the customer is not known any more."""
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    await accept(writer, opened("ACCESS"), opened("OBJECTION"), advanced(customer_id, "ACCESS", "VERIFIED"))
+    await begin(writer, customer_id)
+    queued = {row["kind"]: (row["state"], row["reason"]) for row in await rows(store, "privacy_request")}
+    refused = ("REFUSED", "ERASED")
+    assert queued == {"ERASURE": ("IN_PROGRESS", None), "ACCESS": refused, "OBJECTION": refused}
+
+
 async def test_a_ledger_replayed_over_an_older_backup_keeps_everybody_out(writer: Writer, tmp_path: Path) -> None:
     """The backup may be from before the customer came, and the law may want kept today what is long gone."""
     await terms(writer, by_law=False)
