@@ -297,6 +297,27 @@ async def test_a_ledger_replayed_over_an_older_backup_keeps_everybody_out(writer
     await sweeps.trail.close()
 
 
+async def test_a_ledger_replayed_over_an_older_backup_of_the_keys_takes_them_away(
+    writer: Writer, tmp_path: Path
+) -> None:
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    before = await rows(store, "data_key")
+    await begin(writer, customer_id)
+    sweeps = await sweeper(writer, tmp_path)
+    await sweeps.sweep()
+    after, certificate = await rows(store, "data_key"), (await one(store, "erasure"))["certificate"]
+    assert len(after) < len(before)
+    async with store.keys.transaction() as connection:
+        await connection.execute("DELETE FROM data_key")
+        records = [tuple(row.values()) for row in before]
+        await connection.copy_records_to_table("data_key", records=records, columns=list(before[0]))
+
+    assert [await sweeps.replay(), await sweeps.replay()] == [1, 0]
+    assert {row["wrapped"] for row in await rows(store, "data_key")} == {row["wrapped"] for row in after}
+    assert (await one(store, "erasure"))["certificate"] == certificate
+    await sweeps.trail.close()
+
+
 async def test_an_erased_record_leaves_its_cluster_and_its_link(writer: Writer) -> None:
     joined = event("CustomersMerged", 20, KEY, other={"customerKey": "C-2002"}, eventId="joined-again")
     third = event("CustomerRegistered", 5, {"customerKey": "third"}, kind="INDIVIDUAL", eventId="third")
