@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from sqlalchemy import LargeBinary, Table
 
 from cdp.admission import Duty, on_duty
@@ -33,6 +34,7 @@ from cdp.house import House
 from cdp.identity.honey import Watch
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Status, ingest
+from cdp.key_store import keep_up, key_rows
 from cdp.rendering import text_of
 from cdp.rights.kept import KEPT
 from cdp.stores import Connection
@@ -55,6 +57,8 @@ WHERE first.customer_id = $1 AND c.state = ANY($2::text[]) ORDER BY c.customer_i
 LINKS = "SELECT other_store, token FROM link WHERE customer_id = ANY($1::uuid[]) AND state = 'ACTIVE'"
 KEYS = "SELECT retention, generation, epoch, wrapped FROM data_key WHERE customer_id = $1"
 READABLE: Final = [CustomerState.ACTIVE.value, CustomerState.RESTRICTED.value]
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -134,7 +138,7 @@ async def _everything(house: House, place: GlobalId, now: datetime, *, given_onl
                 if (linked := await linked_customer(connection, token)) is not None:
                     firsts[other] = linked
     for store, first in firsts.items():
-        async with house.stores[store].read() as connection:
+        async with house.stores[store].snapshot() as connection:
             openers = await _openers(connection, house, store, first, now)
             for table in exported(given_only=given_only):
                 yield await _rows(connection, house, Found(store, table, _shown(table)), openers)
@@ -143,12 +147,15 @@ async def _everything(house: House, place: GlobalId, now: datetime, *, given_onl
 async def _openers(connection: Connection, house: House, store: str, first: UUID, now: datetime) -> dict[UUID, Opener]:
     """Each record of the person in a store, with what opens its cells."""
     policy, duty = await read_policy(connection), Duty(ACCESS, house.stores[store].jurisdiction, now)
+    ring = house.rings[store]
+    records = await connection.fetch(RECORDS, first, READABLE)
+    await keep_up(connection, ring)
     openers = {}
-    for customer_id, state in await connection.fetch(RECORDS, first, READABLE):
-        facts = facts_of(customer_id, state, (), ())
-        permit = on_duty(policy, duty, facts, tuple(CATEGORIES))
-        keys = await connection.fetch(KEYS, customer_id)
-        openers[customer_id] = Opener(permit, house.rings[store], customer_id, [tuple(key) for key in keys])
+    async with key_rows(connection, ring) as rows:
+        for customer_id, state in records:
+            permit = on_duty(policy, duty, facts_of(customer_id, state, (), ()), tuple(CATEGORIES))
+            keys = [tuple(key) for key in await rows.fetch(KEYS, customer_id)]
+            openers[customer_id] = Opener(permit, ring, customer_id, keys)
     return openers
 
 
@@ -163,7 +170,8 @@ async def _rows(connection: Connection, house: House, found: Found, openers: dic
             try:
                 opener = openers[row["customer_id"]]
                 shown[name] = opener.open(Sealed(row[name]), places.of(cells[name]), row[key])
-            except PrivacyError:
+            except PrivacyError as broken:
+                log.warning("cell_unopened", store=found.store, column=cells[name].uid, code=broken.code)
                 shown[name], found.closed = None, found.closed + 1
         found.rows.append(shown)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from cdp.app import writer_for
 from cdp.archive import CLIENT, export
@@ -22,8 +23,9 @@ from cdp.identity.honey import lift_suspension, mark_honey
 from cdp.linking import link_job
 from cdp.worker import sweepers, work_once
 from privacy.vocabulary import PURPOSES
+from tests.databases import Server
 from tests.journeys.processes import ran, served
-from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World
+from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World, open_world
 
 EMPTY = b"DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 OFFICER = Caller("officers", purposes=frozenset(PURPOSES), stores=("cn", "hk"), role=Role.OFFICER, actor="officer 1")
@@ -243,6 +245,27 @@ async def one_number(world: World, store: str, table: str, customer_id: str) -> 
     count = f'SELECT count(*) FROM "{table}" WHERE customer_id = $1::text::uuid'
     async with world.house.stores[store].read() as connection:
         return int(await connection.fetchval(count, customer_id))
+
+
+async def test_an_archive_is_opened_by_keys_in_a_database_of_their_own(database_server: Server, tmp_path: Path) -> None:
+    """What is damaged is withheld, counted and an alarm; the rest is there."""
+    async with (
+        database_server.database(database_server.template) as keys,
+        open_world(database_server, tmp_path, key_store={"cn": keys}) as world,
+    ):
+        request, file = await opened(world, "ACCESS"), tmp_path / "mine.zip"
+        await advanced(world, request, "VERIFIED")
+        async with world.house.stores["cn"].transaction() as connection:
+            await connection.execute("UPDATE customer SET email = set_byte(email, 30, 255 - get_byte(email, 30))")
+        with capture_logs() as said:
+            await export(world.house, request, file)
+    with zipfile.ZipFile(file) as archive:
+        [row] = json.loads(archive.read("cn/customer.json"))
+        index = archive.read("index.html").decode()
+    assert (row["formatted_name"], row["email"]) == ("陈家明", None)
+    assert index.count("</td><td>1</td><td>1</td><td>") == 1
+    [alarm] = [one for one in said if one["event"] == "cell_unopened"]
+    assert (alarm["store"], alarm["log_level"]) == ("cn", "warning")
 
 
 async def test_an_archive_overwrites_nothing_and_portability_is_what_was_given(world: World, tmp_path: Path) -> None:
