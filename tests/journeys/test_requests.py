@@ -15,17 +15,18 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from cdp.app import writer_for
+from cdp.app import writer_for, writer_of
 from cdp.archive import CLIENT, export
 from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.identity.honey import lift_suspension, mark_honey
+from cdp.ingest import ingest
 from cdp.linking import link_job
 from cdp.worker import sweepers, work_once
 from privacy.vocabulary import PURPOSES
 from tests.databases import Server
 from tests.journeys.processes import ran, served
-from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World, open_world
+from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World, event, open_world
 
 EMPTY = b"DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 OFFICER = Caller("officers", purposes=frozenset(PURPOSES), stores=("cn", "hk"), role=Role.OFFICER, actor="officer 1")
@@ -209,6 +210,14 @@ async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -
         await export(world.house, request, file)
     assert not file.exists()
     await advanced(world, request, "VERIFIED")
+    formula = {"interactionRef": "r", "channel": "APP", "direction": "INBOUND", "reason": "r", "note": "=1+1"}
+    said = event("InteractionLogged", "CN-GD", {"number": MAINLAND_NUMBER}, "2026-11-01T00:00:00Z", **formula)
+    await world.tell(said)
+    before_them = said | {"at": "2001-01-01T00:00:00Z"}
+    others = said | {"subject": {"number": "+8613712340000"}, "direction": "BOTH"}
+    wrong = [before_them, said | {"direction": "BOTH", "note": "a secret of somebody else"}, others]
+    for n, one in enumerate(wrong):
+        await ingest(writer_of(world.house), [one | {"eventId": f"wrong-{n}"}], "desk")
     digest = await export(world.house, request, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sha256(file.read_bytes()).hexdigest() == digest
@@ -231,6 +240,14 @@ async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -
         for table in ("bill", "account", "consent_event", "interaction"):
             held = await one_number(world, store, table, json.loads(read[f"{store}/customer.json"])[0]["customer_id"])
             assert len(json.loads(read[f"{store}/{table}.json"])) == held, (store, table)
+
+    refused = json.loads(read["cn/dead_letter.json"])
+    assert {(one["source"], one["field"]) for one in refused} == {("desk", "subject"), ("desk", "direction")}
+    assert "<td>cn</td><td>2</td><td>2</td><td><a href='cn/dead_letter.json'>" in read["index.html"]
+    assert not [name for name in names if "a secret of somebody else" in read[name]]
+    spoken = list(csv.DictReader(io.StringIO(read["cn/interaction.csv"])))
+    assert [one["note"] for one in spoken if one["reason"] == "r"] == ["'=1+1"]
+    assert read["cn/customer.csv"].startswith("\ufeff"), "a spreadsheet shows the names"
 
     entries = [entry for entry in await world.entries() if entry.get("operation") == "export"]
     assert [(entry["purpose"], entry["archive"]) for entry in entries] == [("legal.access", digest)] * 2
