@@ -342,7 +342,6 @@ async def test_a_store_that_has_data_gets_no_other_keys(apart: Settings) -> None
     """Its keys are looked for in the wrong place, or lost: with new ones nobody would be found, and all could write."""
     async with open_house(apart) as house:
         await populate(writer_of(house))
-        elsewhere = house.stores["cn"]
         with pytest.raises(KeyUnavailable, match="store cn has data, and no keys"):
             await migrate_stores(apart.model_copy(update={"key_store": {}}))
         assert await rows(house.stores["cn"], "store_key") == []
