@@ -61,16 +61,11 @@ def officer_export_command(  # noqa: PLR0913 - a command has as many options as 
     who = {"number": number} if key is None else {"customerKey": key}
     asked = {"who": who, "region": region, "purpose": purpose, "skip": 0, **variables}
 
+    stores, purposes = tuple(settings.store_names), frozenset({AUDIT_PURPOSE})
+    caller = Caller("cdp-officer", purposes=purposes, stores=stores, role=Role.OFFICER, channel="cli", actor=actor)
+
     async def export() -> list[dict[str, Any]]:
         async with open_house(settings) as house:
-            caller = Caller(
-                "cdp-officer",
-                purposes=frozenset({AUDIT_PURPOSE}),
-                stores=tuple(settings.store_names),
-                role=Role.OFFICER,
-                channel="cli",
-                actor=actor,
-            )
             return [row async for row in exported(house, caller, what, asked)]
 
     rows = run(export())
