@@ -292,6 +292,8 @@ async def test_an_archive_overwrites_nothing_and_portability_is_what_was_given(w
     entries = len(await world.entries())
     with pytest.raises(RequestInvalid, match="there already"):
         await export(world.house, request, file)
+    with pytest.raises(RequestInvalid, match="a folder that is there"):
+        await export(world.house, request, tmp_path / "nowhere" / "mine.zip")
     assert (file.read_text(), len(await world.entries())) == ("something", entries)
     file.unlink()
     await export(world.house, request, file)
