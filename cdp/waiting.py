@@ -68,6 +68,7 @@ async def send_due(drawer: Drawer, writer: Writer, now: datetime) -> int:
             break
         gone = [one.letter_id for one in await replay(drawer, writer, list(known), HAND) if one.gone] if known else []
         async with drawer.store.transaction() as connection:
+            await connection.execute(BY_INDEX)
             await wake(connection, {tag for one in gone if (tag := known[one])}, now, AT_ONCE)
         went += len(gone)
     return went
