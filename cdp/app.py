@@ -173,19 +173,19 @@ async def _is_ready(store: str, ask: Callable[[], Awaitable[bool]]) -> bool:
 
 def writer_of(house: House) -> Writer:
     """The write door of a house."""
-    return Writer(house.stores, house.rings, house.settings.regions, lambda: datetime.now(UTC))
+    settings = house.settings
+    return Writer(house.stores, house.rings, settings.regions, lambda: datetime.now(UTC), settings.legal_entity)
 
 
 def writer_for(settings: Settings, stores: Stores) -> WriterFor:
     """A write door to one store at a time, for those whose keys are not at hand while another store is down."""
-
     rings: dict[str, KeyRing] = {}
 
     async def opened(name: str) -> Writer:
         served = {name: stores[name]} if name in stores else {}
         if served and name not in rings:
             rings[name] = await unlock_store(settings, root_kms(settings), stores[name])
-        return Writer(served, rings, settings.regions, lambda: datetime.now(UTC))
+        return Writer(served, rings, settings.regions, lambda: datetime.now(UTC), settings.legal_entity)
 
     return opened
 

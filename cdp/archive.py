@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from sqlalchemy import LargeBinary, Table
 
 from cdp.admission import Duty, on_duty
@@ -33,10 +34,12 @@ from cdp.house import House
 from cdp.identity.honey import Watch
 from cdp.identity.reads import linked_customer
 from cdp.ingest import Status, ingest
+from cdp.key_store import keep_up, key_rows
+from cdp.officer.exports import no_formula
 from cdp.rendering import text_of
 from cdp.rights.kept import KEPT
 from cdp.stores import Connection
-from cdp.tables import bound_to, metadata
+from cdp.tables import bound_to, dead_letter, metadata
 from privacy.errors import PrivacyError
 from privacy.seal import Opener, Sealed
 from privacy.vocabulary import CATEGORIES, SELF, CustomerState
@@ -54,7 +57,20 @@ WHERE first.customer_id = $1 AND c.state = ANY($2::text[]) ORDER BY c.customer_i
 """
 LINKS = "SELECT other_store, token FROM link WHERE customer_id = ANY($1::uuid[]) AND state = 'ACTIVE'"
 KEYS = "SELECT retention, generation, epoch, wrapped FROM data_key WHERE customer_id = $1"
+# Of a number, what was refused while it was theirs.
+LETTERS = """
+WITH mine AS (
+    SELECT customer_id, identifier_tag AS tag, '-infinity'::timestamptz AS since, NULL AS until FROM identifier_index
+    UNION ALL SELECT customer_id, number_tag, valid_from, valid_to FROM number_index
+    UNION ALL SELECT customer_id, uuid_send(customer_id), '-infinity', NULL FROM customer
+)
+SELECT DISTINCT ON (first_at, dead_letter_id) m.customer_id, l.* FROM mine AS m JOIN dead_letter AS l
+    ON subject_tag = tag AND last_at >= since AND (until IS NULL OR first_at < until)
+WHERE m.customer_id = ANY($1::uuid[]) ORDER BY first_at, dead_letter_id, m.customer_id
+"""
 READABLE: Final = [CustomerState.ACTIVE.value, CustomerState.RESTRICTED.value]
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -110,7 +126,8 @@ def archive_of(found: Sequence[Found], kind: str, now: datetime) -> bytes:
             rows = csv.DictWriter(text, one.columns)
             rows.writeheader()
             rows.writerows({key: _flat(value) for key, value in row.items()} for row in one.rows)
-            archive.writestr(f"{name}.csv", text.getvalue())
+            # A spreadsheet knows by its first bytes that it is UTF-8.
+            archive.writestr(f"{name}.csv", text.getvalue().encode("utf-8-sig"))
     return made.getvalue()
 
 
@@ -134,21 +151,26 @@ async def _everything(house: House, place: GlobalId, now: datetime, *, given_onl
                 if (linked := await linked_customer(connection, token)) is not None:
                     firsts[other] = linked
     for store, first in firsts.items():
-        async with house.stores[store].read() as connection:
+        async with house.stores[store].snapshot() as connection:
             openers = await _openers(connection, house, store, first, now)
             for table in exported(given_only=given_only):
                 yield await _rows(connection, house, Found(store, table, _shown(table)), openers)
+            if not given_only:
+                yield await _letters(connection, store, list(openers))
 
 
 async def _openers(connection: Connection, house: House, store: str, first: UUID, now: datetime) -> dict[UUID, Opener]:
     """Each record of the person in a store, with what opens its cells."""
     policy, duty = await read_policy(connection), Duty(ACCESS, house.stores[store].jurisdiction, now)
+    ring = house.rings[store]
+    records = await connection.fetch(RECORDS, first, READABLE)
+    await keep_up(connection, ring)
     openers = {}
-    for customer_id, state in await connection.fetch(RECORDS, first, READABLE):
-        facts = facts_of(customer_id, state, (), ())
-        permit = on_duty(policy, duty, facts, tuple(CATEGORIES))
-        keys = await connection.fetch(KEYS, customer_id)
-        openers[customer_id] = Opener(permit, house.rings[store], customer_id, [tuple(key) for key in keys])
+    async with key_rows(connection, ring) as rows:
+        for customer_id, state in records:
+            permit = on_duty(policy, duty, facts_of(customer_id, state, (), ()), tuple(CATEGORIES))
+            keys = [tuple(key) for key in await rows.fetch(KEYS, customer_id)]
+            openers[customer_id] = Opener(permit, ring, customer_id, keys)
     return openers
 
 
@@ -163,9 +185,19 @@ async def _rows(connection: Connection, house: House, found: Found, openers: dic
             try:
                 opener = openers[row["customer_id"]]
                 shown[name] = opener.open(Sealed(row[name]), places.of(cells[name]), row[key])
-            except PrivacyError:
+            except PrivacyError as broken:
+                log.warning("cell_unopened", store=found.store, column=cells[name].uid, code=broken.code)
                 shown[name], found.closed = None, found.closed + 1
         found.rows.append(shown)
+    return found
+
+
+async def _letters(connection: Connection, store: str, customers: Sequence[UUID]) -> Found:
+    """What was refused of the person, without what is in it: that may be of somebody else as well, and is withheld."""
+    shown = [name for name in _shown(dead_letter) if name != dead_letter.c.body.name]
+    found = Found(store, dead_letter, ["customer_id", *shown])
+    found.rows = [{name: row[name] for name in found.columns} for row in await connection.fetch(LETTERS, customers)]
+    found.closed = len(found.rows)
     return found
 
 
@@ -179,7 +211,7 @@ def _shown(table: Table) -> list[str]:
 def _flat(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(text_of(each) for each in value)
-    return "" if value is None else text_of(value)
+    return "" if value is None else no_formula(text_of(value))
 
 
 def _index(found: Sequence[Found], kind: str, now: datetime) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from cdp.errors import RequestInvalid, Unavailable
-from cdp.exchange import check_values, decoded
+from cdp.exchange import RECORDS, check_values, decoded
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.outcome import rejected
 from cdp.refused import bury_rejected
@@ -95,7 +95,7 @@ async def _take_in(messages: Sequence[Message], writer: Writer, source: str) -> 
     unread: list[tuple[Any, Outcome]] = []
     for message in messages:
         try:
-            found = decoded(message.body)
+            found = decoded(message.body, RECORDS)
         except RequestInvalid as invalid:
             unread.append((message.body.decode(errors="backslashreplace"), rejected(invalid, None)))
             continue

@@ -14,6 +14,7 @@ from privacy.encoding import CellValue
 from privacy.hidden import Hidden
 from privacy.keys import KeyRing
 from privacy.seal import SealedColumn
+from privacy.vocabulary import SELF
 
 
 class Cell(Hidden):
@@ -44,13 +45,16 @@ class Known(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One event's customer and means. `holding_id` is the holding of the number by which the customer was found."""
+    """One event's customer and means. `holding_id` is the holding of the number by which the customer was found,
+    `operator` the operator's own name.
+    """
 
     customer_id: UUID
     recorded_at: datetime
     holding_id: UUID | None
     ring: KeyRing
     known: Known
+    operator: str = SELF
     cells: list[Cell] = field(default_factory=list)
 
     def held(self, e164: str, at: datetime) -> UUID:

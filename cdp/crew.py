@@ -220,7 +220,7 @@ async def _serve(settings: Settings, line: Connection) -> None:
     async with open_databases(settings) as stores:
         kms = root_kms(settings)
         rings = {name: await unlock_store(settings, kms, store) for name, store in stores.items()}
-        writer = Writer(stores, rings, settings.regions, lambda: datetime.now(UTC))
+        writer = Writer(stores, rings, settings.regions, lambda: datetime.now(UTC), settings.legal_entity)
         begun, messages = dict[int, Begun](), _messages(line)
         with seldom_collected():
             async with asyncio.TaskGroup() as answering:

@@ -20,6 +20,10 @@ SELECT $1, $2, $3, $4 WHERE $5::int IS NULL OR $5 > (
 )
 ON CONFLICT DO NOTHING
 """
+CROSSED = """
+SELECT basis, count(*), bool_or(customer_id = $1) FROM transfer_crossing
+WHERE year = $2 AND first_at <= $3 GROUP BY basis
+"""
 COUNTED = "SELECT EXISTS (SELECT FROM transfer_crossing WHERE customer_id = $1 AND basis = $2 AND year = $3)"
 
 
@@ -36,6 +40,16 @@ class Crossings:
         Raises StoreUnavailable where that cannot be written.
         """
         return frozenset([basis.id for basis in bases if not await self._has_room(basis, customer_id, at)])
+
+    async def without_room(self, bases: Iterable[TransferBasis], customer_id: UUID, at: datetime) -> frozenset[str]:
+        """Those that had no room for a customer at an instant (UTC). Nobody is counted."""
+        capped = [(basis, basis.cap) for basis in bases if basis.cap is not None]
+        if not capped:
+            return frozenset()
+        async with self._store.read() as connection:
+            crossed = {row[0]: row[1:] for row in await connection.fetch(CROSSED, customer_id, at.year, at)}
+        found = ((basis, cap, *crossed.get(basis.id, (0, False))) for basis, cap in capped)
+        return frozenset([basis.id for basis, cap, count, mine in found if not mine and basis.used + count >= cap])
 
     async def _has_room(self, basis: TransferBasis, customer_id: UUID, at: datetime) -> bool:
         crossing = (customer_id, basis.id, at.year)

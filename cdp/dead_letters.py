@@ -20,7 +20,8 @@ from privacy.seal import Place, SealedColumn, seal
 
 LETTER_INDEX: Final = Index(uid=90, name="body", version=1)
 RECORD_INDEX: Final = Index(uid=150, name="record", version=1)
-LONGEST_BODY: Final = 64_000
+LONGEST_BODY: Final = 1 << 22
+"""Longer than what any way in takes at once: a record is kept whole, whatever it was refused for."""
 _SPELLING: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=str)
 BODY: Final[SealedColumn] = dead_letter.c.body.info["sealed"]
 ROW_INVALID: Final = "ROW_INVALID"

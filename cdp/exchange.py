@@ -6,6 +6,7 @@ being wrong has a code and a status of its own: a client never sees a 500 for wh
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,10 +165,10 @@ def decode_url(query_string: bytes) -> GraphqlRequest:
     return request_of(message)
 
 
-def decoded(body: bytes) -> Any:
+def decoded(body: bytes, decoder: json.JSONDecoder | None = None) -> Any:
     """The value of a JSON text, whose texts are not looked at yet. Raises RequestInvalid: BODY_NOT_UTF8, JSON_*."""
     try:
-        value: Any = DECODER.decode(body.decode())
+        value: Any = (decoder or DECODER).decode(body.decode())
     except UnicodeDecodeError:
         raise RequestInvalid("BODY_NOT_UTF8", "The body must be UTF-8.") from None
     except ValueError:
@@ -191,14 +192,20 @@ def _no_constant(name: str) -> float:
 
 
 DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)
+RECORDS: Final = json.JSONDecoder()
+"""Lets NaN and Infinity by, as an SDK for Python writes them: the record that has one is refused, not those with it."""
 
 
 def check_values(value: Any) -> None:
-    """Walk level by level, without recursion: depth, and text that could not be written as UTF-8 or holds a NUL."""
+    """Walk level by level, without recursion: depth, numbers that are none, and text that could not be written as UTF-8
+    or holds a NUL.
+    """
     level, depth = [value], 0
     while level:
         if depth > JSON_DEPTH:
             raise RequestInvalid("JSON_TOO_DEEP", f"JSON may nest {JSON_DEPTH} deep.")
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            raise RequestInvalid("NUMBER_INVALID", "A number is none, or too large to be one.")
         texts = [item for item in level if isinstance(item, str)]
         texts += [key for item in level if isinstance(item, dict) for key in item]
         if any("\0" in text or re.search("[\ud800-\udfff]", text) for text in texts):

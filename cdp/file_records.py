@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -28,6 +29,7 @@ PIECE: Final = 1 << 20
 LONGEST_LINE: Final = 1 << 20
 PARQUET_ROWS: Final = 2_000
 _PAIR: Final = r'"cdp_(?:reason|field|expected)"\s*:\s*"(?:[^"\\]|\\.)*"'
+UNREAD: Final = '{"cdp_line": "'
 REASON_PAIR: Final = re.compile(rf"{_PAIR}\s*,\s*|,\s*{_PAIR}")
 
 
@@ -125,14 +127,14 @@ def _survey(path: Path, encoding: str | None) -> tuple[str, str, int]:
 
 def _csv_lines(source: Source) -> Iterator[list[str]]:
     with source.path.open(encoding=source.encoding, newline="") as text:
-        reader = csv.reader(text, strict=True)
+        reader, read = csv.reader(text, strict=True), 0
         try:
-            yield from reader
+            for line in reader:
+                yield line
+                read = reader.line_num
         except csv.Error:
-            expected = "fields in CSV, with quotes closed"
-            raise RequestInvalid(
-                "FILE_INVALID", f"{source.path.name}, line {reader.line_num}: expected {expected}"
-            ) from None
+            where = f"{source.path.name}, line {read + 1}"  # where it opened: a quote that stays open swallows the rest
+            raise RequestInvalid("FILE_INVALID", f"{where}: expected fields in CSV, with quotes closed") from None
 
 
 def _header(source: Source) -> list[str]:
@@ -165,7 +167,16 @@ def _json_texts(source: Source) -> Iterator[str]:
                 expected = f"lines of less than {LONGEST_LINE} characters"
                 raise RequestInvalid("FILE_INVALID", f"{source.path.name}, line {number}: expected {expected}")
             if stripped := line.strip():
-                yield REASON_PAIR.sub("", stripped) if '"cdp_' in stripped else stripped
+                yield _as_it_was(stripped) if '"cdp_' in stripped else stripped
+
+
+def _as_it_was(line: str) -> str:
+    """A line of refused records without its reason; one that could not be read stands in it as text."""
+    line = REASON_PAIR.sub("", line)
+    if line.startswith(UNREAD):
+        with suppress(ValueError, RecursionError):
+            return str(json.loads(line)["cdp_line"])
+    return line
 
 
 def _lines_of_json(source: Source) -> Iterator[FileRecord]:

@@ -17,6 +17,7 @@ from cdp.stores import Store
 from cdp.usage.columns import Reader, Used
 from cdp.values import store_of
 from privacy.keys import KeyRing
+from privacy.vocabulary import SELF
 
 BATCH: Final = 5_000
 """Events of one transaction."""
@@ -32,12 +33,14 @@ class Writer:
     """What the door needs: the stores with their keys, which region is kept where, and the clock (aware, UTC).
 
     `regions` maps a region or its country to the name of a store in `stores`; `rings` has a key ring for each of them.
+    Whoever names the `operator`, as a legal entity, means SELF.
     """
 
     stores: Mapping[str, Store]
     rings: Mapping[str, KeyRing]
     regions: Mapping[str, str]
     clock: Callable[[], datetime]
+    operator: str = SELF
     prepared: set[tuple[str, date]] = field(default_factory=set)
     sparing: set[str] = field(default_factory=set)
     """The stores in which most who are registered have been known before: few of them are drafted."""
@@ -72,7 +75,8 @@ async def read_all(writer: Writer, classes: Mapping[str, type[Event]], bodies: S
     """Reads a batch, in short steps between which others have their turn."""
     now = writer.clock()
     batches = {
-        name: Batch(store, writer.rings[name], Tags(writer.rings[name]), now) for name, store in writer.stores.items()
+        name: Batch(store, writer.rings[name], Tags(writer.rings[name]), now, writer.operator)
+        for name, store in writer.stores.items()
     }
     incoming = Incoming(bodies, now, batches, [OPEN] * len(bodies), {name: [] for name in batches})
     general = partial(_read, writer, classes, incoming)

@@ -1,7 +1,8 @@
 """Dead letters in the hands of officers: listed without what was refused, opened, sent again, dropped.
 
 Whatever is opened or taken away is in the audit trail before. What is sent again goes through the write door like
-anything else, from the source it came from: what goes in takes its letter along, what is refused again is counted.
+anything else, from the source it came from (a message of an SDK as it is read by now): what goes in takes its letter
+along, what is refused again is counted.
 """
 
 import json
@@ -20,11 +21,15 @@ from cdp.consent.reads import facts_of
 from cdp.context import STORE_ITSELF
 from cdp.dead_letters import BODY, LONGEST_BODY, ROW_INVALID, TRAIL, Refusal, bounds_of, bury, remove
 from cdp.errors import EventInvalid, RequestInvalid
+from cdp.exchange import check_values
 from cdp.ingest import EVENTS, Writer, ingest
+from cdp.intake import Intake, Sender
 from cdp.key_store import keep_up, keys_of_customers
 from cdp.mapping import NAME, SHIPPED, FileMapping, read_mapping
 from cdp.outcome import FORBIDDEN, Outcome, Status
+from cdp.segment import SOURCE, Sending, event_of, happened_at, message_id
 from cdp.stores import Store
+from cdp.write_keys import WriteKey
 from privacy.keys import KeyRing
 from privacy.log import Form
 from privacy.seal import Opener, Place, Sealed
@@ -34,6 +39,9 @@ AUDIT: Final = "legal.audit"
 """The purpose for which letters are opened."""
 AT_ONCE: Final = 500
 IN: Final = (Status.ACCEPTED, Status.DUPLICATE)
+LETTER_FORBIDDEN: Final = "LETTER_FORBIDDEN", "what its sender may not tell of is not told by an officer"
+MESSAGE: Final = {"message", "region", "channel", "clock"}
+"""What the letter of a message that became no event has, and no event does."""
 CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{1,39}")
 
 LIST = """
@@ -157,23 +165,22 @@ async def replay(
     events: dict[str, list[tuple[UUID, bool, list[Any]]]] = {}
     for letter, (source, reason, text) in found.items():
         try:
-            record, by_row = record_of(text), reason == ROW_INVALID
-            if reason == FORBIDDEN:
-                raise RequestInvalid("LETTER_FORBIDDEN", "what its sender may not tell of is not told by an officer")
-            made = letter, by_row, _row_events(record, mapping, drawer.ring) if by_row else [record]
+            became, made = await _events_of(drawer, writer, found[letter], mapping)
         except EventInvalid as wrong:
-            resent.append(Resent(letter, gone=False, outcomes=[await _bury_again(drawer, source, record, wrong)]))
+            code = ROW_INVALID if reason == ROW_INVALID else wrong.code
+            outcome = await _bury_again(drawer, source, Refusal(record_of(text), code, wrong.field, wrong.expected))
+            resent.append(Resent(letter, gone=False, outcomes=[outcome]))
         except RequestInvalid as wrong:
             outcome = Outcome(Status.REJECTED, None, drawer.store.name, wrong.code, "", str(wrong))
             resent.append(Resent(letter, gone=False, outcomes=[outcome]))
         else:
-            events.setdefault(source, []).append(made)
+            events.setdefault(source, []).append((letter, became, made))
     for source, sent in events.items():
         outcomes = iter(await ingest(writer, [event for *_, each in sent for event in each], source))
-        for letter, by_row, each in sent:
+        for letter, became, each in sent:
             mine = list(islice(outcomes, len(each)))
-            # Of a row, those of its events that are refused have letters of their own now.
-            resent.append(Resent(letter, by_row or mine[0].status in IN, mine))
+            # Of a row or a message, those of its events that are refused have letters of their own now.
+            resent.append(Resent(letter, became or mine[0].status in IN, mine))
     await _take_away(drawer, hand, {"did": "went in"}, [one.letter_id for one in resent if one.gone])
     return resent
 
@@ -208,6 +215,20 @@ async def _write_down(drawer: Drawer, hand: Hand, said: dict[str, object], opene
     await drawer.trail.fill_in(form, {"opened": opened}, uuid7(now))
 
 
+async def _events_of(
+    drawer: Drawer, writer: Writer, opened: Opened, mapping: FileMapping | None
+) -> tuple[bool, list[Any]]:
+    """The events of a letter, and whether they were made of what is in it. Raises EventInvalid, RequestInvalid."""
+    source, reason, record = opened.source, opened.reason, record_of(opened.text)
+    if reason == FORBIDDEN:
+        raise RequestInvalid(*LETTER_FORBIDDEN)
+    if reason == ROW_INVALID:
+        return True, _row_events(record, mapping, drawer.ring)
+    if source.startswith(SOURCE) and isinstance(record, dict) and record.keys() >= MESSAGE:
+        return True, [await _message_event(drawer, writer, source.removeprefix(SOURCE), record)]
+    return False, [record]
+
+
 def _mapping_of(name: str, given: FileMapping | None) -> FileMapping:
     if given is not None and given.name == name:
         return given
@@ -233,9 +254,27 @@ def _row_events(record: Any, given: FileMapping | None, ring: KeyRing) -> list[A
     return mapping.events_of(filled, mapping.record_of(filled, ring), record.get("region"))
 
 
-async def _bury_again(drawer: Drawer, source: str, record: Any, wrong: EventInvalid) -> Outcome:
+async def _message_event(drawer: Drawer, writer: Writer, client: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The event that a message of an SDK becomes by now, at the instant that it first came with. Raises EventInvalid
+    where it still becomes none, and RequestInvalid.
+    """
+    message, now = record["message"], writer.clock()
+    if not record["clock"]:
+        raise EventInvalid("sentAt", "an instant at most a day from ours")
+    if not isinstance(message, dict):
+        raise EventInvalid("", "an object")
+    check_values(message)
+    key = WriteKey(client, record["region"], record["channel"], 1)
+    sender, name = Sender(client, (drawer.store.name,), 1, by_key=True), message_id(message)
+    first = await Intake(writer, 1, 1).first_sent(sender, {name: happened_at(message, Sending(key, None, now))})
+    event = event_of(EVENTS, message, key, first[name])
+    if sender.refusal(event, writer.regions) is not None:
+        raise RequestInvalid(*LETTER_FORBIDDEN)
+    return event
+
+
+async def _bury_again(drawer: Drawer, source: str, refusal: Refusal) -> Outcome:
     """Counted, with the reason of today; whom it is about the letter knows already."""
-    refusal = Refusal(record, ROW_INVALID, wrong.field, wrong.expected)
     async with drawer.store.transaction() as connection:
         await bury(connection, drawer.ring, source, [refusal], datetime.now(UTC))
-    return Outcome(Status.REJECTED, None, drawer.store.name, refusal.code, wrong.field, wrong.expected)
+    return Outcome(Status.REJECTED, None, drawer.store.name, *refusal[1:4])

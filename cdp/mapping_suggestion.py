@@ -99,6 +99,7 @@ def suggestion(path: Path) -> str:
 
 def _columns(source: Source) -> list[_Column]:
     rows = [record.row for record in islice(source.records(), LOOKED_AT) if record.row is not None]
+    rows = list({tuple(row.items()): row for row in rows}.values())  # the same record twice is one
     return [_Column(name, [row.get(name, "") for row in rows]) for name in source.columns]
 
 
@@ -107,14 +108,20 @@ def _head(path: Path, known: Mapping[str, _Column], columns: Sequence[_Column]) 
     yield f'name = "{re.sub(r"[^A-Za-z0-9_.-]+", "-", path.name.partition(".")[0])[:40].strip("-") or "file"}"'
     keys = [known[role] for role in ("customerKey", "accountNo", "number") if role in known]
     key = next(iter([one for one in [*keys, *columns] if one.differ]), None)
-    yield f"key = [{key.written}]" if key else "# key = [...]  # the columns that tell a record from all others"
+    twice = f" Of {keys[0].written} some are there twice, or blank." if keys else ""
+    yield (
+        f"key = [{key.written}]" if key else f"# key = [...]  # the columns that tell a record from all others.{twice}"
+    )
     told = f" The column {known['region'].written} may tell it." if "region" in known else ""
     yield f"# region = ...  # where the records are kept, such as HK or CN-GD.{told}"
     yield '# currency = ...  # of amounts, such as "HKD"'
     yield '# time_zone = ...  # of times without an offset, such as "Asia/Hong_Kong"'
     at = known.get("at")
     read = None if at is None else _time(at, "instant", (*TIMES, *FORMATS))
-    yield f"at = {read}" if read else '# at = ...  # when it happened: an instant, or a column with as = "instant"'
+    if at and not read:
+        yield f'# at = {{ column = {at.written}, as = "instant", format = ... }}  # it can be read in two ways, or none'
+    else:
+        yield f"at = {read}" if read else '# at = ...  # when it happened: an instant, or a column with as = "instant"'
     for role in ("customerKey", "accountNo", "number"):
         if role in known:
             yield f"subject = {{ {role} = {{ column = {known[role].written} }} }}"

@@ -9,6 +9,7 @@ import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -19,12 +20,12 @@ from cdp.auth import Caller, bearer_token
 from cdp.endpoint import ClientGone, HttpRequest, Patience, RawHeader, Receive, Scope, Send, too_large
 from cdp.errors import AuthError, CdpError, EventInvalid, RequestInvalid
 from cdp.event_schemas import schema_list, schema_of
-from cdp.exchange import JSON_TYPE, check_values, decoded, refusal_of
+from cdp.exchange import JSON_TYPE, RECORDS, check_values, decoded, refusal_of
 from cdp.ingest import EVENTS
 from cdp.intake import Intake, Record, Sender
 from cdp.metrics import Metrics
 from cdp.outcome import Outcome, rejected
-from cdp.segment import CALLS, Sending, event_of, happened_at, message_id, region_of, sent_at
+from cdp.segment import CALLS, SOURCE, Sending, event_of, happened_at, message_id, region_of, sent_at, subject_of
 from cdp.settings import Settings
 from cdp.write_keys import KeyBook, WriteKey
 
@@ -35,6 +36,7 @@ SCHEMA_TYPE: Final = "application/schema+json"
 PATH: Final = "/v1/"
 SCHEMAS_PATH: Final = "schemas"
 EVENTS_PATH: Final = "events"
+GZIP_MARK: Final = b"\x1f\x8b"
 GZIP: Final = 31
 """What tells zlib that a gzip header comes."""
 
@@ -127,7 +129,7 @@ class Receiver:
     async def _messages(self, request: HttpRequest, sender: Sender, key: WriteKey, call: str) -> _Reply:
         intake = self._reception.intake
         with intake.admitted(sender):
-            body = decoded(await self._body(request, BATCH_BYTES))
+            body = decoded(await self._body(request, BATCH_BYTES), RECORDS)
             if not isinstance(body, dict):
                 raise RequestInvalid("BODY_INVALID", "The body must be a JSON object.")
             messages = body.get("batch") if call == "batch" else [{**body, "type": call}]
@@ -135,7 +137,7 @@ class Receiver:
                 raise RequestInvalid("BATCH_INVALID", "batch: expected a list of messages.")
             sending = Sending(key, sent_at(body), intake.writer.clock())
             records = await self._records(sender, messages, sending)
-            outcomes = await intake.take(sender, records, f"segment:{sender.client}")
+            outcomes = await intake.take(sender, records, f"{SOURCE}{sender.client}")
         self._reception.metrics.events.update(outcome.status.lower() for outcome in outcomes)
         ids = [message.get("messageId") if isinstance(message, dict) else None for message in messages]
         verdicts = [_verdict("messageId", *told) for told in zip(ids, outcomes, strict=True)]
@@ -152,7 +154,7 @@ class Receiver:
                 sent.setdefault(name, happened_at(message, sending))
                 read.append(name)
             except EventInvalid as invalid:
-                read.append(Record(_came(message, sending.key), None, rejected(invalid, None)))
+                read.append(_no_event(message, sending.key, invalid))
         first = await self._reception.intake.first_sent(sender, sent) if sent else {}
         records = []
         for message, one in zip(messages, read, strict=True):
@@ -163,7 +165,7 @@ class Receiver:
                     else Record(message, event_of(EVENTS, message, sending.key, first[one]))
                 )
             except EventInvalid as invalid:
-                record = Record(_came(message, sending.key), None, rejected(invalid, None))
+                record = _no_event(message, sending.key, invalid)
             records.append(record)
         return records
 
@@ -180,12 +182,14 @@ class Receiver:
         return _Reply(200, _json({"verdicts": verdicts}))
 
     async def _body(self, request: HttpRequest, most: int) -> bytes:
-        """The body, unpacked. What its type is said to be is not asked: an SDK sends JSON under a form's type."""
+        """The body, unpacked. What its type is said to be is not asked: an SDK sends JSON under a form's type, and a
+        file that is gzip says so itself.
+        """
         encoding = (request.header(b"content-encoding") or "identity").strip().lower()
         if encoding not in ("identity", "gzip"):
             raise RequestInvalid("ENCODING_UNSUPPORTED", "Send the body as it is, or by gzip.", 415)
         body = await self._patience.read(request.body(most))
-        return _unpacked(body, most) if encoding == "gzip" else body
+        return _unpacked(body, most) if encoding == "gzip" or body.startswith(GZIP_MARK) else body
 
     def _refused(self, error: Exception) -> _Reply:
         refusal = refusal_of(error)
@@ -238,14 +242,14 @@ def _unpacked(body: bytes, most: int) -> bytes:
 def _events_in(body: bytes) -> list[Any]:
     """The records of a body: a JSON array, or one record a line; a line that cannot be read is refused alone."""
     if body.lstrip()[:1] == b"[":
-        found: list[Any] = decoded(body)
+        found: list[Any] = decoded(body, RECORDS)
         return found
     return [_line(line) for line in body.splitlines() if line.strip()]
 
 
 def _line(line: bytes) -> Any:
     try:
-        return decoded(line)
+        return decoded(line, RECORDS)
     except RequestInvalid as invalid:
         return Record(line.decode(errors="replace"), None, rejected(EventInvalid("", f"JSON ({invalid.code})"), None))
 
@@ -272,14 +276,16 @@ def _check_record(record: Any) -> None:
         raise EventInvalid("", f"at most {EVENT_BYTES} bytes")
 
 
-def _came(message: Any, key: WriteKey) -> dict[str, Any]:
-    """A message as a dead letter: with whom it says it is about, so that it goes when they do."""
-    came = {"message": message, "region": key.region}
+def _no_event(message: Any, key: WriteKey, invalid: EventInvalid) -> Record:
+    """A message that became no event, as a dead letter: with whom it says it is about, so that it goes when they do,
+    and what it takes to read it again.
+    """
+    came = {"message": message, "region": key.region, "channel": key.channel, "clock": invalid.field != "sentAt"}
     if isinstance(message, dict):
         came["region"] = region_of(message, key)
-        if isinstance(user := message.get("userId"), str):
-            came["subject"] = {"customerKey": user}
-    return came
+        with suppress(EventInvalid):
+            came["subject"] = subject_of(message)
+    return Record(came, None, rejected(invalid, None))
 
 
 def _verdict(named: str, record_id: object, outcome: Outcome) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ from cdp.event import Event, instant_of
 from cdp.write_keys import WriteKey
 
 CALLS: Final = ("identify", "track", "page", "screen", "group", "alias")
+SOURCE: Final = "segment:"
+"""What the source of messages begins with; then comes the client."""
 CLOCKS_AGREE: Final = timedelta(minutes=1)
 """A clock that is not further off is taken as right: the time is then the client's own."""
 CLOCKS_DIFFER: Final = timedelta(days=1)
@@ -95,7 +97,8 @@ def region_of(message: Message, key: WriteKey) -> str:
     return found if isinstance(found, str) else key.region
 
 
-def _subject(message: Message) -> dict[str, str]:
+def subject_of(message: Message) -> dict[str, str]:
+    """Whom a message is about; raises EventInvalid."""
     user = message.get("userId")
     if isinstance(user, int) and not isinstance(user, bool):
         user = str(user)
@@ -109,7 +112,7 @@ def _described(message: Message) -> dict[str, Any]:
     traits = {**_object(_object(message, "context"), "traits"), **_object(message, "traits")}
     given = {name: traits[name] for name in NAMES if isinstance(traits.get(name), str) and traits[name]}
     parts = [value for name, value in given.items() if name != "name"]
-    described: dict[str, Any] = {"type": "CustomerIdentified", "subject": _subject(message)}
+    described: dict[str, Any] = {"type": "CustomerIdentified", "subject": subject_of(message)}
     if name := given.get("name") or " ".join(parts):
         described["name"] = name
     if traits.get("email") is not None:
@@ -122,7 +125,7 @@ def _typed(message: Message, name: str) -> dict[str, Any]:
     properties = _object(message, "properties")
     if mixed := sorted(properties.keys() & set(HEAD)):
         raise EventInvalid(f"properties.{mixed[0]}", "no such property: the message itself says it")
-    subject = {} if "subject" in properties else {"subject": _subject(message)}
+    subject = {} if "subject" in properties else {"subject": subject_of(message)}
     return {**properties, **subject, "type": name}
 
 
@@ -131,7 +134,7 @@ def _logged(message: Message, key: WriteKey, reason: str) -> dict[str, Any]:
     properties = _object(message, "properties")
     logged = {
         "type": "InteractionLogged",
-        "subject": _subject(message),
+        "subject": subject_of(message),
         "interactionRef": message_id(message),
         "channel": key.channel,
         "direction": "INBOUND",

@@ -171,6 +171,12 @@ class Store:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Like `read`, with one snapshot for all statements."""
+        async with self._borrow(self.reader) as connection, connection.transaction(isolation="repeatable_read"):
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction: committed when the block ends, rolled back when it raises.
 

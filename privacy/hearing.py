@@ -185,13 +185,13 @@ class Hearing:
             request = self._request
             # A processor acts for the operator: what was said to the operator is said to it.
             itself = {SELF} if request.recipient_class == RecipientClass.PROCESSOR else set()
-            recipients = {request.recipient, ANY} | itself
+            recipients, channel = {request.recipient, ANY} | itself, request.channel.lower()
             heard = [
                 self._voice(fact)
                 for fact in self._facts.consents
                 if covers(fact.purpose, request.purpose)
                 and fact.type != ConsentType.REQUESTED
-                and covers(fact.channel, request.channel)
+                and covers(fact.channel.lower(), channel)
                 and fact.recipient in recipients
                 and request.knows(fact)
             ]

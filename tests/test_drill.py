@@ -10,6 +10,7 @@ from rich.console import Console
 from cdp.ingest import Writer
 from tests.databases import Server
 from tests.drill import erasures, sequences
+from tests.drill.__main__ import main
 from tests.drill.bars import Bar, Found, Row, Scale, Site, report, try_bar
 from tests.drill.suites import Suite, cases_of, found_of
 
@@ -60,6 +61,13 @@ def test_the_exit_code_tells(tmp_path: Path, passed: bool | None, code: int) -> 
     assert report(rows, tmp_path / "drill.json", Console(file=printed, width=100)) == code
     assert "11" in printed.getvalue()
     assert [row["passed"] for row in json.loads((tmp_path / "drill.json").read_text())] == [True, passed]
+
+
+def test_a_bar_that_there_is_not_is_not_passed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--only", "rekey"])
+    assert ended.value.code == 2
+    assert "expected one of Wycheproof, " in capsys.readouterr().err
 
 
 async def test_an_erasure_is_killed_and_goes_on(site: Site) -> None:

@@ -24,6 +24,12 @@ def _purpose(value: str) -> str:
     return value
 
 
+def _scope(value: str) -> str:
+    if value != ANY and value not in PURPOSES:
+        raise ValueError("a purpose of the vocabulary, or *")
+    return value
+
+
 def _category(value: str) -> str:
     if value not in CATEGORIES and not any(covers(value, category) for category in CATEGORIES):
         raise ValueError("a data category of the vocabulary, a parent of one, or *")
@@ -34,6 +40,7 @@ YES: Final = (ConsentType.GIVEN, ConsentType.RENEWED, ConsentType.CONFIRMED)
 SPEAKERS: Final = {"GUARDIAN": "GUARDIAN", "AGENT": "ORG_ADMIN"}
 """Who agrees for somebody else, and the role that shows it; anybody may say no."""
 Purpose = Annotated[Ref, AfterValidator(_purpose)]
+Scope = Annotated[Ref, AfterValidator(_scope)]
 Category = Annotated[Ref, AfterValidator(_category)]
 Destination = Annotated[str, StringConstraints(strict=True, pattern=r"^(NONE|[A-Z]{2})$")]
 
@@ -95,7 +102,7 @@ class _Consent(Event):
             "purpose": self.purpose,
             "category": self.category,
             "channel": self.channel,
-            "recipient": self.recipient,
+            "recipient": SELF if self.recipient == context.operator else self.recipient,
             "destination": self.destination,
             "notice": self.notice,
             "collection_point": self.collection_point,
@@ -154,7 +161,7 @@ class _Objection(Event):
     """A word about a right to object."""
 
     kind: Literal["DIRECT_MARKETING", "AUTOMATED_DECISION", "RESTRICTION", "DO_NOT_CONTACT"]
-    scope: Ref = ANY
+    scope: Scope = ANY
 
     raised: ClassVar[bool]
 

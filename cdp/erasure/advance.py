@@ -1,5 +1,6 @@
 """What follows, inside the write door, from a request that was opened or is in its next state."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ from cdp.rights.events import PrivacyRequestAdvanced, PrivacyRequestOpened
 from cdp.rights.terms import read_terms
 from cdp.seen import was_applied
 from cdp.stores import Connection
+from cdp.values import row_id
 from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState
 
@@ -29,8 +31,8 @@ RESTRICT = "UPDATE customer SET state = $2 WHERE customer_id = $1 AND state = AN
 
 READABLE: Final = [CustomerState.ACTIVE.value, CustomerState.RESTRICTED.value]
 RESTRICTS: Final = {"RESTRICTION": CustomerState.RESTRICTED.value, "LIFTING": CustomerState.ACTIVE.value}
-BY_EVENT: Final = ("RECTIFICATION", "OBJECTION")
-"""Kinds that are done by another event, which must be named."""
+RAISED = "SELECT EXISTS (SELECT FROM objection WHERE customer_id = $1 AND objection_id = $2 AND raised)"
+HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Step(NamedTuple):
@@ -69,7 +71,11 @@ async def advance(connection: Connection, step: Step, at: tuple[str, KeyRing], n
 async def _complete(connection: Connection, ring: KeyRing, customer_id: UUID, kind: str, evidence: str | None) -> None:
     if kind in RESTRICTS:
         await connection.execute(RESTRICT, customer_id, RESTRICTS[kind], READABLE)
-    elif evidence is None:
-        raise EventInvalid("evidence", "what was done: an event's id, or the hash of an archive")
-    elif kind in BY_EVENT and not await was_applied(connection, ring, evidence, customer_id):
-        raise EventInvalid("evidence", "the id of an event of this customer that was taken in")
+    elif kind == "RECTIFICATION":
+        if not evidence or not await was_applied(connection, ring, evidence, customer_id):
+            raise EventInvalid("evidence", "the id of an event of this customer that was taken in")
+    elif kind == "OBJECTION":
+        if not await connection.fetchval(RAISED, customer_id, row_id(customer_id, "objection", evidence or "")):
+            raise EventInvalid("evidence", "the id of an ObjectionRaised of this customer that was taken in")
+    elif not HASH.fullmatch(evidence or ""):
+        raise EventInvalid("evidence", "the SHA-256 of the archive, as 64 hexadecimal digits")

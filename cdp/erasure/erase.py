@@ -31,6 +31,11 @@ DELETE FROM merge_edge WHERE other_id = $1
 """
 OTHER_PROPOSALS = "DELETE FROM match_proposal WHERE other_id = $1"
 KEYS = "DELETE FROM data_key WHERE customer_id = $1 AND retention = ANY($2::text[])"
+# Nobody can do what else they asked for, nor say so: they are not known any more.
+OTHERS = """
+UPDATE privacy_request SET state = 'REFUSED', state_at = $3, reason = 'ERASED'
+WHERE customer_id = $1 AND request_id IS DISTINCT FROM $2 AND state IN ('RECEIVED', 'VERIFIED', 'IN_PROGRESS')
+"""
 CLOSE = "UPDATE customer SET state = $2 WHERE customer_id = $1"
 RECORD = """
 INSERT INTO erasure (customer_id, request_id, region, erased_at, gone, kept, kept_until)
@@ -78,6 +83,7 @@ async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: 
     async with key_rows(connection, ring) as keys:
         status = await keys.execute(KEYS, customer_id, gone)
     await _count(connection, customer_id, "data_key", status)
+    await connection.execute(OTHERS, customer_id, erasure.request_id, erasure.at)
     await connection.execute(CLOSE, customer_id, CustomerState.ERASING.value)
     laws = {name: {"law": terms[name].law, "until": f"{until:%Y-%m-%d}"} for name, until in kept.items()}
     words = json.dumps(gone), json.dumps(laws)

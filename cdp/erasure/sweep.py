@@ -51,6 +51,10 @@ KNOWN = """
 SELECT c.customer_id, e.gone FROM customer AS c JOIN erasure AS e USING (customer_id)
 WHERE c.customer_id = ANY($1::uuid[]) AND c.state = ANY($2::text[])
 """
+KEYS_BACK = """
+DELETE FROM data_key USING unnest($1::uuid[], $2::text[]) AS gone (owner, kept)
+WHERE customer_id = gone.owner AND retention = gone.kept RETURNING customer_id
+"""
 # A backup from before the customer came: their events must find that they are gone.
 TOMBSTONE = f"""
 INSERT INTO customer
@@ -84,7 +88,9 @@ class Sweeper:
                 return finished
 
     async def replay(self) -> int:
-        """Erases again whoever is in the ledger and, after a restore, in the store once more; how many."""
+        """Erases again whoever is in the ledger and, after a restore, in the store or among the keys once more; how
+        many.
+        """
         lines = await asyncio.to_thread(lambda: list(self.ledger.lines()))
         again = 0
         for start in range(0, len(lines), AT_ONCE):
@@ -93,10 +99,16 @@ class Sweeper:
                 rows = await connection.fetch(KNOWN, [line.customer_id for line in some], GONE)
             erased = {customer_id: set(json.loads(gone)) for customer_id, gone in rows}
             back = [line for line in some if not erased.get(line.customer_id, set()).issuperset(line.gone)]
-            again += len({line.customer_id for line in back if line.customer_id not in erased})
+            known = {line.customer_id for line in back if line.customer_id not in erased}
             for line in back:
                 async with self.store.transaction() as connection:
                     await self._again(connection, line)
+            # Keys in a database of their own come back without the customer they are of.
+            gone = [(line.customer_id, name) for line in some for name in line.gone]
+            columns = [owner for owner, _ in gone], [name for _, name in gone]
+            async with self.store.keys.transaction() as connection:
+                known |= {row[0] for row in await connection.fetch(KEYS_BACK, *columns)}
+            again += len(known)
         return again
 
     async def _again(self, connection: Connection, line: Line) -> None:

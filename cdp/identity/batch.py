@@ -74,12 +74,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the records of one store have in common."""
+    """What the records of one store have in common. `operator` is the operator's name as a legal entity."""
 
     store: Store
     ring: KeyRing
     tags: Tags
     now: datetime
+    operator: str
 
     @property
     def epochs(self) -> tuple[int, int]:
@@ -236,7 +237,7 @@ def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     if draft is not None and draft.customer_id == record.customer_id and record.customer_id in graph.made:
         puts, record.cells, record.drawn = [*draft.puts], [], draft.keys
     else:
-        context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph)
+        context = Context(record.customer_id, batch.now, holding_id, batch.ring, graph, batch.operator)
         try:
             puts = event.apply(context)
         except RequestInvalid as invalid:

@@ -44,9 +44,8 @@ def now_of(dossier: Dossier, now: datetime) -> datetime:
     return now
 
 
-def stops(dossier: Dossier, customer_id: UUID, purpose: str, channel: str, now: datetime) -> list[Stop]:
-    """What a withdrawal of everything agreed to for a purpose, said now, would stop. Nothing is written."""
-    moment = Moment(now_of(dossier, now))
+def stops(dossier: Dossier, customer_id: UUID, purpose: str, channel: str, moment: Moment) -> list[Stop]:
+    """What a withdrawal of everything agreed to for a purpose, said then, would stop. Nothing is written."""
     before = dossier.members(customer_id, moment)
     no = ConsentFact(
         ConsentType.WITHDRAWN,
@@ -98,6 +97,7 @@ def _decider(dossier: Dossier, use: Use, moment: Moment, categories: tuple[str, 
         use.destination,
         moment.as_of,
         moment.known_at,
+        moment.exhausted,
     )
     return Decider(_policy(dossier), request, categories)
 

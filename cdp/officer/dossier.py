@@ -68,10 +68,18 @@ class Record(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What is looked at: what was true by an instant, of what was known by another."""
+    """What is looked at: what was true by an instant, of what was known by another; `exhausted` are the transfer bases
+    that had no room for whoever it is about.
+    """
 
     as_of: datetime
     known_at: datetime | None = None
+    exhausted: frozenset[str] = frozenset()
+
+    @property
+    def end(self) -> datetime:
+        """Nothing after this instant is looked at."""
+        return self.as_of if self.known_at is None else min(self.as_of, self.known_at)
 
     def knows(self, recorded_at: datetime) -> bool:
         return self.known_at is None or recorded_at <= self.known_at

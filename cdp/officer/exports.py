@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
@@ -16,6 +17,7 @@ class What(StrEnum):
 
 
 PAGE: Final = 200
+FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?!\d+(\.\d+)?$)")
 QUESTIONS: Final[Mapping[What, str]] = {
     What.PROCESSING: """query($region: Region) {
         found: recordsOfProcessing(region: $region) { jurisdiction policyVersion
@@ -72,6 +74,9 @@ def _cell(value: Any) -> str:
         return "; ".join(_cell(one) for one in value)
     if isinstance(value, dict):
         return " ".join(_cell(one) for one in value.values())
-    text = "" if value is None else str(value)
-    # What a spreadsheet would take for a formula stays a text.
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return no_formula("" if value is None else str(value))
+
+
+def no_formula(text: str) -> str:
+    """A text as a cell of CSV: what a spreadsheet would take for a formula stays a text; a number is one."""
+    return f"'{text}" if FORMULA.match(text) else text

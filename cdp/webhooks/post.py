@@ -36,7 +36,17 @@ def check_url(url: str, *, private: bool) -> SplitResult:
         fits = False
     if not fits or len(url) > LONGEST_URL or not all("!" <= sign <= "~" for sign in url) or {"@", "#"} & set(url):
         raise RequestInvalid("WEBHOOK_URL", "url: expected https://HOST/PATH, without a name, a password or a fragment")
+    if not private and _is_inside(parts.hostname or ""):
+        raise RequestInvalid("WEBHOOK_URL", "url: expected an address that is public")
     return parts
+
+
+def _is_inside(host: str) -> bool:
+    """Whether that can be told without asking a name server."""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return host == "localhost"
 
 
 def is_public(text: str) -> bool:

@@ -1,5 +1,6 @@
 """A document: parsed within limits, validated, and the plans of its operations, each compiled once."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,12 +32,16 @@ MOST_CHARACTERS = 256_000
 """Of all documents seen lately together."""
 MOST_REGISTERED = 1_000
 MOST_VARIANTS = 32
+QUOTED = re.compile(r"(value): .*?(\. Did you mean .*)?$|[.,]? [Ff]ound: .*$|(found \w+) '.*$", re.DOTALL)
+"""What the library writes down of a value that stands in a document."""
 
 
 class DocumentInvalid(RequestInvalid):
-    """A document that is no GraphQL, or does not fit the schema; `errors` are what the client is told."""
+    """A document that is no GraphQL, or does not fit the schema; `errors` are what the client is told: no values."""
 
     def __init__(self, code: str, errors: list[GraphQLError]) -> None:
+        for error in errors:
+            error.message = QUOTED.sub(lambda quoted: "".join(filter(None, quoted.groups())), error.message)
         super().__init__(code, errors[0].message)
         self.errors = errors
 

@@ -71,10 +71,14 @@ class Question(NamedTuple):
         at, customers = next(self._stores())
         dossier, here = await self._dossier(at, customers[0]), at.store.jurisdiction
         moment = Moment(given.get("asOf") or now_of(dossier, self.reach.at), given.get("knownAt"))
-        use = Use(_purpose(given), given["channel"], *self._recipient(), given.get("destination") or here)
+        moments = [await _at_borders(at, one, moment) for one in customers]
+        use = Use(_purpose(given), given["channel"], *self._recipient(), _jurisdiction(given.get("destination"), here))
         policy = at.policy
         assert policy is not None, "a dossier is read with its policy"
-        each = [explained(dossier, one, use, governance.category, moment) for one in customers]
+        each = [
+            explained(dossier, one, use, governance.category, then)
+            for one, then in zip(customers, moments, strict=True)
+        ]
         why = max(each, key=lambda one: SEVERITY[one.verdict.effect])
         if not declares(governance.purposes, use.purpose, policy):
             why = Explanation(UNDECLARED)
@@ -94,7 +98,10 @@ class Question(NamedTuple):
 
     def _recipient(self) -> tuple[str, RecipientClass]:
         recipient, kind = self.given["recipient"], self.given.get("recipientClass")
-        if recipient in (SELF, self.reach.settings.legal_entity):
+        ours = recipient in (SELF, self.reach.settings.legal_entity)
+        if not recipient or (kind is not None and ours != (RecipientClass(kind) is RecipientClass.SELF)):
+            raise RequestInvalid("RECIPIENT_INVALID", "recipientClass: expected SELF for the operator, and it alone")
+        if ours:
             return SELF, RecipientClass.SELF
         return recipient, RecipientClass.THIRD_PARTY if kind is None else RecipientClass(kind)
 
@@ -120,7 +127,8 @@ class Question(NamedTuple):
             dossier = await self._dossier(at, customers[0])
             policy = at.policy
             assert policy is not None, "a dossier is read with its policy"
-            found = stops(dossier, customers[0], purpose, self.reach.caller.channel, self.reach.at)
+            moment = await _at_borders(at, customers[0], Moment(now_of(dossier, self.reach.at)))
+            found = stops(dossier, customers[0], purpose, self.reach.caller.channel, moment)
             stopped += [
                 one._asdict() | {"fields": _fields(schema, one.categories, one.purpose, policy)} for one in found
             ]
@@ -141,6 +149,19 @@ class Question(NamedTuple):
         if any(name is None or not self.reach.open_to(name) for name in names):
             raise RequestInvalid("REGION_UNKNOWN", "region: no store open to this caller keeps it")
         return [await processing_of(self.reach.stores[str(name)], self.reach.at) for name in names]
+
+
+async def _at_borders(at: OpenStore, customer_id: UUID, moment: Moment) -> Moment:
+    """A moment with the transfer bases that had no room for a customer."""
+    assert at.policy is not None, "a dossier is read with its policy"
+    full = await at.crossings.without_room(at.policy.transfer_bases, customer_id, moment.end)
+    return moment._replace(exhausted=full)
+
+
+def _jurisdiction(text: str | None, here: str) -> str:
+    if text is not None and not (len(text) == 2 and text.isascii() and text.isupper()):
+        raise RequestInvalid("DESTINATION_INVALID", "destination: expected a jurisdiction such as HK")
+    return text or here
 
 
 def _governance(schema: GraphQLSchema, text: str) -> Governance:

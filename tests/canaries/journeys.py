@@ -293,6 +293,8 @@ async def misused(world: World, plant: Plant) -> None:
     number, text = plant.numbers[3], plant.texts["name"]
     for body in (
         {"query": f'{{ customer(number: "{number}") {{ {text} }} }}'},
+        {"query": f"{{ customer(number: {number[1:]}) {{ id }} }}"},
+        {"query": f'{{ customers(where: {{ email: "{plant.texts["email"]}" }}) {{ edges {{ cursor }} }} }}'},
         {"query": PROFILE, "operationName": text, "variables": {"number": number}},
         {"query": PROFILE, "variables": {"number": [number, text]}},
         {"query": PROFILE, "variables": {"number": plant.texts["email"]}},

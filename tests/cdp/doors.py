@@ -28,7 +28,7 @@ async def open_door(settings: Settings, stores: Stores, folder: Path) -> Writer:
     kms = InsecureFileKms(folder / "keys", "test")
     await ensure_store_keys(list(stores.values()), kms, settings.tenant)
     rings: Mapping[str, KeyRing] = {name: await unlock(store, kms, settings.tenant) for name, store in stores.items()}
-    return Writer(stores, rings, settings.regions, lambda: NOW)
+    return Writer(stores, rings, settings.regions, lambda: NOW, settings.legal_entity)
 
 
 async def accept(writer: Writer, *events: Mapping[str, Any]) -> list[Outcome]:

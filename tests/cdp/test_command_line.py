@@ -859,7 +859,7 @@ def test_a_suggestion_leaves_open_what_it_cannot_know(tmp_path: Path, capsys: py
     assert 'key = ["DOB"]' in told
     for line in (
         '# region = ...  # where the records are kept, such as HK or CN-GD. The column "State" may tell it.',
-        '# at = ...  # when it happened: an instant, or a column with as = "instant"',
+        '# at = { column = "Created-At", as = "instant", format = ... }  # it can be read in two ways, or none',
         '# birthDate = ...  # "DOB" can be read in two ways, or none',
         'subject = { number = { column = "Phone No." } }',
         'gender = { column = "Sex", table = "gender" }',
@@ -868,6 +868,19 @@ def test_a_suggestion_leaves_open_what_it_cannot_know(tmp_path: Path, capsys: py
         assert line in told.splitlines()
     [line] = error_lines(capsys, "load", str(file), "--mapping", _saved(tmp_path, told), "--region", "HK", code=1)
     assert line == "MAPPING_INVALID: saved.toml: event[0].at: expected a value, here or for all events"
+
+
+def test_a_record_that_is_there_twice_hides_no_key_and_a_key_that_is_tells_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("客户编号,姓名\nK-1,陈\nK-2,陈\nK-1,陈\n", "utf-8")
+    assert 'key = ["客户编号"]' in output_of(capsys, "load", str(file), "--check").splitlines()
+    file.write_text("客户编号,姓名\nK-1,陈\nK-2,陈\nK-1,王\n", "utf-8")
+    told = (
+        '# key = [...]  # the columns that tell a record from all others. Of "客户编号" some are there twice, or blank.'
+    )
+    assert told in output_of(capsys, "load", str(file), "--check").splitlines()
 
 
 def _saved(folder: Path, text: str) -> str:

@@ -125,6 +125,21 @@ async def test_a_line_that_is_no_object_is_refused_and_the_others_are_not(
     [kept] = loaded.rejects.read_text().splitlines()
     assert json.loads(kept)["cdp_line"] == line
 
+    loaded.rejects.write_text(kept + "\n" + NDJSON)
+    again = await load(house, loaded.rejects)
+    assert again.rejects is not None
+    assert again.rejects.read_text().splitlines() == [kept]
+    assert await letters(house) == [("ROW_INVALID", "", 2)]
+
+
+async def test_a_line_is_corrected_where_it_stands_in_its_reason(house: House, tmp_path: Path) -> None:
+    line = NDJSON.splitlines()[0]
+    loaded = await load(house, written(tmp_path, "people.ndjson", f"{line[:-1]}\n{NDJSON}"))
+    assert loaded.rejects is not None
+    loaded.rejects.write_text(loaded.rejects.read_text().replace('"cdp_line": "{', '"cdp_line": " {')[:-3] + '}"}\n')
+    again = await load(house, loaded.rejects)
+    assert told(again) == {"rows": 1, "duplicate": 2}
+
 
 @pytest.mark.parametrize(
     ("name", "content", "code", "expected"),

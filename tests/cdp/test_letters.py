@@ -12,6 +12,7 @@ import pytest
 from cdp.app import writer_of
 from cdp.audited import verify
 from cdp.consent.policy_rows import load_policy, starter_rows
+from cdp.dead_letters import LONGEST_BODY
 from cdp.errors import AuditUnavailable, RequestInvalid
 from cdp.house import House
 from cdp.ingest import EVENTS, Outcome, Status, ingest
@@ -179,7 +180,7 @@ async def test_an_event_that_looks_like_a_row_is_none(house: House) -> None:
 
 
 async def test_what_was_too_long_to_keep_is_not_sent_in_part(house: House) -> None:
-    letters = await refuse(house, WRONG | {"simRef": "x" * 70_000})
+    letters = await refuse(house, WRONG | {"simRef": "x" * LONGEST_BODY})
     [resent] = await replay(drawer_of(house), writer_of(house), letters, HAND)
     assert (resent.gone, resent.outcomes[0].code) == (False, "LETTER_TOO_LONG")
     assert (await one(house.stores["cn"], "dead_letter"))["seen"] == 1

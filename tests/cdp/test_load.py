@@ -225,6 +225,11 @@ async def test_a_named_encoding_is_taken(house: House, files: Path) -> None:
         ("编号,姓名,姓名\n", "FILE_INVALID", "people.csv: expected each column once; '姓名' is there twice"),
         ("编号,姓名\n", "MAPPING_INVALID", "event[0].at.column: expected a column of people.csv; it has no '日期'"),
         (CSV + 'K-3,"open\n', "FILE_INVALID", "people.csv, line 4: expected fields in CSV, with quotes closed"),
+        (
+            CSV + 'K-3,"open\nK-4,x\nK-5,y\n',
+            "FILE_INVALID",
+            "people.csv, line 4: expected fields in CSV, with quotes closed",
+        ),
     ],
 )
 async def test_a_file_that_cannot_be_read(

@@ -72,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="bars whose name has it")
     parser.add_argument("--json", type=Path, default=Path("drill.json"), help="where the figures go")
     given = parser.parse_args(arguments)
+    if unknown := [word for word in given.only if not any(word in bar.name for bar in BARS)]:
+        parser.error(
+            f"--only {unknown[0]}: in the name of no bar; expected one of {', '.join(bar.name for bar in BARS)}"
+        )
     changed = {name: value for name in ("kills", "events") if (value := getattr(given, name)) is not None}
     scale = replace(QUICK if given.quick else Scale(), **changed)
     rows = asyncio.run(drilled(scale, given.only, Console(stderr=True)))

@@ -13,11 +13,13 @@ import asyncpg
 import httpx
 import pytest
 
+from cdp import segment
 from cdp.app import serve_house, writer_of
 from cdp.auth import Caller, Role
 from cdp.endpoint import Scope
 from cdp.ingest import EVENTS
 from cdp.intake import Intake
+from cdp.letters import Drawer, Hand, Which, letters_of, replay
 from cdp.metrics import Metrics
 from cdp.receiving import BATCH_BYTES, EVENT_BYTES, Receiver, reception_of
 from cdp.write_keys import WriteKey, list_write_keys, new_write_key, revoke_write_key
@@ -119,6 +121,82 @@ async def test_a_message_says_nothing_of_whoever_has_no_name_to_it(world: World,
     verdicts = await batch(world, key, message("identify", "m-1", userId="", traits={"email": "who@example.cn"}))
     assert states(verdicts) == [("rejected", "userId")]
     assert await world.rows("customer") == customers
+
+
+async def test_a_message_that_became_no_event_is_read_again_when_it_is_replayed(
+    world: World, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, cn, hand = world.house, world.house.stores["cn"], Hand("test", "officer 7", "cli")
+    drawer = Drawer(cn, house.rings["cn"], house.trails["cn"])
+    links = {"other": {"customerKey": "D-STORY-A"}}
+    sent = [
+        IDENTIFIED,
+        message("bought", "m-1", event="Order Completed", properties={"total": 1}),
+        message("bought", "m-2", event="CustomersMerged", properties=links),
+        message("bought", "m-3", event="UsageRecorded"),
+        message("group", "m-4", groupId="G"),
+        message("track", "m-5", event="Paid", properties={"total": float("nan")}),
+    ]
+    assert [state for state, _ in states(await batch(world, key, *sent))] == ["accepted", *["rejected"] * 5]
+    slow = datetime.now(UTC) - timedelta(days=2)
+    assert states(await batch(world, key, message("track", "m-6", event="Off"), sent_at=slow)) == [
+        ("rejected", "sentAt")
+    ]
+
+    async def replayed() -> list[tuple[str, bool, list[str]]]:
+        ids = [letter.letter_id for letter in await letters_of(cn, Which())]
+        found = await replay(drawer, writer_of(house), ids, hand)
+        fields = {letter.letter_id: letter.field for letter in await letters_of(cn, Which())}
+        return sorted((fields.get(one.letter_id, ""), one.gone, [o.code or "" for o in one.outcomes]) for one in found)
+
+    before = await letters_of(cn, Which())
+    invalid = ["EVENT_INVALID"]
+    still = [("", False, ["NUMBER_INVALID"]), *(("sentAt", False, invalid), *[("type", False, invalid)] * 4)]
+    assert await replayed() == still
+    assert {(one.letter_id, one.field, one.expected) for one in await letters_of(cn, Which())} == {
+        (one.letter_id, one.field, one.expected) for one in before
+    }
+    calls = segment.event_of
+
+    def mended(events: Any, said: Any, by: WriteKey, at: datetime) -> dict[str, Any]:
+        return calls(events, said | ({"type": "track"} if said["type"] == "bought" else {}), by, at)
+
+    monkeypatch.setattr("cdp.letters.event_of", mended)
+    assert await replayed() == [
+        ("", False, ["NUMBER_INVALID"]),
+        ("", True, [""]),
+        ("", True, invalid),
+        ("sentAt", False, invalid),
+        ("type", False, invalid),
+        ("type", False, ["LETTER_FORBIDDEN"]),
+    ]
+    logged = await one(cn, "interaction", "reason = 'Order Completed'")
+    assert (logged["at"], logged["channel"]) == (NOW, "APP")
+    assert [letter.field for letter in await letters_of(cn, Which(field="usageType"))] == ["usageType"]
+    resent = message("track", "m-1", event="Order Completed", properties={"total": 1})
+    assert states(await batch(world, key, resent)) == [("duplicate", None)]
+
+
+async def test_a_user_by_number_goes_with_their_letters(world: World, key: str) -> None:
+    await batch(world, key, message("group", "m-1", userId="77"), message("alias", "m-2", userId=77))
+    told = await rows(world.house.stores["cn"], "dead_letter")
+    assert len(told) == 2
+    assert told[0]["subject_tag"] == told[1]["subject_tag"] is not None
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_a_number_that_is_none_takes_nobody_along(world: World, key: str, number: str) -> None:
+    """SDKs for Python write them, and give up a batch that was refused."""
+    await batch(world, key, IDENTIFIED)
+    sent = [message("track", f"m-{n}", event="Paid", properties={"total": 0}) for n in range(3)]
+    body = json.dumps({"batch": sent}).replace('"total": 0', f'"total": {number}', 1)
+    answer = await send(world, "/v1/batch", body.encode(), basic(key))
+    assert states(answer.json()["verdicts"]) == [("rejected", None), ("accepted", None), ("accepted", None)]
+    lines = f'[{{"eventId": "e-1", "x": [{number}]}}, {json.dumps(SAMPLES["CustomerRegistered"])}]'
+    answer = await send(world, "/v1/events", lines.encode(), basic(key))
+    assert states(answer.json()["verdicts"]) == [("rejected", None), ("accepted", None)]
+    assert await letters(world) == 2
+    assert len(await rows(world.house.stores["cn"], "interaction", "reason = 'Paid'")) == 2
 
 
 async def test_traits_change_what_they_tell_and_nothing_else(world: World, key: str) -> None:
@@ -249,6 +327,13 @@ async def test_what_is_no_request_is_refused_whole(
     assert await world.counts() == before
 
 
+async def test_gzip_says_itself_what_it_is(world: World, key: str) -> None:
+    answer = await send(
+        world, "/v1/events", gzip.compress(json.dumps(SAMPLES["CustomerRegistered"]).encode()), basic(key)
+    )
+    assert states(answer.json()["verdicts"]) == [("accepted", None)]
+
+
 async def test_a_type_is_not_asked_and_members_of_gzip_are_joined(world: World, key: str) -> None:
     """RudderStack's SDK for Node sends JSON under the type of a form."""
     text = json.dumps({"batch": [IDENTIFIED]}).encode()
@@ -326,6 +411,8 @@ async def test_events_by_graphql_have_the_same_rate(world: World) -> None:
     two = [SAMPLES["CustomerRegistered"], SAMPLES["CustomerRegistered"] | {"region": "FR"}]
     told = await world.ask(document, events=two)
     assert told["data"]["ingest"] == [{"status": "ACCEPTED", "field": None}, {"status": "REJECTED", "field": "region"}]
+    closed = await world.ask(document, APP._replace(stores=("hk",)), events=[two[0], SAMPLES["CustomersMerged"]])
+    assert [one["field"] for one in closed["data"]["ingest"]] == ["region", "region"]
     body = {"query": document, "variables": {"events": [{"region": "FR"}]}}
     assert (await world.post(body, APP._replace(stores=()))).status_code == 403
     slow = replace(world.house, settings=world.house.settings.model_copy(update={"events_per_second": 1}))

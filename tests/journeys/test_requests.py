@@ -13,17 +13,20 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
-from cdp.app import writer_for
+from cdp.app import writer_for, writer_of
 from cdp.archive import CLIENT, export
 from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.identity.honey import lift_suspension, mark_honey
+from cdp.ingest import ingest
 from cdp.linking import link_job
 from cdp.worker import sweepers, work_once
 from privacy.vocabulary import PURPOSES
+from tests.databases import Server
 from tests.journeys.processes import ran, served
-from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World
+from tests.journeys.world import APP, HONG_KONG_NUMBER, MAINLAND_NUMBER, PARTNER, PROFILE, World, event, open_world
 
 EMPTY = b"DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 OFFICER = Caller("officers", purposes=frozenset(PURPOSES), stores=("cn", "hk"), role=Role.OFFICER, actor="officer 1")
@@ -207,6 +210,14 @@ async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -
         await export(world.house, request, file)
     assert not file.exists()
     await advanced(world, request, "VERIFIED")
+    formula = {"interactionRef": "r", "channel": "APP", "direction": "INBOUND", "reason": "r", "note": "=1+1"}
+    said = event("InteractionLogged", "CN-GD", {"number": MAINLAND_NUMBER}, "2026-11-01T00:00:00Z", **formula)
+    await world.tell(said)
+    before_them = said | {"at": "2001-01-01T00:00:00Z"}
+    others = said | {"subject": {"number": "+8613712340000"}, "direction": "BOTH"}
+    wrong = [before_them, said | {"direction": "BOTH", "note": "a secret of somebody else"}, others]
+    for n, one in enumerate(wrong):
+        await ingest(writer_of(world.house), [one | {"eventId": f"wrong-{n}"}], "desk")
     digest = await export(world.house, request, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sha256(file.read_bytes()).hexdigest() == digest
@@ -230,6 +241,14 @@ async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -
             held = await one_number(world, store, table, json.loads(read[f"{store}/customer.json"])[0]["customer_id"])
             assert len(json.loads(read[f"{store}/{table}.json"])) == held, (store, table)
 
+    refused = json.loads(read["cn/dead_letter.json"])
+    assert {(one["source"], one["field"]) for one in refused} == {("desk", "subject"), ("desk", "direction")}
+    assert "<td>cn</td><td>2</td><td>2</td><td><a href='cn/dead_letter.json'>" in read["index.html"]
+    assert not [name for name in names if "a secret of somebody else" in read[name]]
+    spoken = list(csv.DictReader(io.StringIO(read["cn/interaction.csv"])))
+    assert [one["note"] for one in spoken if one["reason"] == "r"] == ["'=1+1"]
+    assert read["cn/customer.csv"].startswith("\ufeff"), "a spreadsheet shows the names"
+
     entries = [entry for entry in await world.entries() if entry.get("operation") == "export"]
     assert [(entry["purpose"], entry["archive"]) for entry in entries] == [("legal.access", digest)] * 2
     [done] = (await world.ask(QUEUE, OFFICER, region="CN", state="COMPLETED"))["data"]["privacyRequests"]
@@ -243,6 +262,27 @@ async def one_number(world: World, store: str, table: str, customer_id: str) -> 
     count = f'SELECT count(*) FROM "{table}" WHERE customer_id = $1::text::uuid'
     async with world.house.stores[store].read() as connection:
         return int(await connection.fetchval(count, customer_id))
+
+
+async def test_an_archive_is_opened_by_keys_in_a_database_of_their_own(database_server: Server, tmp_path: Path) -> None:
+    """What is damaged is withheld, counted and an alarm; the rest is there."""
+    async with (
+        database_server.database(database_server.template) as keys,
+        open_world(database_server, tmp_path, key_store={"cn": keys}) as world,
+    ):
+        request, file = await opened(world, "ACCESS"), tmp_path / "mine.zip"
+        await advanced(world, request, "VERIFIED")
+        async with world.house.stores["cn"].transaction() as connection:
+            await connection.execute("UPDATE customer SET email = set_byte(email, 30, 255 - get_byte(email, 30))")
+        with capture_logs() as said:
+            await export(world.house, request, file)
+    with zipfile.ZipFile(file) as archive:
+        [row] = json.loads(archive.read("cn/customer.json"))
+        index = archive.read("index.html").decode()
+    assert (row["formatted_name"], row["email"]) == ("陈家明", None)
+    assert index.count("</td><td>1</td><td>1</td><td>") == 1
+    [alarm] = [one for one in said if one["event"] == "cell_unopened"]
+    assert (alarm["store"], alarm["log_level"]) == ("cn", "warning")
 
 
 async def test_an_archive_overwrites_nothing_and_portability_is_what_was_given(world: World, tmp_path: Path) -> None:

@@ -296,6 +296,8 @@ MARKETING = given(ConsentKind.GENERAL, "marketing")
         ((MARKETING, withdrawn("marketing.sms")), "CONSENT_WITHDRAWN"),
         ((MARKETING, withdrawn("marketing.call")), None),
         ((MARKETING, withdrawn("marketing", channel="shop")), None),
+        ((MARKETING, withdrawn("marketing", channel="APP")), "CONSENT_WITHDRAWN"),
+        ((given(ConsentKind.GENERAL, "marketing", channel="App"),), None),
         ((MARKETING, withdrawn("marketing", category="contact.email")), None),
         ((MARKETING, withdrawn("marketing", destination="HK")), None),
         ((MARKETING, said(ConsentType.REFUSED, ConsentKind.GENERAL, "marketing", 5)), "CONSENT_WITHDRAWN"),

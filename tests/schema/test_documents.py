@@ -58,6 +58,28 @@ async def test_a_refused_document_is_not_kept(documents: Documents) -> None:
     assert len(documents._known) == before
 
 
+@pytest.mark.parametrize(
+    ("inside", "told"),
+    [
+        ("customer(number: 13800138000) { id }", "String cannot represent a non string value"),
+        ('customer(number: {number: "13800138000"}) { id }', "String cannot represent a non string value"),
+        ('customers(where: {email: "13800138000"}) { edges { node { id } } }', "to include required field 'region'"),
+        ('customers(where: {regio: "13800138000"}) { edges { node { id } } }', "Did you mean 'region'?"),
+        ('customers(where: "13800138000") { edges { node { id } } }', "of type 'CustomerFilter' to be an object"),
+        ('customer(number: "1") { usage(first: "13800138000") { edges { node { id } } } }', "non-integer value"),
+        ('customer(number: "1") { id @include(if: "13800138000") }', "cannot represent a non boolean value"),
+        ('customer(number: "1" "13800138000") { id }', "Expected Name, found String"),
+        ("customer(number: 1 13800138000) { id }", "Expected Name, found Int"),
+    ],
+)
+async def test_what_is_told_of_a_document_holds_no_value_of_it(documents: Documents, inside: str, told: str) -> None:
+    with pytest.raises(DocumentInvalid) as wrong:
+        documents.get(f'query @purpose(id: "service.care") {{ {inside} }}')
+    messages = [error.message for error in wrong.value.errors]
+    assert any(message.endswith(told) for message in messages), messages
+    assert "13800138000" not in "".join(messages) + str(wrong.value)
+
+
 async def test_a_plan_for_each_setting_of_the_switches(documents: Documents) -> None:
     source = """query($number: String!, $more: Boolean!) @purpose(id: "service.care") {
       customer(number: $number) { id status @include(if: $more) } }"""

@@ -37,9 +37,9 @@ ACME = PARTNER._replace(client="acme-desk", partner=False)
 PURPOSES = ("service.care", "insight.profiling", "marketing.sms", "partner.share", "legal.audit")
 FIELDS = ("formattedName", "birthDate", "gender", "email", "address", "tier")
 DECISION = """query($who: SubjectInput!, $field: String!, $purpose: String!, $recipient: String! = "SELF",
-  $asOf: DateTime, $knownAt: DateTime, $destination: String) @purpose(id: "legal.audit") {
+  $asOf: DateTime, $knownAt: DateTime, $destination: String, $class: RecipientClass) @purpose(id: "legal.audit") {
   consentDecision(customer: $who, field: $field, purpose: $purpose, recipient: $recipient, asOf: $asOf,
-    knownAt: $knownAt, destination: $destination) {
+    knownAt: $knownAt, destination: $destination, recipientClass: $class) {
     effect rule law code kind notice style category jurisdiction destination policyVersion asOf knownAt
     decidedBy { id source type purpose happenedAt recordedAt } } }"""
 TIMELINE = """query($who: SubjectInput!, $asOf: DateTime, $knownAt: DateTime, $first: Int! = 100, $skip: Int! = 0)
@@ -167,6 +167,10 @@ async def test_a_border_and_a_guardian_are_explained(world: World) -> None:
         ({"field": "Customer.id"}, "FIELD_UNKNOWN"),
         ({"purpose": "service"}, "PURPOSE_UNKNOWN"),
         ({"purpose": "tea"}, "PURPOSE_UNKNOWN"),
+        ({"destination": "Hong Kong"}, "DESTINATION_INVALID"),
+        ({"class": "THIRD_PARTY"}, "RECIPIENT_INVALID"),
+        ({"recipient": "ACME", "class": "SELF"}, "RECIPIENT_INVALID"),
+        ({"recipient": ""}, "RECIPIENT_INVALID"),
     ],
 )
 async def test_what_cannot_be_decided_is_refused(world: World, wrong: dict[str, str], code: str) -> None:
@@ -576,6 +580,14 @@ async def test_customers_who_cross_are_counted_once_and_not_beyond_the_cap(fresh
     assert await numbers("silent-hk") == (1, {"CROSS_BORDER"}), "there is no room for another one"
     entry = (await entries(fresh_world, "cn"))[-1]
     assert [line.get("exhausted") for line in entry["customers"]] == [["gba.cn.hk"]]
+    away = {"field": "Customer.email", "purpose": "service.care", "destination": "HK"}
+    shown = {name: await told(fresh_world, DECISION, **who(name), **away) for name in ("silent-cn", "b-cn")}
+    assert {name: (one["effect"], one["code"]) for name, one in shown.items()} == {
+        "silent-cn": ("DENY", "CROSS_BORDER"),
+        "b-cn": ("ALLOW", None),
+    }
+    stopping = (await told(fresh_world, PREVIEW, **who("silent-cn"), purpose="service"))["stops"]
+    assert "HK" not in {one["destination"] for one in stopping}, "what does not flow cannot stop"
     assert await numbers("b-hk") == (2, set()), "who is counted may go on"
     assert await crossed(fresh_world, "cn") == {"gba.cn.hk": 1}
 

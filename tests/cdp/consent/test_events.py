@@ -39,6 +39,14 @@ async def test_what_is_not_said_is_the_widest_scope_at_home(writer: Writer) -> N
     assert (row["expires_at"], row["notice"], row["evidence_hash"], row["holding_id"]) == (None,) * 4
 
 
+async def test_whoever_names_the_operator_means_the_operator(writer: Writer) -> None:
+    """Or a word to the operator would be heard as one to somebody else: a withdrawal would withdraw nothing."""
+    no = event("ConsentWithdrawn", 3, purpose="service.care", recipient="OPERATOR", eventId="no")
+    other = event("ConsentWithdrawn", 4, purpose="service.care", recipient="OPERATORS", eventId="other")
+    await accept(writer, S["CustomerRegistered"], no, other)
+    assert {row["recipient"] for row in await rows(writer.stores["cn"], "consent_event")} == {"SELF", "OPERATORS"}
+
+
 async def test_only_a_word_said_for_the_number_alone_is_bound_to_its_holding(writer: Writer) -> None:
     alone = {**S["ConsentGiven"], "eventId": "alone", "numberOnly": True}
     await accept(writer, S["CustomerRegistered"], S["NumberActivated"], S["ConsentGiven"], alone)
@@ -104,6 +112,17 @@ async def test_who_agrees_for_somebody_has_the_role_that_shows_it(writer: Writer
     assert (after.status, after.field) == (Status.REJECTED, "actor")
     await accept(writer, {**said, "at": "2026-03-09T00:00:00Z", "eventId": "while"})
     assert len(await rows(store, "consent_event")) == 3
+
+
+async def test_an_objection_that_would_hit_nothing_is_refused(writer: Writer) -> None:
+    said = {"kind": "DIRECT_MARKETING"}
+    await accept(writer, S["CustomerRegistered"], event("ObjectionRaised", 3, scope="marketing", **said))
+    for scope in ("markting", "marketing.sms.now", "Marketing"):
+        wrong = event("ObjectionRaised", 4, scope=scope, eventId=scope, **said)
+        [outcome] = await ingest(writer, [wrong], "test")
+        expected = Status.REJECTED, "scope", "a purpose of the vocabulary, or *"
+        assert (outcome.status, outcome.field, outcome.expected) == expected
+    assert len(await rows(writer.stores["cn"], "objection")) == 1
 
 
 async def test_objections_are_raised_and_lifted_by_rows(writer: Writer) -> None:

@@ -268,6 +268,16 @@ async def test_refused_records_of_the_person_go_too(writer: Writer) -> None:
     assert (await one(store, "erased_rows", "table_name = 'dead_letter'"))["row_count"] == 4
 
 
+async def test_what_else_was_asked_does_not_wait_in_the_queue_for_ever(writer: Writer) -> None:
+    """Nobody could bring it on: the customer is not known any more."""
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    await accept(writer, opened("ACCESS"), opened("OBJECTION"), advanced(customer_id, "ACCESS", "VERIFIED"))
+    await begin(writer, customer_id)
+    queued = {row["kind"]: (row["state"], row["reason"]) for row in await rows(store, "privacy_request")}
+    refused = ("REFUSED", "ERASED")
+    assert queued == {"ERASURE": ("IN_PROGRESS", None), "ACCESS": refused, "OBJECTION": refused}
+
+
 async def test_a_ledger_replayed_over_an_older_backup_keeps_everybody_out(writer: Writer, tmp_path: Path) -> None:
     """The backup may be from before the customer came, and the law may want kept today what is long gone."""
     await terms(writer, by_law=False)
@@ -284,6 +294,27 @@ async def test_a_ledger_replayed_over_an_older_backup_keeps_everybody_out(writer
     row = await one(store, "customer")
     assert (row["customer_id"], row["state"], row["formatted_name"]) == (customer_id, "ERASED", None)
     assert "IDENTITY" in json.loads((await one(store, "erasure"))["gone"])
+    await sweeps.trail.close()
+
+
+async def test_a_ledger_replayed_over_an_older_backup_of_the_keys_takes_them_away(
+    writer: Writer, tmp_path: Path
+) -> None:
+    customer_id, store = await asked_for(writer), writer.stores["cn"]
+    before = await rows(store, "data_key")
+    await begin(writer, customer_id)
+    sweeps = await sweeper(writer, tmp_path)
+    await sweeps.sweep()
+    after, certificate = await rows(store, "data_key"), (await one(store, "erasure"))["certificate"]
+    assert len(after) < len(before)
+    async with store.keys.transaction() as connection:
+        await connection.execute("DELETE FROM data_key")
+        records = [tuple(row.values()) for row in before]
+        await connection.copy_records_to_table("data_key", records=records, columns=list(before[0]))
+
+    assert [await sweeps.replay(), await sweeps.replay()] == [1, 0]
+    assert {row["wrapped"] for row in await rows(store, "data_key")} == {row["wrapped"] for row in after}
+    assert (await one(store, "erasure"))["certificate"] == certificate
     await sweeps.trail.close()
 
 

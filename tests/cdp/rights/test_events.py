@@ -128,7 +128,12 @@ async def test_what_another_event_does_is_done_when_that_event_was_taken_in(
 ) -> None:
     customer_id = await worked_at(writer, kind)
     completed = advanced(customer_id, kind, "COMPLETED", evidence="corrected")
-    for missing in (completed, advanced(customer_id, kind, "COMPLETED")):
+    # What came before and is no objection raises none.
+    lifted = event("ObjectionLifted", 4, KEY, eventId="lifted", kind="DIRECT_MARKETING")
+    await accept(writer, lifted)
+    instead = () if kind == "RECTIFICATION" else ("lifted", str(SAMPLES["CustomerRegistered"]["eventId"]))
+    wrong = [advanced(customer_id, kind, "COMPLETED", evidence=one) for one in instead]
+    for missing in (completed, advanced(customer_id, kind, "COMPLETED"), *wrong):
         [outcome] = await ingest(writer, [missing], "test")
         assert outcome.field == "evidence"
     assert (await one(writer.stores["cn"], "privacy_request"))["state"] == "IN_PROGRESS"
@@ -136,3 +141,11 @@ async def test_what_another_event_does_is_done_when_that_event_was_taken_in(
     row = await one(writer.stores["cn"], "privacy_request")
     assert (row["state"], row["evidence"]) == ("COMPLETED", "corrected")
     assert row["state_at"] < NOW
+
+
+@pytest.mark.parametrize("evidence", [None, "handed out", "a" * 63])
+async def test_an_archive_is_named_by_its_hash(writer: Writer, evidence: str | None) -> None:
+    customer_id = await worked_at(writer, "ACCESS")
+    [outcome] = await ingest(writer, [advanced(customer_id, "ACCESS", "COMPLETED", evidence=evidence)], "test")
+    assert (outcome.field, outcome.expected) == ("evidence", "the SHA-256 of the archive, as 64 hexadecimal digits")
+    assert (await one(writer.stores["cn"], "privacy_request"))["state"] == "IN_PROGRESS"

@@ -37,6 +37,13 @@ def test_an_address_outside_is_public(address: str) -> None:
         *("http://example.com/", "ftp://example.com/", "https:///path", "https://", "https://u:p@example.com/"),
         *("https://example.com/#x", "https://example.com:99999/", "https://exa mple.com/", "https://例.com/", "", "x"),
         *("https://example.com/\r\nx: y", "https://[::1", f"https://example.com/{'x' * 2000}", "https://a:0/"),
+        *(
+            "https://127.0.0.1/",
+            "https://[::1]:8443/",
+            "https://10.0.0.1/",
+            "https://169.254.169.254/",
+            "https://LOCALHOST/",
+        ),
     ],
 )
 def test_a_url_that_may_not_be_told_is_refused(url: str) -> None:
