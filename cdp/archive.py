@@ -260,6 +260,6 @@ async def _complete(house: House, place: GlobalId, asked: Any, digest: str, now:
     begun = head | {"eventId": f"export-begun-{digest}", "state": "IN_PROGRESS"}
     done = head | {"eventId": f"export-done-{digest}", "state": "COMPLETED", "evidence": digest}
     for event in [begun, done] if asked["state"] == "VERIFIED" else [done]:
-        [outcome] = await ingest(writer_of(house), [event], "export")
+        [outcome] = await ingest(writer_of(house), [event], "order:export")
         if outcome.status is Status.REJECTED:
             raise RequestInvalid("REQUEST_NOT_READY", "the request went on while the archive was made")
