@@ -249,9 +249,9 @@ class PolicyRows:
         _unique("category", (row.id for row in self.categories))
         _unique("rule", (row.id for row in self.rules))
         places: dict[object, str] = {}
-        for row in self.rules:
-            if (other := places.setdefault(row.place, row.id)) != row.id:
-                raise PolicyInvalid(f"rule {row.id}: is about the same as {other}; expected one rule for each use")
+        for rule in self.rules:
+            if (other := places.setdefault(rule.place, rule.id)) != rule.id:
+                raise PolicyInvalid(f"rule {rule.id}: is about the same as {other}; expected one rule for each use")
         _unique("notice", (row.id for row in self.notices))
         _unique("transfer basis", (row.id for row in self.transfer_bases))
         _unique("sensitivity", ((row.category, row.jurisdiction) for row in self.sensitivities))
