@@ -168,7 +168,7 @@ async def dossier_of(
         keys = await keys_of_customers(at.store, list(keys))
     if not all(at.ring.holds(some) for some in keys.values()):
         await at.keep_up()
-    records = {row[1]: Record(*row[1:-1], keys.get(row[1], ())) for row in rows}
+    records = {row[1]: Record(*row[1:])._replace(keys=keys.get(row[1], ())) for row in rows}
     consents: dict[ConsentFact, RowName] = {}
     objections: dict[tuple[Any, ...], RowName] = {}
     alone: dict[UUID, bool] = {}

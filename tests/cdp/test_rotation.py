@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -359,7 +360,7 @@ DECISION = """query($at: DateTime) @purpose(id: "legal.audit") { consentDecision
 async def test_an_officer_is_shown_who_is_of_age_wherever_the_keys_are(apart: Settings) -> None:
     """A birth date that does not open makes everybody the youngest, of whom a guardian may speak for ever."""
     about = {"region": "CN-GD", "subject": {"customerKey": "child"}, "at": "2026-01-02T00:00:00Z"}
-    told = [
+    told: list[dict[str, Any]] = [
         {"type": "CustomerRegistered", "kind": "INDIVIDUAL", "name": "child", "birthDate": "2013-03-01"},
         {"type": "NumberActivated", "number": "13800138077", "simRef": "s"},
         {"type": "NumberActivated", "number": "13800138077", "role": "GUARDIAN", "subject": {"customerKey": "C-1001"}},
