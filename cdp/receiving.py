@@ -8,6 +8,7 @@ import json
 import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -241,6 +242,7 @@ def _unpacked(body: bytes, most: int) -> bytes:
 
 def _events_in(body: bytes) -> list[Any]:
     """The records of a body: a JSON array, or one record a line; a line that cannot be read is refused alone."""
+    body = body.removeprefix(BOM_UTF8)
     if body.lstrip()[:1] == b"[":
         found: list[Any] = decoded(body, RECORDS)
         return found
@@ -251,7 +253,8 @@ def _line(line: bytes) -> Any:
     try:
         return decoded(line, RECORDS)
     except RequestInvalid as invalid:
-        return Record(line.decode(errors="replace"), None, rejected(EventInvalid("", f"JSON ({invalid.code})"), None))
+        wrong = EventInvalid("", f"one JSON object a line, or an array of them ({invalid.code})")
+        return Record(line.decode(errors="replace"), None, rejected(wrong, None))
 
 
 def _own(one: Any) -> Record:
