@@ -11,7 +11,16 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from cdp.app import courier_of, explain_document, prepare, serve_house, verifier_of, witness_app, writer_for
+from cdp.app import (
+    courier_of,
+    explain_document,
+    prepare,
+    serve_house,
+    verifier_of,
+    witness_app,
+    writer_for,
+    writer_of,
+)
 from cdp.auth import SELF, Caller, Role, issue_token
 from cdp.catalogue_commands import advise_tariffs_command
 from cdp.command_groups import GROUPS
@@ -39,6 +48,7 @@ from cdp.terminal import (
     text_of,
     troubles,
 )
+from cdp.waiting import letter_job
 from cdp.witness import Witness
 from cdp.worker import (
     Job,
@@ -137,7 +147,7 @@ def worker_command(
             links = link_job(writer_for(settings, house.stores))
             courier = courier_of(house)
             webhooks = Job("webhooks", 0.5, courier.tell)
-            kept = (*privacy_jobs(house), *evidence_jobs(house), *care_jobs(house))
+            kept = (*privacy_jobs(house), *evidence_jobs(house), *care_jobs(house), letter_job(house, writer_of(house)))
             todo = (*jobs(outbox_days), links, webhooks, *kept)
             try:
                 if once:

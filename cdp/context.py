@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Column
 
-from cdp.errors import EventInvalid
+from cdp.errors import EventInvalid, ReferenceUnknown
 from cdp.values import compact, row_id
 from privacy.blind import Index
 from privacy.encoding import CellValue
@@ -58,16 +58,16 @@ class Context:
     cells: list[Cell] = field(default_factory=list)
 
     def held(self, e164: str, at: datetime) -> UUID:
-        """The customer's holding of a number as of an instant; raises EventInvalid where there is none."""
+        """The customer's holding of a number as of an instant; raises ReferenceUnknown where there is none."""
         holding_id = self.known.held(self.customer_id, e164, at)
         if holding_id is None:
-            raise EventInvalid("number", "a number the customer holds at that time")
+            raise ReferenceUnknown("number", "a number the customer holds at that time")
         return holding_id
 
     def account_id(self, account_no: str) -> UUID:
-        """The id of one of the customer's accounts; raises EventInvalid where the customer has no such account."""
+        """The id of one of the customer's accounts; raises ReferenceUnknown where the customer has no such account."""
         if self.known.owner_of("accountNo", account_no) != self.customer_id:
-            raise EventInvalid("accountNo", "an account the customer has")
+            raise ReferenceUnknown("accountNo", "an account the customer has")
         return self.row_id("account", compact(account_no))
 
     def new_account_id(self, account_no: str) -> UUID:
@@ -77,10 +77,10 @@ class Context:
         return self.row_id("account", compact(account_no))
 
     def anyones_account(self, account_no: str) -> tuple[UUID, UUID]:
-        """An account, whoever has it: that customer and the account's id; raises EventInvalid where nobody has it."""
+        """An account, whoever has it: that customer and its id; raises ReferenceUnknown where nobody has it."""
         owner = self.known.owner_of("accountNo", account_no)
         if owner is None:
-            raise EventInvalid("accountNo", "an account that is known here")
+            raise ReferenceUnknown("accountNo", "an account that is known here")
         return owner, row_id(owner, "account", compact(account_no))
 
     def row_id(self, kind: str, ref: str) -> UUID:

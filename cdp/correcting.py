@@ -37,7 +37,7 @@ async def approve(writer: Writer, approval: Approval) -> tuple[str | None, Outco
     if not _is_same(row, now):
         return None, _refused(approval, "CORRECTION_STALE", "a correction that fits what the ledger says by now")
     events = _events(approval, row, now)
-    outcomes = await ingest(writer, events, "correction")
+    outcomes = await ingest(writer, events, "order:correction")
     refused = [one for one in outcomes if one.status is Status.REJECTED]
     return str(events[0]["eventId"]), refused[0] if refused else outcomes[0]
 

@@ -1,14 +1,17 @@
-"""Dead letters: what was refused at the write door, sealed, with its reason, to be mended and sent again."""
+"""Dead letters: what was refused at the write door, sealed, with its reason, to be mended and sent again; what came too
+soon is sent again by itself (`cdp.waiting`).
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.audit import AuditTrail
 from cdp.context import STORE_ITSELF
 from cdp.key_store import data_keys, hold_keys
+from cdp.outcome import TOO_SOON
 from cdp.stores import Connection
 from cdp.tables import BUCKETS, dead_letter
 from privacy.blind import Index
@@ -26,15 +29,22 @@ ROW_INVALID: Final = "ROW_INVALID"
 TRAIL: Final = "dead letter"
 """What the trail calls it when letters are opened, or go."""
 PER_ENTRY: Final = 500
+ORDERED: Final = "order:"
+"""How the source of what a person, or this product itself, asked for begins."""
+SOON: Final = timedelta(seconds=30)
+"""When a letter that came too soon is looked at first; then each time after twice as long."""
+WOKEN: Final = 10
 
 BURY = """
 INSERT INTO dead_letter AS old (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_tag,
-    record_tag, first_at, last_at, seen)
-SELECT *, $11::timestamptz, $11, 1 FROM unnest
-    ($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[], $9::bytea[],
-     $10::bytea[])
+    record_tag, due_at, first_at, last_at, seen)
+SELECT b, tag, id, source, reason, field, expected, body, subject, record, $12::timestamptz + soon, $12, $12, 1 FROM
+    unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+     $9::bytea[], $10::bytea[], $11::interval[])
+    AS t (b, tag, id, source, reason, field, expected, body, subject, record, soon)
 ON CONFLICT (bucket, body_tag, dead_letter_id) DO UPDATE SET
     reason = excluded.reason, field = excluded.field, expected = excluded.expected,
+    due_at = greatest(excluded.due_at, excluded.due_at + (excluded.last_at - old.first_at)),
     last_at = greatest(old.last_at, excluded.last_at), seen = old.seen + 1
 """
 ANY_NAMED = "SELECT EXISTS (SELECT FROM dead_letter WHERE record_tag IS NOT NULL)"
@@ -43,6 +53,23 @@ OF_RECORDS = "SELECT dead_letter_id FROM dead_letter WHERE record_tag = ANY($1::
 THESE = """
 DELETE FROM dead_letter AS l USING unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::uuid[]) AS t (b, low, high, id)
 WHERE l.bucket = t.b AND l.body_tag BETWEEN t.low AND t.high AND l.dead_letter_id = t.id
+"""
+
+
+ANY_DUE = "SELECT EXISTS (SELECT FROM dead_letter WHERE due_at IS NOT NULL)"
+# The longest since they were refused come first; held in the order in which they are buried.
+WAKE = """
+WITH oldest AS MATERIALIZED (
+    SELECT l.* FROM unnest($1::bytea[]) AS t (tag) CROSS JOIN LATERAL (
+        SELECT bucket, body_tag, dead_letter_id FROM dead_letter
+        WHERE subject_tag = t.tag AND due_at IS NOT NULL ORDER BY last_at LIMIT $3
+    ) AS l
+), held AS MATERIALIZED (
+    SELECT bucket, body_tag, dead_letter_id FROM dead_letter AS l JOIN oldest USING (bucket, body_tag, dead_letter_id)
+    ORDER BY body_tag FOR UPDATE OF l
+)
+UPDATE dead_letter AS l SET due_at = $2 FROM held AS h
+WHERE (l.bucket, l.body_tag, l.dead_letter_id) = (h.bucket, h.body_tag, h.dead_letter_id)
 """
 
 
@@ -81,7 +108,8 @@ async def bury(connection: Connection, ring: KeyRing, source: str, refused: Sequ
         cell = seal({"record": text[:LONGEST_BODY]}, key, place, letter_id, STORE_ITSELF)
         reason = (refusal.code, refusal.field[:200], refusal.expected[:400])
         record = _record_tag(ring, refusal)
-        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject, record)
+        soon = SOON if _too_soon(refusal, source) and len(text) <= LONGEST_BODY else None
+        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject, record, soon)
     columns = [list(column) for column in zip(*(rows[tag] for tag in sorted(rows)), strict=True)]
     await connection.execute(BURY, *columns, at)
 
@@ -91,6 +119,17 @@ def _record_tag(ring: KeyRing, refusal: Refusal) -> bytes | None:
     if named is None and isinstance(refusal.body, Mapping):
         named = refusal.body.get("eventId")
     return ring.digest(RECORD_INDEX, spelled(named)) if isinstance(named, str) and named else None
+
+
+def _too_soon(refusal: Refusal, source: str) -> bool:
+    """Whether it may go in by itself, later: not what somebody asked for who was told that it is not done."""
+    return refusal.code in TOO_SOON and not source.startswith(ORDERED)
+
+
+async def wake(connection: Connection, subjects: Collection[bytes], at: datetime, most: int = WOKEN) -> None:
+    """It is the turn of letters that came too soon, of those who are known by now; `most` of each. In a transaction."""
+    if subjects and await connection.fetchval(ANY_DUE):
+        await connection.execute(WAKE, sorted(subjects), at, most)
 
 
 async def settle(connection: Connection, ring: KeyRing, trail: AuditTrail, records: Collection[str]) -> int:

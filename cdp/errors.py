@@ -4,6 +4,7 @@
     ├── RequestInvalid          the caller asked for something that cannot be answered
     │   ├── InvalidNumber       a phone number that is not one, or not without its region
     │   └── EventInvalid        a field of an event is missing, unknown or out of bounds
+    │       └── ReferenceUnknown   what it refers to is not known, or not yet
     ├── AuthError               no caller, or a caller that may not
     ├── Unavailable             right question, wrong moment: may be tried again
     │   ├── StoreUnavailable    a store did not answer in time
@@ -62,6 +63,12 @@ class EventInvalid(RequestInvalid):
         super().__init__(type(self).code, f"{field}: expected {expected}")
         self.field = field
         self.expected = expected
+
+
+class ReferenceUnknown(EventInvalid):
+    """What an event refers to is not known, or not yet."""
+
+    code = "UNKNOWN_REFERENCE"
 
 
 class AuthError(CdpError):

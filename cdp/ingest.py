@@ -37,7 +37,7 @@ from cdp.lane import CONFLICT, Lane
 from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
-from cdp.refused import KEPT, bury_rejected
+from cdp.refused import KEPT, bury_rejected, known_now
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
@@ -240,6 +240,7 @@ async def _follow(connection: Connection, batch: Batch, graph: Graph, new: tuple
         raise _Again(refused) if len(refused) == 1 else _Crowded
     await _turn(connection, batch, fresh)
     await _advance(connection, batch, fresh)
+    await known_now(connection, fresh, batch.now)
     await put(connection, _in_turn(fresh, lane), batch.now)
 
 

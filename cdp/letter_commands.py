@@ -26,7 +26,7 @@ LetterIds = Annotated[list[UUID], typer.Argument(help="Ids of letters, as the li
 SomeIds = Annotated[list[UUID] | None, typer.Argument(help="Ids of letters; unset: all for which the options hold.")]
 Actor = Annotated[str, typer.Option(help="Who does it; it is written down.")]
 Reason = Annotated[str | None, typer.Option(help="Only those refused for this reason, such as ROW_INVALID.")]
-Source = Annotated[str | None, typer.Option(help="Only those from this source: a file, or `graphql:CLIENT`.")]
+Source = Annotated[str | None, typer.Option(help="Only those from this source: a file, or `events:CLIENT`.")]
 Field = Annotated[str | None, typer.Option(help="Only those refused because of this field or column.")]
 
 

@@ -40,6 +40,7 @@ from cdp.identity.resolve import Graph, Mentioned, Tags
 from cdp.identity.retagging import look_up
 from cdp.identity.tables import CODE_INDEX, NUMBER_INDEX
 from cdp.ingest import Outcome, Status, Writer, ingest
+from cdp.outcome import UNKNOWN_CUSTOMER
 from cdp.stores import Connection, Store
 from cdp.values import pause_after
 from cdp.worker import LONGEST_RETRY_SECONDS, RETRY_SECONDS, Job
@@ -263,7 +264,7 @@ async def _told(writer_for: WriterFor, name: str, other: str, intent: Intent, *,
     }
     if intent.state == ACTIVE:
         event |= {"otherStore": other, "leads": leads}
-    [outcome] = await ingest(writer, [event], "link")
+    [outcome] = await ingest(writer, [event], "order:link")
     return outcome.status in (Status.ACCEPTED, Status.DUPLICATE) or intent.state == REVOKED
 
 
@@ -272,7 +273,7 @@ def _refused(mine: Side, code: str, field: str, expected: str) -> Outcome:
 
 
 def _unknown(mine: Side) -> Outcome:
-    return _refused(mine, "UNKNOWN_CUSTOMER", "number", "a number that a customer holds")
+    return _refused(mine, UNKNOWN_CUSTOMER, "number", "a number that a customer holds")
 
 
 def _crossing(mine: Side, why: Withheld, field: str) -> Outcome:

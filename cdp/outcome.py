@@ -29,6 +29,9 @@ class Outcome(NamedTuple):
     expected: str | None = None
 
 
+UNKNOWN_CUSTOMER: Final = "UNKNOWN_CUSTOMER"
+TOO_SOON: Final = (UNKNOWN_CUSTOMER, "UNKNOWN_REFERENCE")
+"""The codes of what may have come before what it is about."""
 FORBIDDEN: Final = "FORBIDDEN"
 """The code of what its sender may not tell of; sent again by somebody else it is that still."""
 

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from cdp.dead_letters import Refusal, bury
+from cdp.dead_letters import Refusal, bury, wake
 from cdp.errors import RequestInvalid
 from cdp.event import Subject
+from cdp.identity.batch import Record
 from cdp.identity.resolve import Tags
 from cdp.incoming import Writer
 from cdp.outcome import Outcome, Status
+from cdp.stores import Connection
 
 KEPT: Final = (Status.REJECTED, Status.REVIEW)
 
@@ -38,3 +40,10 @@ async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any
         if mine:
             async with store.transaction() as connection:
                 await bury(connection, writer.rings[name], source, mine, now)
+
+
+async def known_now(connection: Connection, fresh: Sequence[Record], now: datetime) -> None:
+    """Letters about those who are known by these events are looked at next. Inside their transaction."""
+    told = [record for record in fresh if record.event.rank < 2]
+    tags = {tag for record in told for _, tag in record.mentions}
+    await wake(connection, tags | {record.customer_id.bytes for record in told}, now)

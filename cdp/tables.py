@@ -24,6 +24,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import SchemaItem
 
@@ -171,7 +172,10 @@ dead_letter = queue(
     Column("subject_tag", LargeBinary),
     # What the record is called, where it says so: one that is corrected and goes in takes its letters along.
     Column("record_tag", LargeBinary),
-    Index(None, "subject_tag", info={"serves": "the refused records of an erased customer"}),
+    # When it is looked at by itself; none: it waits for an officer.
+    instant("due_at"),
+    Index(None, "subject_tag", "last_at", info={"serves": "the records of one who is erased, or known at last"}),
+    Index(None, "due_at", postgresql_where=sql("due_at IS NOT NULL"), info={"serves": "those that came too soon"}),
     Index(None, "record_tag", info={"serves": "the letters of a record that goes in at last"}),
     Index(None, "first_at", "dead_letter_id", info={"serves": "the letters of a store page by page, newest first"}),
 )

@@ -21,7 +21,7 @@ class Outcome:
 @strawberry.type(description="A record that was refused at the write door; what is in it is not shown.")
 class DeadLetter:
     id: strawberry.ID = word("The opaque id of the letter.")
-    source: str = word("Where it came from: a file, or `graphql:` and the client.")
+    source: str = word("Where it came from: a file, or `events:`, `order:` ... and the client.")
     reason: str = word("Why it was refused, for machines.")
     field: str = word("The field or column that was wrong, where it was one.")
     expected: str = word("What was expected there.")

@@ -40,6 +40,7 @@ FLOORS = (
     ("cdp.reports",),
     ("cdp.app", "cdp.rotation"),
     ("schema",),
+    ("cdp.waiting",),
     ("cdp.letters",),
     ("cdp.receiving", "cdp.consume"),
     ("cdp.linking", "cdp.correcting"),
@@ -63,7 +64,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 37_660, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 37_820, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -290,6 +291,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.caring",  # what customers should hear of
         "cdp.telling",  # what was told
         "cdp.write_keys",  # a key of a client, and what it sent
+        "cdp.waiting",  # when a letter is looked at next
         "cdp.intake",  # when a message happened that may be sent again
     }
     # Who seals begins with the newest keys, and keeps them the newest.

@@ -19,7 +19,7 @@ from cdp.identity.retagging import move_tags
 from cdp.identity.tables import customer_region, identifier_index
 from cdp.key_store import Drawn, hold_keys
 from cdp.outbox import AnEntry
-from cdp.outcome import Outcome, Status, rejected
+from cdp.outcome import UNKNOWN_CUSTOMER, Outcome, Status, rejected
 from cdp.seen import BODY_INDEX, EVENT_INDEX, Hashes, owner_hashes
 from cdp.stores import Connection, Store
 from privacy.keys import KeyRing, StoreKeyKind
@@ -232,7 +232,7 @@ def applied(batch: Batch, graph: Graph, record: Record) -> Outcome:
     if field := _blocked(graph, record):
         return batch.refused("IDENTIFIER_BLOCKED", field, "an identifier of one person alone; this one is blocked")
     if found is None:
-        return batch.refused("UNKNOWN_CUSTOMER", "subject", "a customer who is known at that time")
+        return batch.refused(UNKNOWN_CUSTOMER, "subject", "a customer who is known at that time")
     event, draft = record.event, record.draft
     if draft is not None and draft.customer_id == record.customer_id and record.customer_id in graph.made:
         puts, record.cells, record.drawn = [*draft.puts], [], draft.keys

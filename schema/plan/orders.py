@@ -9,6 +9,7 @@ from uuid import uuid4
 from cdp.accountability import accountability, find_number
 from cdp.auth import Caller
 from cdp.correcting import Approval, approve
+from cdp.dead_letters import ORDERED
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId
 from cdp.identity.reads import linked_customer
@@ -85,7 +86,7 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
     if name == "openCase" and "owner" not in event and store is not None and "number" in subject:
         event["owner"] = await _answering(PhoneNumber.parse(subject["number"], region).e164, store, reach)
-    [outcome] = await ingest(writer, [event], f"graphql:{reach.caller.client}")
+    [outcome] = await ingest(writer, [event], f"{ORDERED}{reach.caller.client}")
     return event_id, outcome
 
 

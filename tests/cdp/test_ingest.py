@@ -158,7 +158,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     (NUMBER | {"number": CANARY}, "NUMBER_INVALID", "number"),
     (NUMBER | {"number": "12345678", "eventId": CANARY}, "NUMBER_INVALID", "number"),
     (NUMBER | {"validFrom": "2026-03-30T00:00:00Z", "eventId": CANARY}, "EVENT_INVALID", "validFrom"),
-    (SAMPLES["NumberReleased"] | {"number": "13700137000", "eventId": CANARY}, "EVENT_INVALID", "number"),
+    (SAMPLES["NumberReleased"] | {"number": "13700137000", "eventId": CANARY}, "UNKNOWN_REFERENCE", "number"),
     (REGISTERED | {"birthDate": "2026-03-31", "eventId": CANARY}, "EVENT_INVALID", "birthDate"),
     (REGISTERED | {"documentType": None, "eventId": CANARY}, "EVENT_INVALID", "documentNumber"),
     ({"type": CANARY}, "EVENT_INVALID", "type"),

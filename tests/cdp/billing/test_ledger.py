@@ -260,6 +260,6 @@ async def test_who_was_erased_is_posted_nothing_by_others(writer: Writer) -> Non
         gone = "UPDATE customer SET state = 'ERASED' WHERE customer_id = $1"
         await connection.execute(gone, outcomes[1].customer_id)
     [refused] = await ingest(writer, [POSTED | {"accountNo": "B-88"}], "test")
-    assert (refused.code, refused.field) == ("EVENT_INVALID", "accountNo")
+    assert (refused.code, refused.field) == ("UNKNOWN_REFERENCE", "accountNo")
     assert await rows(writer.stores["cn"], "ledger_transaction") == []
     assert await rows(writer.stores["cn"], "top_up") == []

@@ -83,7 +83,7 @@ async def test_nobody_changes_a_number_they_do_not_hold(writer: Writer) -> None:
     changes = [S[name] for name in ("NumberSuspended", "NumberResumed", "NumberReleased")]
     foreign = [change | other for change in changes]
     early = [change | {"at": "2026-03-01T00:00:00Z"} for change in changes]
-    assert codes(await ingest(writer, [*foreign, *early], "test")) == ["EVENT_INVALID"] * 6
+    assert codes(await ingest(writer, [*foreign, *early], "test")) == ["UNKNOWN_REFERENCE"] * 6
     held = await one(writer.stores["cn"], "number_holding")
     assert (held["state"], held["valid_to"]) == ("ACTIVE", None)
 

@@ -156,7 +156,7 @@ async def test_the_database_itself_forbids_two_holders(writer: Writer) -> None:
 async def test_a_number_nobody_was_accepted_with_is_not_known(writer: Writer) -> None:
     await accept(writer, customer("ann"))
     assert codes(await ingest(writer, [of("ann", "NumberReleased", 5), of("xan", "NumberActivated", 5)], "test")) == [
-        "EVENT_INVALID",
+        "UNKNOWN_REFERENCE",
         "UNKNOWN_CUSTOMER",
     ]
     assert await rows(writer.stores["cn"], "known_number") == []

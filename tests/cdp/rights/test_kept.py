@@ -10,7 +10,7 @@ from cdp.archive import exported
 from cdp.erasure.erase import AT_ONCE, FOR_ITSELF
 from cdp.erasure.expire import due_rows
 from cdp.erasure.sweep import SWEPT
-from cdp.rights.kept import KEPT, Goes
+from cdp.rights.kept import KEPT, Goes, Kept
 from cdp.rights.terms import Term
 from cdp.tables import metadata
 from privacy.seal import SealedColumn
@@ -60,6 +60,13 @@ def test_every_table_has_an_end(table: Table) -> None:
     assert table.name in by_age or whole or kept.goes is Goes.STAYS
     for name in (kept.since, f"{kept.under}_id" if kept.under else None):
         assert name is None or name in table.columns
+
+
+@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+def test_a_person_is_told_in_their_language_what_it_is(kept: Kept) -> None:
+    english, _, chinese = kept.about.partition(" · ")
+    assert english.isascii()
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)
 
 
 def test_rows_come_after_those_they_refer_to() -> None:
