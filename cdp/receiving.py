@@ -157,18 +157,10 @@ class Receiver:
             except EventInvalid as invalid:
                 read.append(_no_event(message, sending.key, invalid))
         first = await self._reception.intake.first_sent(sender, sent) if sent else {}
-        records = []
-        for message, one in zip(messages, read, strict=True):
-            try:
-                record = (
-                    one
-                    if isinstance(one, Record)
-                    else Record(message, event_of(EVENTS, message, sending.key, first[one]))
-                )
-            except EventInvalid as invalid:
-                record = _no_event(message, sending.key, invalid)
-            records.append(record)
-        return records
+        return [
+            one if isinstance(one, Record) else _event(message, sending.key, first[one])
+            for message, one in zip(messages, read, strict=True)
+        ]
 
     async def _events(self, request: HttpRequest, sender: Sender) -> _Reply:
         with self._reception.intake.admitted(sender):
@@ -277,6 +269,13 @@ def _check_record(record: Any) -> None:
         raise EventInvalid("", str(invalid)) from None
     if len(_json(record)) > EVENT_BYTES:
         raise EventInvalid("", f"at most {EVENT_BYTES} bytes")
+
+
+def _event(message: Any, key: WriteKey, at: datetime) -> Record:
+    try:
+        return Record(message, event_of(EVENTS, message, key, at))
+    except EventInvalid as invalid:
+        return _no_event(message, key, invalid)
 
 
 def _no_event(message: Any, key: WriteKey, invalid: EventInvalid) -> Record:
