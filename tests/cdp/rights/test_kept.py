@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, Uuid
 
 from cdp.archive import exported
 from cdp.erasure.erase import AT_ONCE, FOR_ITSELF
@@ -29,6 +29,18 @@ def about_a_person() -> Iterator[Table]:
 
 def test_every_table_about_a_person_is_in_the_list_and_nothing_else() -> None:
     assert {table.name for table in about_a_person()} == set(KEPT)
+
+
+def test_no_other_table_has_an_id_that_may_be_a_persons() -> None:
+    """By whatever name: these are of what the house itself made."""
+    ids = {
+        column.name
+        for table in metadata.tables.values()
+        if table.name not in KEPT
+        for column in table.columns
+        if isinstance(getattr(column.type, "item_type", column.type), Uuid)
+    }
+    assert ids <= {"entry_id", "worker", "endpoint_id", "outbox_id", "lease"}
 
 
 @pytest.mark.parametrize("table", list(about_a_person()), ids=lambda table: str(table.name))
