@@ -131,6 +131,7 @@ class Query:
         argument("customer", SubjectInput, "Who would."),
         argument("purpose", str, "For what, such as `marketing`; those below it, too."),
         REGION,
+        *MOMENT,
     )
     access_log: AccessLog | None = root(
         "Who read which data of a customer, for what, and under what they said. For officers.",

@@ -46,8 +46,8 @@ TIMELINE = """query($who: SubjectInput!, $asOf: DateTime, $knownAt: DateTime, $f
   @purpose(id: "legal.audit") { consentTimeline(customer: $who, asOf: $asOf, knownAt: $knownAt, first: $first,
     skip: $skip) { id source type kind actor purpose category channel recipient destination notice collectionPoint
     evidenceHash expiresAt numberOnly happenedAt recordedAt } }"""
-PREVIEW = """query($who: SubjectInput!, $purpose: String!) @purpose(id: "legal.audit") {
-  withdrawalPreview(customer: $who, purpose: $purpose) {
+PREVIEW = """query($who: SubjectInput!, $purpose: String!, $asOf: DateTime, $knownAt: DateTime)
+  @purpose(id: "legal.audit") { withdrawalPreview(customer: $who, purpose: $purpose, asOf: $asOf, knownAt: $knownAt) {
     partners stops { purpose recipient destination categories fields } } }"""
 LOG = """query($who: SubjectInput!, $from: DateTime!, $to: DateTime, $first: Int! = 200, $after: ID)
   @purpose(id: "legal.audit") { accessLog(customer: $who, from: $from, to: $to, first: $first, after: $after) {
@@ -308,6 +308,15 @@ async def test_a_preview_is_what_a_withdrawal_does_and_writes_nothing(
             assert place not in promised, place
     assert (await told(fresh_world, PREVIEW, **who(name), purpose=purpose))["stops"] == []
     assert at.store.name == "cn"
+
+
+async def test_a_preview_looks_at_what_was_true_and_known(world: World) -> None:
+    asked = {"who": {"customerKey": "denied"}, "purpose": "marketing"}
+    then = await told(world, PREVIEW, **asked, asOf="2025-01-05T12:00:00Z")
+    assert "marketing.sms" in {stop["purpose"] for stop in then["stops"]}
+    assert (await told(world, PREVIEW, **asked))["stops"] == [], "there is an objection by now"
+    unknown = await told(world, PREVIEW, **asked, asOf="2025-01-05T12:00:00Z", knownAt="2025-06-01T00:00:00Z")
+    assert unknown["stops"] == [], "it was not known yet"
 
 
 async def test_a_preview_names_the_fields_that_stop(world: World) -> None:
