@@ -66,7 +66,9 @@ class Me:
     stores: list[str] = word("The stores the caller may read.")
 
 
-REGION = argument("region", Region | None, "The region whose records they are; by default the number's own.", None)
+REGION = argument(
+    "region", Region | None, "The region whose records they are; a number with its country has those of its own.", None
+)
 MOMENT = (
     argument("asOf", Instant | None, "What was true by then, of whoever held the number then; by default now.", None),
     argument("knownAt", Instant | None, "What was known by then; by default everything.", None),

@@ -711,3 +711,16 @@ async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
         await answer(world, RECEIPT, PARTNER, id=given[0]["id"])
     other = CARE._replace(legal_entity="ACME", recipient_class=RecipientClass.PROCESSOR)
     assert (await answer(world, RECEIPT, other, id=given[0]["id"]))["data"]["consentReceipt"] is None
+
+
+async def test_a_receipt_names_the_text_that_was_shown_when_it_is_shown_no_more(fresh_world: World) -> None:
+    rows = starter_rows()
+    [shown] = [notice for notice in rows.notices if notice.jurisdiction == "CN"]
+    agreed = {"subject": {"number": NUMBERS["many"]}, "purpose": "marketing.sms", "notice": shown.id}
+    await answer(fresh_world, GIVE, CARE, input=agreed)
+    await load_policy(fresh_world.house.stores.values(), replace(rows, version=2, notices=()), NOW)
+    [said, *_] = await told(fresh_world, TIMELINE, **who("many"))
+    text = (await answer(fresh_world, RECEIPT, CARE, id=said["id"]))["data"]["consentReceipt"]
+    processing = json.loads(text)["receipt"]["record"]["pii_processing"]
+    assert processing["privacy_notice"] == {"id": shown.id, "version": shown.version, "sha256": shown.sha256}
+    assert processing["language"] == shown.language
