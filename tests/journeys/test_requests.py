@@ -85,6 +85,8 @@ async def test_the_queue_is_the_officers_and_tells_nothing_of_the_person(world: 
     found = response["data"]["privacyRequests"]
     assert found[0]["kind"] == "ERASURE"
     assert [one["due"] for one in found] == sorted(one["due"] for one in found)
+    paged = QUEUE.replace("state: $state)", "state: $state, first: 1, skip: 2)")
+    assert (await world.ask(paged, OFFICER, region="CN"))["data"]["privacyRequests"] == found[2:]
     assert "陈" not in json.dumps(response, ensure_ascii=False)
     assert (await world.ask(QUEUE, OFFICER, region="HK"))["data"]["privacyRequests"] == []
     assert (await world.ask(QUEUE, OFFICER, region="CN", state="COMPLETED"))["data"]["privacyRequests"] == []
