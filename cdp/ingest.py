@@ -37,7 +37,7 @@ from cdp.lane import CONFLICT, Lane
 from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
-from cdp.refused import KEPT, bury_rejected, known_now
+from cdp.refused import bury_rejected, known_now
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
@@ -120,8 +120,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
         await _store(batch, sorted(records, key=TURN), lane)
         spare(writer, name, records)
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
-    refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
-    await bury_rejected(writer, source, refused, incoming.now)
+    await bury_rejected(writer, source, zip(incoming.bodies, outcomes, strict=True), incoming.now)
     incoming.lanes.clear()  # a lane knows what it is in: both would stay until somebody looks for cycles
     return outcomes
 
