@@ -7,6 +7,7 @@ letters with its reason and the rest goes through.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -166,13 +167,10 @@ async def _store(batch: Batch, records: Sequence[Record], lane: Lane) -> None:
 
 async def _write_or_retry(batch: Batch, records: list[Record], lane: Lane) -> None:
     for _ in range(RETRIES):
-        try:
-            outcomes = await _write(batch, records, lane)
-        except LOST_A_RACE:
-            continue
-        for record, outcome in zip(records, outcomes, strict=True):
-            record.outcome = outcome
-        return
+        with suppress(*LOST_A_RACE), lane.building():
+            for record, outcome in zip(records, await _write(batch, records, lane), strict=True):
+                record.outcome = outcome
+            return
     raise StoreUnavailable(batch.store.name, "too many writers at the same customers")
 
 
