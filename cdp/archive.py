@@ -46,7 +46,8 @@ from privacy.vocabulary import CATEGORIES, SELF, CustomerState
 
 ACCESS: Final = "legal.access"
 CLIENT: Final = "cdp privacy export"
-KINDS: Final = ("ACCESS", "PORTABILITY")
+KINDS: Final = {"ACCESS": "查阅", "PORTABILITY": "转移"}
+"""Requests that an archive answers, and what they are called in it."""
 READY: Final = ("VERIFIED", "IN_PROGRESS")
 
 REQUEST = "SELECT kind, region, state FROM privacy_request WHERE customer_id = $1 AND request_id = $2"
@@ -97,6 +98,8 @@ async def export(house: House, request: str, file: Path) -> str:
         asked = await connection.fetchrow(REQUEST, place.customer_id, place.row_id)
     if asked is None or asked["kind"] not in KINDS or asked["state"] not in READY:
         raise RequestInvalid("REQUEST_NOT_READY", f"expected {' or '.join(KINDS)} in state {' or '.join(READY)}")
+    if not await asyncio.to_thread(file.parent.is_dir):
+        raise RequestInvalid("FOLDER_ABSENT", f"{file.parent}: expected a folder that is there")
     if await asyncio.to_thread(file.exists):
         raise RequestInvalid("FILE_EXISTS", f"{file} is there already")
     now = datetime.now(UTC)
@@ -218,14 +221,15 @@ def _index(found: Sequence[Found], kind: str, now: datetime) -> str:
     lines = [
         f"<tr><td>{escape(KEPT[one.table.name].about)}</td><td>{escape(one.store)}</td><td>{len(one.rows)}</td>"
         f"<td>{one.closed or ''}</td><td><a href='{one.store}/{one.table.name}.json'>JSON</a> "
-        f"<a href='{one.store}/{one.table.name}.csv'>CSV</a></td></tr>"
+        f"<a href='{one.store}/{one.table.name}.csv'>CSV</a></td></tr>\n"
         for one in found
     ]
     return (
-        "<!doctype html><meta charset=utf-8><title>Your data</title><h1>Your data</h1>"
-        f"<p>Made for a request for {kind.lower()} on {now:%Y-%m-%d %H:%M} UTC.</p>"
-        "<table border=1><tr><th>What it is</th><th>Store</th><th>Rows</th><th>Values withheld</th><th>Files</th></tr>"
-        f"{''.join(lines)}</table>"
+        "<!doctype html><meta charset=utf-8><title>Your data · 您的数据</title><h1>Your data · 您的数据</h1>\n"
+        f"<p>Made for a request for {kind.lower()} on {now:%Y-%m-%d %H:%M} UTC. "
+        f"应{KINDS[kind]}请求于 {now:%Y-%m-%d %H:%M} UTC 制作。</p>\n<table border=1><tr><th>What it is · 内容</th>"
+        "<th>Store · 所在库</th><th>Rows · 条数</th><th>Values withheld · 未提供的值</th><th>Files · 文件</th></tr>\n"
+        f"{''.join(lines)}</table>\n"
     )
 
 

@@ -24,7 +24,7 @@ from cdp.care.steps import take_step
 from cdp.changes import write
 from cdp.consent.events import EVENTS as CONSENT
 from cdp.context import STORE_ITSELF
-from cdp.erasure.advance import Step, advance, open_requests
+from cdp.erasure.advance import Step, advance
 from cdp.errors import EventInvalid, StoreUnavailable
 from cdp.event import Event
 from cdp.identity.batch import Batch, Record, applied, load, of_kind, take_keys
@@ -40,7 +40,6 @@ from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
 from cdp.refused import bury_rejected, known_now
 from cdp.rights.events import EVENTS as RIGHTS
-from cdp.rights.events import PrivacyRequestAdvanced
 from cdp.seen import Verdict, remember, seen_before
 from cdp.stores import Connection
 from cdp.usage.events import EVENTS as USAGE
@@ -267,10 +266,9 @@ async def _turn(connection: Connection, batch: Batch, fresh: Sequence[Record]) -
 async def _advance(connection: Connection, batch: Batch, fresh: Sequence[Record]) -> None:
     """What follows from cases and from requests about one's own data, in the order in which they came to it."""
     steps = [(record, Step(record.customer_id, record.event)) for record, _ in of_kind(fresh, *STEPS)]
-    await open_requests(connection, [step for _, step in steps], batch.store.jurisdiction)
     for record, step in steps:
         try:
-            if isinstance(record.event, PrivacyRequestAdvanced):
+            if isinstance(record.event, RIGHTS):
                 await advance(connection, step, (batch.store.jurisdiction, batch.ring), batch.now)
             await take_step(connection, *step)
         except EventInvalid as invalid:

@@ -62,6 +62,8 @@ NEWEST_GENERATIONS = """
 SELECT customer_id, max(generation) FROM data_key WHERE customer_id = ANY($1::uuid[]) GROUP BY customer_id
 """
 
+IN_USE = "SELECT EXISTS (SELECT FROM customer) OR EXISTS (SELECT FROM audit_entry)"
+
 # Of two writers one makes the key; the other reads it again.
 KEY_COLUMNS = tuple(column.name for column in data_key.columns)
 ADD_DATA_KEYS = """
@@ -108,18 +110,27 @@ async def key_rows(connection: Connection, ring: KeyRing) -> AsyncIterator[Conne
 async def ensure_store_keys(stores: Sequence[Store], kms: Kms, tenant: str) -> None:
     """Makes the keys that the stores of one deployment lack; the first store's cursor key is shared with the others.
 
-    Raises KmsRefused when the KMS does not answer. Safe when two processes start at once: one of them makes each key.
+    Raises KmsRefused when the KMS does not answer, and KeyUnavailable for a store that has data and no keys: what was
+    written with those that are elsewhere, or lost, would be found by nobody. Safe when two processes start at once: one
+    of them makes each key.
     """
     for n, store in enumerate(stores):
         async with store.keys.read() as connection:
             has = {key.kind for key in await store_keys(connection)}
         missing = [kind for kind in StoreKeyKind if kind not in has and (n == 0 or kind is not StoreKeyKind.CURSOR)]
+        if not has and await _in_use(store):
+            raise KeyUnavailable(f"store {store.name} has data, and no keys: are they in another CDP_KEY_STORE?")
         if missing:
             await _add(store, await create_store_keys(kms, tenant, store.name, missing))
         if n > 0 and StoreKeyKind.CURSOR not in has:
             async with stores[0].keys.read() as connection:
                 cursors = [key for key in await store_keys(connection) if key.kind is StoreKeyKind.CURSOR]
             await _add(store, [await share_cursor_key(kms, tenant, stores[0].name, key, store.name) for key in cursors])
+
+
+async def _in_use(store: Store) -> bool:
+    async with store.read() as connection:
+        return bool(await connection.fetchval(IN_USE))
 
 
 async def _add(store: Store, keys: Iterable[WrappedStoreKey]) -> None:

@@ -15,7 +15,7 @@ from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.exchange import GraphqlRequest
 from cdp.house import House, open_house
-from cdp.officer.exports import QUESTIONS, What, csv_of, next_page, rows_of
+from cdp.officer.exports import ABOUT_NOBODY, QUESTIONS, What, csv_of, next_page, rows_of
 from cdp.serving import run
 from cdp.terminal import FILE, json_line, settings_of_command, text_of
 from privacy.receipts import verify
@@ -36,32 +36,36 @@ class Form(StrEnum):
 @officer_group.command("export")
 def officer_export_command(  # noqa: PLR0913 - a command has as many options as it has
     *,
-    what: Annotated[What, typer.Option(help="Records of processing, what a customer said, or who read their data.")],
+    what: Annotated[
+        What,
+        typer.Option(help="What is processed, where it may go; what a customer said, who read it, what would stop."),
+    ],
     actor: Annotated[str, typer.Option(help="Who takes it away; it is written down.")],
     form: Annotated[Form, typer.Option("--format", help="How it is written.")] = Form.CSV,
     number: Annotated[str | None, typer.Option(help="A number of the customer it is about.")] = None,
+    key: Annotated[str | None, typer.Option(help="The operator's own key of that customer, instead.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="Of a preview: what they would take back.")] = None,
     region: Annotated[str | None, typer.Option(help="The region whose records it is about.")] = None,
     since: Annotated[datetime | None, typer.Option("--from", help="Of reads: since when, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", help="Of reads: until when, in UTC; unset: now.")] = None,
 ) -> None:
     """Print what an officer may know as CSV or JSON; it is asked and written down like any question."""
     settings = settings_of_command()
-    if (number is None) != (what is What.PROCESSING) or (since is None) != (what is not What.ACCESS):
-        raise typer.BadParameter("--number is needed but for processing, --from for access alone")
+    named = (number is not None) + (key is not None)
+    if named != (what not in ABOUT_NOBODY):
+        raise typer.BadParameter(f"--number or --key is needed, but for {' and '.join(ABOUT_NOBODY)}")
+    if (since is None) != (what is not What.ACCESS) or (purpose is None) != (what is not What.PREVIEW):
+        raise typer.BadParameter("--from is needed for access alone, --purpose for preview alone")
     between = {"from": since, "to": until}
     variables = {name: at.replace(tzinfo=UTC).isoformat() for name, at in between.items() if at is not None}
-    asked = {"who": {"number": number}, "region": region, "skip": 0, **variables}
+    who = {"number": number} if key is None else {"customerKey": key}
+    asked = {"who": who, "region": region, "purpose": purpose, "skip": 0, **variables}
+
+    stores, purposes = tuple(settings.store_names), frozenset({AUDIT_PURPOSE})
+    caller = Caller("cdp-officer", purposes=purposes, stores=stores, role=Role.OFFICER, channel="cli", actor=actor)
 
     async def export() -> list[dict[str, Any]]:
         async with open_house(settings) as house:
-            caller = Caller(
-                "cdp-officer",
-                purposes=frozenset({AUDIT_PURPOSE}),
-                stores=tuple(settings.store_names),
-                role=Role.OFFICER,
-                channel="cli",
-                actor=actor,
-            )
             return [row async for row in exported(house, caller, what, asked)]
 
     rows = run(export())
@@ -83,7 +87,7 @@ async def exported(
             raise
         found = json.loads(answer.body)["data"]["found"]
         if found is None:
-            raise RequestInvalid("NOT_FOUND", "nobody is known by this number here, or it may not be read")
+            raise RequestInvalid("NOT_FOUND", "nobody is known by this here, or it may not be read")
         for row in rows_of(what, found):
             yield row
         page = next_page(what, found, page)

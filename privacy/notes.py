@@ -77,10 +77,14 @@ class NoteKey(NamedTuple):
         """A key from its text; raises ProofRefused for anything else."""
         name, _, rest = text.partition("+")
         key_id, _, encoded = rest.partition("+")
-        raw = _bytes(encoded, 1 + KEY_BYTES)
-        found = cls(name, raw[0], raw[1:])
-        if not NAME.fullmatch(name) or found.key_id.hex() != key_id or raw[0] not in (BY_LOG, BY_WITNESS):
-            raise ProofRefused("a key is written NAME+ID+KEY")
+        wrong = ProofRefused("a key is written NAME+ID+KEY")
+        try:
+            signs, *public = _bytes(encoded, 1 + KEY_BYTES)
+        except ProofRefused:
+            raise wrong from None
+        found = cls(name, signs, bytes(public))
+        if not NAME.fullmatch(name) or found.key_id.hex() != key_id or signs not in (BY_LOG, BY_WITNESS):
+            raise wrong
         return found
 
 

@@ -24,6 +24,7 @@ from privacy.vocabulary import (
 )
 
 _GREATER_BAY_AREA: Final = frozenset({"CN", "HK", "MO"})
+_OLDEST: Final = 150
 
 
 class Words(NamedTuple):
@@ -83,16 +84,20 @@ class Rule:
     def fault(self, words: Words) -> str | None:
         if self.purpose != ANY and self.purpose not in words.purposes:
             return f"purpose {self.purpose!r} is unknown; expected a known purpose or *"
+        if self.jurisdiction != ANY and (fault := _place_fault(self.jurisdiction)):
+            return fault + " or *"
         if not self.recipients:
             return "no recipients; expected at least one recipient class"
         if (self.consent is not None) != (BasisKind.CONSENT in self.bases or self.under_age is not None):
-            return f"consent {self.consent} with bases {self.bases}; expected a kind exactly where CONSENT counts"
+            bases = ", ".join(self.bases)
+            return f"consent {self.consent} with bases [{bases}]; expected a kind exactly where CONSENT is one of them"
         return self._shape_fault() or self._mask_fault(words)
 
     def _shape_fault(self) -> str | None:
         if self.under_age is not None:
             alone = self.consent is ConsentKind.GUARDIAN and not (self.cross_border or self.bases)
-            return None if alone and self.under_age > 0 else "expected an age rule to ask for GUARDIAN alone, above 0"
+            fits = alone and 0 < self.under_age <= _OLDEST
+            return None if fits else f"expected an age rule to ask for GUARDIAN alone, from 1 to {_OLDEST}"
         if self.consent is ConsentKind.GUARDIAN:
             return "consent GUARDIAN; expected it in an age rule only"
         if self.cross_border:
@@ -119,7 +124,8 @@ class CategorySensitivity:
     version: int = 1
 
     def fault(self, words: Words) -> str | None:
-        return None if self.category in words.categories else _unknown_category(self.category)
+        known = self.category in words.categories
+        return _place_fault(self.jurisdiction) if known else _unknown_category(self.category)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class Basis:
             return "kind CONSENT; expected a basis other than consent, which is given by customers"
         if self.purpose not in words.purposes:
             return f"purpose {self.purpose!r} is unknown; expected a known purpose"
-        return _scope_fault(self.category, words)
+        return _scope_fault(self.category, words) or _place_fault(self.jurisdiction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ class Notice:
         unknown = [scope for scope in self.scopes if scope != ANY and scope not in words.purposes]
         if unknown or not self.scopes:
             return f"scopes {list(self.scopes)}; expected known purposes or *"
-        return None
+        return _place_fault(self.jurisdiction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,8 @@ class TransferBasis:
     def fault(self, words: Words) -> str | None:
         if self.origin == self.destination:
             return f"origin and destination are both {self.origin!r}; expected two jurisdictions"
+        if fault := _place_fault(self.origin) or _place_fault(self.destination):
+            return fault
         within = not self.onward and {self.origin, self.destination} <= _GREATER_BAY_AREA
         if self.kind is TransferBasisKind.GBA_CONTRACT and not within:
             return "expected a GBA contract to stay between CN, HK and MO and to allow no onward transfer"
@@ -199,6 +207,12 @@ class TransferBasis:
 
 def _unknown_category(category: str) -> str:
     return f"category {category!r} is unknown; expected a known category"
+
+
+def _place_fault(jurisdiction: str) -> str | None:
+    """A misspelt one would be nobody's law: what it asks would be asked of nobody."""
+    known = len(jurisdiction) == 2 and jurisdiction.isascii() and jurisdiction.isalpha() and jurisdiction.isupper()
+    return None if known else f"jurisdiction {jurisdiction!r}; expected two capital letters such as CN"
 
 
 def _scope_fault(scope: str, words: Words) -> str | None:
@@ -234,7 +248,10 @@ class PolicyRows:
         _unique("purpose", (row.id for row in self.purposes))
         _unique("category", (row.id for row in self.categories))
         _unique("rule", (row.id for row in self.rules))
-        _unique("rule place", (row.place for row in self.rules))
+        places: dict[object, str] = {}
+        for rule in self.rules:
+            if (other := places.setdefault(rule.place, rule.id)) != rule.id:
+                raise PolicyInvalid(f"rule {rule.id}: is about the same as {other}; expected one rule for each use")
         _unique("notice", (row.id for row in self.notices))
         _unique("transfer basis", (row.id for row in self.transfer_bases))
         _unique("sensitivity", ((row.category, row.jurisdiction) for row in self.sensitivities))

@@ -50,8 +50,9 @@ async def test_a_bar_that_breaks_is_missed(site: Site) -> None:
     async def breaks(_: Site) -> Found:
         raise ZeroDivisionError("no such luck\nat all")
 
-    row = await try_bar(Bar("luck", "all of it", breaks), site)
+    row = await try_bar(Bar("luck", "{kills:,} of {cells:,}", breaks), site)
     assert (row.figure, row.passed) == ("ZeroDivisionError: no such luck", False)
+    assert row.bar == "2 of 300,000", "less than it should be is not told as if it were that"
 
 
 @pytest.mark.parametrize(("passed", "code"), [(True, 0), (None, 0), (False, 1)])

@@ -1,7 +1,6 @@
 """What follows, inside the write door, from a request that was opened or is in its next state."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -17,11 +16,11 @@ from cdp.values import row_id
 from privacy.keys import KeyRing
 from privacy.vocabulary import CustomerState
 
-DUE = """
-UPDATE privacy_request AS r SET due_at = opened_at + make_interval(days => (
-    SELECT days FROM privacy_term AS t WHERE t.kind = r.kind AND t.jurisdiction IN ($2, '*')
-    ORDER BY t.jurisdiction = '*' LIMIT 1))
-WHERE customer_id = ANY($1::uuid[]) AND due_at IS NULL
+OPEN = """
+UPDATE privacy_request AS r SET due_at = coalesce(due_at, opened_at + make_interval(days => (
+    SELECT days FROM privacy_term AS t WHERE t.kind = r.kind AND t.jurisdiction IN ($3, '*')
+    ORDER BY t.jurisdiction = '*' LIMIT 1)))
+WHERE customer_id = $1 AND request_id = $2 RETURNING kind
 """
 ADVANCE = """
 UPDATE privacy_request SET state = $3, state_at = $4, reason = $5, evidence = coalesce($6, evidence)
@@ -42,19 +41,17 @@ class Step(NamedTuple):
     event: Event
 
 
-async def open_requests(connection: Connection, steps: Iterable[Step], jurisdiction: str) -> None:
-    """Says by when each newly opened request must be answered."""
-    if opened := [step.customer_id for step in steps if isinstance(step.event, PrivacyRequestOpened)]:
-        await connection.execute(DUE, opened, jurisdiction)
-
-
 async def advance(connection: Connection, step: Step, at: tuple[str, KeyRing], now: datetime) -> None:
-    """Brings a request into its next state and does what follows; raises EventInvalid where it may not come to that.
+    """Opens a request, or brings it into its next state and does what follows; raises EventInvalid where it may not
+    come to that.
 
     `at` is the store's jurisdiction, and its keys.
     """
     jurisdiction, ring = at
     event = step.event
+    if isinstance(event, PrivacyRequestOpened):
+        await _open(connection, step.customer_id, event, jurisdiction)
+        return
     assert isinstance(event, PrivacyRequestAdvanced)
     before = event.before[event.state]
     words = event.state, event.at, event.reason, event.evidence
@@ -66,6 +63,13 @@ async def advance(connection: Connection, step: Step, at: tuple[str, KeyRing], n
         await erase(connection, ring, Erasure(step.customer_id, now, event.request_id), terms)
     elif event.state == "COMPLETED":
         await _complete(connection, ring, step.customer_id, kind, event.evidence)
+
+
+async def _open(connection: Connection, customer_id: UUID, event: PrivacyRequestOpened, jurisdiction: str) -> None:
+    """Says by when it must be answered; raises EventInvalid where its reference names another."""
+    request_id = row_id(customer_id, "privacyRequest", event.request_ref)
+    if await connection.fetchval(OPEN, customer_id, request_id, jurisdiction) != event.kind:
+        raise EventInvalid("requestRef", "a reference that no request of the customer for something else has")
 
 
 async def _complete(connection: Connection, ring: KeyRing, customer_id: UUID, kind: str, evidence: str | None) -> None:

@@ -12,16 +12,25 @@ class What(StrEnum):
     """What can be exported."""
 
     PROCESSING = "processing"
+    TRANSFERS = "transfers"
     TIMELINE = "timeline"
     ACCESS = "access"
+    PREVIEW = "preview"
 
 
+ABOUT_NOBODY: Final = (What.PROCESSING, What.TRANSFERS)
 PAGE: Final = 200
 FORMULA: Final = re.compile(r"[=@\t\r]|[+-](?!\d+(\.\d+)?$)")
 QUESTIONS: Final[Mapping[What, str]] = {
     What.PROCESSING: """query($region: Region) {
         found: recordsOfProcessing(region: $region) { jurisdiction policyVersion
             activities { purpose description recipient bases consent categories rule law } } }""",
+    What.TRANSFERS: """query($region: Region) {
+        found: recordsOfProcessing(region: $region) { jurisdiction policyVersion
+            transfers { id destination kind categories onward ref cap customers expiresAt } } }""",
+    What.PREVIEW: """query($who: SubjectInput!, $region: Region, $purpose: String!) @purpose(id: "legal.audit") {
+        found: withdrawalPreview(customer: $who, region: $region, purpose: $purpose) {
+            stops { purpose recipient destination categories fields } } }""",
     What.TIMELINE: """query($who: SubjectInput!, $region: Region, $skip: Int!) @purpose(id: "legal.audit") {
         found: consentTimeline(customer: $who, region: $region, first: 200, skip: $skip) {
             source type kind actor purpose category channel recipient destination notice collectionPoint evidenceHash
@@ -45,13 +54,13 @@ def next_page(what: What, found: Any, variables: Mapping[str, Any]) -> dict[str,
 
 
 def rows_of(what: What, found: Any) -> Iterator[dict[str, Any]]:
-    """The rows of a page: an activity, a word, or what one read did with one category."""
-    if what is What.PROCESSING:
-        outer, inner = found, "activities"
+    """The rows of a page: an activity, a transfer, a word, a use that stops, or what one read did with one category."""
+    if what in ABOUT_NOBODY:
+        outer, inner = found, "activities" if what is What.PROCESSING else "transfers"
     elif what is What.ACCESS:
         outer, inner = found["entries"], "categories"
     else:
-        yield from found
+        yield from found["stops"] if what is What.PREVIEW else found
         return
     for one in outer:
         head = {name: value for name, value in one.items() if name != inner}

@@ -411,7 +411,7 @@ def test_a_witness_says_where_it_listens_and_who_it_is(
     setting = {"w1": {"url": found[1], "key": found[2]}}
     assert Settings(witnesses=setting).witnesses["w1"].key == found[2]  # type: ignore[arg-type]  # as the environment has it
     [line] = error_lines(capsys, "witness", *arguments[:-1], "nonsense", code=1)
-    assert line.startswith("PROOF_REFUSED: ")
+    assert line == "PROOF_REFUSED: a key is written NAME+ID+KEY"
     for wrong in ({"w1": {"url": "ftp://w", "key": found[2]}}, {"w1": {"url": "http://w", "key": "k"}}):
         monkeypatch.setenv("CDP_WITNESSES", json.dumps(wrong))
         [line] = error_lines(capsys, "audit", "verify", code=2)
@@ -1085,6 +1085,17 @@ def test_officers_take_away_what_they_ask_for(said: Settings, capsys: pytest.Cap
     hong_kong = list(csv.DictReader(io.StringIO(export(capsys, "processing", "--region", "HK"))))
     assert hong_kong == [one for one in processing if one["jurisdiction"] == "HK"]
 
+    transfers = list(csv.DictReader(io.StringIO(export(capsys, "transfers"))))
+    assert [(one["jurisdiction"], one["id"], one["customers"], one["cap"]) for one in transfers] == [
+        ("CN", "gba.cn.hk", "0", ""),
+        ("HK", "gba.hk.cn", "0", ""),
+    ]
+    by_key = ("--key", "C-1", "--region", "CN")
+    assert export(capsys, "timeline", *by_key) == export(capsys, "timeline", *about)
+    [stop] = map(json.loads, export(capsys, "preview", *by_key, "--purpose", "service.care", form="json").splitlines())
+    assert (stop["purpose"], stop["recipient"], stop["destination"]) == ("service.care", "SELF", "CN")
+    assert stop["categories"] == ["usage.location"], "who says no is not shown the city any more"
+
 
 def test_an_export_that_cannot_be_is_refused_and_written_down(
     said: Settings, capsys: pytest.CaptureFixture[str]
@@ -1093,9 +1104,13 @@ def test_an_export_that_cannot_be_is_refused_and_written_down(
     assert exit_of(*command, "timeline") == 2
     assert exit_of(*command, "access", "--number", NUMBER) == 2
     assert exit_of(*command, "processing", "--number", NUMBER) == 2
+    assert exit_of(*command, "transfers", "--key", "C-1") == 2
+    assert exit_of(*command, "timeline", "--number", NUMBER, "--key", "C-1") == 2
+    assert exit_of(*command, "preview", "--number", NUMBER) == 2
+    assert exit_of(*command, "timeline", "--number", NUMBER, "--purpose", "marketing") == 2
     capsys.readouterr()
     unknown = error_lines(capsys, *command, "timeline", "--number", "+8613800000000", code=1)
-    assert unknown == ["NOT_FOUND: nobody is known by this number here, or it may not be read"]
+    assert unknown == ["NOT_FOUND: nobody is known by this here, or it may not be read"]
     wrong = error_lines(capsys, *command, "timeline", "--number", "12", code=1)
     assert wrong[0].startswith("NUMBER_INVALID: ")
     refused = [json.loads(line) for line in output_of(capsys, "audit", "tail", "--store", "cn").splitlines()]

@@ -19,6 +19,7 @@ from cdp.root_keys import root_kms
 from cdp.rotation import alone
 from cdp.settings import Settings
 from cdp.stores import Store
+from privacy.errors import KeyUnavailable
 from privacy.keys import StoreKeyKind
 from privacy.seal import Suite
 from privacy.vocabulary import RetentionClass
@@ -335,3 +336,13 @@ async def test_keys_in_a_database_of_their_own_rotate_too(apart: Settings) -> No
         assert await rows(store, "data_key") == []
         fresh = await state_of(apart, store)
         assert before.values.items() < fresh.values.items()
+
+
+async def test_a_store_that_has_data_gets_no_other_keys(apart: Settings) -> None:
+    """Its keys are looked for in the wrong place, or lost: with new ones nobody would be found, and all could write."""
+    async with open_house(apart) as house:
+        await populate(writer_of(house))
+        with pytest.raises(KeyUnavailable, match="store cn has data, and no keys"):
+            await migrate_stores(apart.model_copy(update={"key_store": {}}))
+        assert await rows(house.stores["cn"], "store_key") == []
+        await migrate_stores(apart)

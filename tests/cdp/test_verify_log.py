@@ -212,3 +212,16 @@ def test_a_proof_is_verified_alone(log: Path, tmp_path: Path) -> None:
     proof.write_text(text, "utf-8")
     entry.write_bytes(entry.read_bytes() + b" ")
     assert verify(tmp_path, "--key", KEY, "--proof", proof, "--entry", entry)[0] == 1
+
+
+def test_what_is_to_be_verified_has_to_be_said(log: Path, tmp_path: Path) -> None:
+    """A proof without its entry, or nothing at all, is not taken for something that was verified."""
+    for some in (
+        (),
+        ("--proof", tmp_path / "proof"),
+        ("--entry", tmp_path / "entry"),
+        (log, "--proof", tmp_path / "proof"),
+    ):
+        code, told = verify(tmp_path, "--key", KEY, *some)
+        assert code == 2
+        assert "expected a folder, or --proof with its --entry" in told

@@ -34,12 +34,12 @@ async def canaries(site: Site) -> Found:
 
 BARS: Sequence[Bar] = (
     *Suites().bars(),
-    Bar("kill -9, rotation", "200 points, 0 cells lost", rotations.kill),
-    Bar("kill -9, erasure", "200 points, 0 cells lost", erasures.kill),
-    Bar("kill -9, sequencing", "200 points, 0 gaps, 0 unlogged reads", sequences.kill),
-    Bar("kill -9, intake", "200 points, 200,000 events, each there once, each told in order", intake.kill),
-    Bar("re-key", "300,000 cells in 300 s, 0 failed reads", rotations.rekey),
-    Bar("canaries", "1,000 values, 0 found", canaries),
+    Bar("kill -9, rotation", "{kills:,} points, 0 cells lost", rotations.kill),
+    Bar("kill -9, erasure", "{kills:,} points, 0 cells lost", erasures.kill),
+    Bar("kill -9, sequencing", "{kills:,} points, 0 gaps, 0 unlogged reads", sequences.kill),
+    Bar("kill -9, intake", "{kills:,} points, {events:,} events, each there once, each told in order", intake.kill),
+    Bar("re-key", "{cells:,} cells in 300 s, 0 failed reads", rotations.rekey),
+    Bar("canaries", "{values:,} values, 0 found", canaries),
 )
 
 

@@ -32,6 +32,11 @@ class Scale:
     values: int = 1_000
     events: int = 200_000
 
+    @property
+    def cells(self) -> int:
+        """Of all those people."""
+        return 6 * self.people
+
 
 QUICK = Scale(kills=12, people=500, values=150, events=5_000)
 
@@ -54,7 +59,7 @@ class Site:
 
 
 class Bar(NamedTuple):
-    """One thing that has to hold, and how that is found out."""
+    """One thing that has to hold, its figures those of the scale ("{kills}"), and how that is found out."""
 
     name: str
     bar: str
@@ -81,7 +86,8 @@ async def try_bar(bar: Bar, site: Site) -> Row:
     except (Exception, SystemExit) as wrong:  # noqa: BLE001 -- told in the table
         site.say(traceback.format_exc())
         found = Found(f"{type(wrong).__name__}: {str(wrong).splitlines()[0] if str(wrong) else ''}"[:200], passed=False)
-    return Row(bar.name, bar.bar, found.figure, found.passed, round(time.monotonic() - began, 1))
+    asked = bar.bar.format(**asdict(site.scale), cells=site.scale.cells)
+    return Row(bar.name, asked, found.figure, found.passed, round(time.monotonic() - began, 1))
 
 
 def table_of(rows: Iterable[Row]) -> Table:

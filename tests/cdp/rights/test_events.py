@@ -73,6 +73,16 @@ async def test_no_step_is_left_out_and_none_is_taken_back(writer: Writer, before
     assert await everything(writer.stores["cn"]) == was
 
 
+async def test_a_reference_names_one_request_whoever_opens_it_again(writer: Writer) -> None:
+    customer_id = await worked_at(writer, "ACCESS")
+    before = await rows(writer.stores["cn"], "privacy_request")
+    await accept(writer, opened("ACCESS") | {"eventId": "told again"})
+    [outcome] = await ingest(writer, [opened("ERASURE") | {"requestRef": "ACCESS"}], "test")
+    assert (outcome.code, outcome.field) == ("EVENT_INVALID", "requestRef")
+    assert await rows(writer.stores["cn"], "privacy_request") == before
+    assert before[0]["customer_id"] == customer_id
+
+
 async def test_an_erasure_that_nobody_verified_erases_nothing(writer: Writer) -> None:
     customer_id = await customer(writer)
     await accept(writer, opened("ERASURE"))

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, Uuid
 
 from cdp.archive import exported
 from cdp.erasure.erase import AT_ONCE, FOR_ITSELF
 from cdp.erasure.expire import due_rows
 from cdp.erasure.sweep import SWEPT
-from cdp.rights.kept import KEPT, Goes
+from cdp.rights.kept import KEPT, Goes, Kept
 from cdp.rights.terms import Term
 from cdp.tables import metadata
 from privacy.seal import SealedColumn
@@ -29,6 +29,18 @@ def about_a_person() -> Iterator[Table]:
 
 def test_every_table_about_a_person_is_in_the_list_and_nothing_else() -> None:
     assert {table.name for table in about_a_person()} == set(KEPT)
+
+
+def test_no_other_table_has_an_id_that_may_be_a_persons() -> None:
+    """By whatever name: these are of what the house itself made."""
+    ids = {
+        column.name
+        for table in metadata.tables.values()
+        if table.name not in KEPT
+        for column in table.columns
+        if isinstance(getattr(column.type, "item_type", column.type), Uuid)
+    }
+    assert ids <= {"entry_id", "worker", "endpoint_id", "outbox_id", "lease"}
 
 
 @pytest.mark.parametrize("table", list(about_a_person()), ids=lambda table: str(table.name))
@@ -60,6 +72,13 @@ def test_every_table_has_an_end(table: Table) -> None:
     assert table.name in by_age or whole or kept.goes is Goes.STAYS
     for name in (kept.since, f"{kept.under}_id" if kept.under else None):
         assert name is None or name in table.columns
+
+
+@pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
+def test_a_person_is_told_in_their_language_what_it_is(kept: Kept) -> None:
+    english, _, chinese = kept.about.partition(" · ")
+    assert english.isascii()
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)
 
 
 def test_rows_come_after_those_they_refer_to() -> None:
