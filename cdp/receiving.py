@@ -8,6 +8,7 @@ import json
 import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -156,18 +157,10 @@ class Receiver:
             except EventInvalid as invalid:
                 read.append(_no_event(message, sending.key, invalid))
         first = await self._reception.intake.first_sent(sender, sent) if sent else {}
-        records = []
-        for message, one in zip(messages, read, strict=True):
-            try:
-                record = (
-                    one
-                    if isinstance(one, Record)
-                    else Record(message, event_of(EVENTS, message, sending.key, first[one]))
-                )
-            except EventInvalid as invalid:
-                record = _no_event(message, sending.key, invalid)
-            records.append(record)
-        return records
+        return [
+            one if isinstance(one, Record) else _event(message, sending.key, first[one])
+            for message, one in zip(messages, read, strict=True)
+        ]
 
     async def _events(self, request: HttpRequest, sender: Sender) -> _Reply:
         with self._reception.intake.admitted(sender):
@@ -241,6 +234,7 @@ def _unpacked(body: bytes, most: int) -> bytes:
 
 def _events_in(body: bytes) -> list[Any]:
     """The records of a body: a JSON array, or one record a line; a line that cannot be read is refused alone."""
+    body = body.removeprefix(BOM_UTF8)
     if body.lstrip()[:1] == b"[":
         found: list[Any] = decoded(body, RECORDS)
         return found
@@ -251,7 +245,8 @@ def _line(line: bytes) -> Any:
     try:
         return decoded(line, RECORDS)
     except RequestInvalid as invalid:
-        return Record(line.decode(errors="replace"), None, rejected(EventInvalid("", f"JSON ({invalid.code})"), None))
+        wrong = EventInvalid("", f"one JSON object a line, or an array of them ({invalid.code})")
+        return Record(line.decode(errors="replace"), None, rejected(wrong, None))
 
 
 def _own(one: Any) -> Record:
@@ -274,6 +269,13 @@ def _check_record(record: Any) -> None:
         raise EventInvalid("", str(invalid)) from None
     if len(_json(record)) > EVENT_BYTES:
         raise EventInvalid("", f"at most {EVENT_BYTES} bytes")
+
+
+def _event(message: Any, key: WriteKey, at: datetime) -> Record:
+    try:
+        return Record(message, event_of(EVENTS, message, key, at))
+    except EventInvalid as invalid:
+        return _no_event(message, key, invalid)
 
 
 def _no_event(message: Any, key: WriteKey, invalid: EventInvalid) -> Record:

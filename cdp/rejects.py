@@ -68,7 +68,7 @@ class Rejects:
             expected = "expected a folder that can be written to, as --rejects"
             raise RequestInvalid("REJECTS_UNWRITABLE", f"{self._folder}: {expected} ({wrong.strerror})") from None
         with os.fdopen(descriptor, "ab") as file:
-            self.size += file.write(text.encode(self._encoding))
+            self.size += file.write(text.encode(self._encoding, "replace"))  # only a reason can have what it has not
         self._waiting.clear()
 
     def _free_name(self) -> str:

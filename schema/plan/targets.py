@@ -187,7 +187,7 @@ def only_stewards(caller: Caller) -> None:
 def only_officers(caller: Caller) -> None:
     """Raises AuthError for all but those who answer what people ask about their data."""
     if caller.partner or caller.role != Role.OFFICER:
-        raise AuthError("FORBIDDEN", "privacy requests are answered by officers alone", 403)
+        raise AuthError("FORBIDDEN", "this is open to officers alone", 403)
 
 
 def officers_page(arguments: Arguments, reach: Reach, most: int) -> tuple[str, int]:

@@ -217,6 +217,17 @@ async def test_a_named_encoding_is_taken(house: House, files: Path) -> None:
     assert await load(house, files, content.encode("big5hkscs"), mapping) == counts(rows=2, accepted=2)
 
 
+async def test_a_reason_may_say_what_the_encoding_of_the_file_cannot(house: House, files: Path) -> None:
+    content = "編號,姓名,性別,生日,日期\nK-1,陳美玲,無,,2026-03-05 09:30\n"
+    mapping = 'encoding = "big5hkscs"' + (HEAD + REGISTERED).replace("编号", "編號").replace("性别", "性別")
+    mapping = mapping.replace('"女"', '"证"')
+    assert await load(house, files, content.encode("big5hkscs"), mapping) == counts(rows=1, rows_refused=1)
+    [kept] = files.glob("*.rejects.csv")  # noqa: ASYNC240 - a folder of a test
+    assert kept.read_text("big5hkscs").splitlines()[1] == (
+        'ROW_INVALID,性別,"one of ?, 男",K-1,陳美玲,無,,2026-03-05 09:30'
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "code", "told"),
     [

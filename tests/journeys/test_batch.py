@@ -334,6 +334,20 @@ async def test_gzip_says_itself_what_it_is(world: World, key: str) -> None:
     assert states(answer.json()["verdicts"]) == [("accepted", None)]
 
 
+async def test_a_mark_of_byte_order_is_no_part_of_what_it_begins(world: World, key: str) -> None:
+    line = json.dumps(SAMPLES["CustomerRegistered"])
+    for text, state in ((line, "accepted"), (f"[{line}]", "duplicate")):
+        answer = await send(world, "/v1/events", text.encode("utf-8-sig"), basic(key))
+        assert states(answer.json()["verdicts"]) == [(state, None)]
+
+
+async def test_a_line_that_is_no_record_is_told_how_records_come(world: World, key: str) -> None:
+    answer = await send(world, "/v1/events", json.dumps(SAMPLES["CustomerRegistered"], indent=1).encode(), basic(key))
+    told = answer.json()["verdicts"]
+    assert told[0]["expected"] == "one JSON object a line, or an array of them (JSON_INVALID)"
+    assert {verdict["status"] for verdict in told} == {"rejected"}
+
+
 async def test_a_type_is_not_asked_and_members_of_gzip_are_joined(world: World, key: str) -> None:
     """RudderStack's SDK for Node sends JSON under the type of a form."""
     text = json.dumps({"batch": [IDENTIFIED]}).encode()
