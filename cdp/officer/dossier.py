@@ -27,6 +27,7 @@ from cdp.consent.reads import (
 from cdp.consent.tables import consent_event, objection
 from cdp.identity.reads import said_for
 from cdp.identity.tables import customer, number_index
+from cdp.key_store import keys_of_customers
 from cdp.statement import MERGED_SINCE, data_key_rows
 from cdp.tables import written_out
 from privacy.facts import ConsentFact, Facts, ObjectionFact
@@ -162,7 +163,12 @@ async def dossier_of(
         rows = await connection.fetch(_statement(), [customer_id], holding, as_of)
     version: int = rows[0][0]
     await at.policy_since(version)
-    records = {row[1]: Record(*row[1:]) for row in rows}
+    keys = {row[1]: row[-1] for row in rows}
+    if at.store.apart is not None:
+        keys = await keys_of_customers(at.store, list(keys))
+    if not all(at.ring.holds(some) for some in keys.values()):
+        await at.keep_up()
+    records = {row[1]: Record(*row[1:])._replace(keys=keys.get(row[1], ())) for row in rows}
     consents: dict[ConsentFact, RowName] = {}
     objections: dict[tuple[Any, ...], RowName] = {}
     alone: dict[UUID, bool] = {}

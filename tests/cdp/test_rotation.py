@@ -1,15 +1,20 @@
 """Rotations of keys: nothing is lost wherever they are killed, and no key that was replaced is used again."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from cdp.accountability import find_number
-from cdp.app import writer_of
+from cdp.app import front_door, writer_of
+from cdp.auth import Caller, Role
+from cdp.consent.policy_rows import load_policy, starter_rows
 from cdp.errors import RequestInvalid
+from cdp.exchange import GraphqlRequest
 from cdp.house import migrate_stores, open_house
 from cdp.identity.blocked import block, blocklist, lift, read_blocked
 from cdp.incoming import read_all
@@ -346,3 +351,38 @@ async def test_a_store_that_has_data_gets_no_other_keys(apart: Settings) -> None
             await migrate_stores(apart.model_copy(update={"key_store": {}}))
         assert await rows(house.stores["cn"], "store_key") == []
         await migrate_stores(apart)
+
+
+DECISION = """query($at: DateTime) @purpose(id: "legal.audit") { consentDecision(customer: { customerKey: "child" },
+  field: "Customer.gender", purpose: "insight.profiling", asOf: $at) { effect code } }"""
+
+
+async def test_an_officer_is_shown_who_is_of_age_wherever_the_keys_are(apart: Settings) -> None:
+    """A birth date that does not open makes everybody the youngest, of whom a guardian may speak for ever."""
+    about = {"region": "CN-GD", "subject": {"customerKey": "child"}, "at": "2026-01-02T00:00:00Z"}
+    told: list[dict[str, Any]] = [
+        {"type": "CustomerRegistered", "kind": "INDIVIDUAL", "name": "child", "birthDate": "2013-03-01"},
+        {"type": "NumberActivated", "number": "13800138077", "simRef": "s"},
+        {"type": "NumberActivated", "number": "13800138077", "role": "GUARDIAN", "subject": {"customerKey": "C-1001"}},
+        {"type": "ConsentGiven", "purpose": "insight"},
+        {"type": "ConsentGiven", "purpose": "insight", "kind": "GUARDIAN", "actor": "GUARDIAN"},
+    ]
+    async with open_house(apart) as house:
+        events = [SAMPLES["CustomerRegistered"], *(about | one | {"eventId": f"e{n}"} for n, one in enumerate(told))]
+        outcomes = await ingest(writer_of(house), [event | {"at": "2026-01-02T00:00:00Z"} for event in events], "test")
+        assert {one.status.value for one in outcomes} == {"ACCEPTED"}
+        await load_policy(house.stores.values(), starter_rows(), datetime.now(UTC))
+        officer = Caller("desk", purposes=frozenset({"legal.audit"}), stores=("cn",), role=Role.OFFICER, actor="o")
+        front = front_door(house)
+
+        async def shown(at: str) -> tuple[str, str | None]:
+            answer = await front.answer(GraphqlRequest(DECISION, variables={"at": at}), officer)
+            return tuple(json.loads(answer.body)["data"]["consentDecision"].values())
+
+        async def both() -> None:
+            assert await shown("2027-02-28T00:00:00Z") == ("ALLOW", None)
+            assert await shown("2027-03-02T00:00:00Z") == ("DENY", "CONSENT_REQUIRED")
+
+        await both()
+        await finish(apart, "kek")
+        await both()
