@@ -7,6 +7,7 @@ letters with its reason and the rest goes through.
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -37,7 +38,7 @@ from cdp.lane import CONFLICT, Lane
 from cdp.outbox import AnEntry, put
 from cdp.outcome import Outcome, Status, rejected
 from cdp.partitions import ensure_partitions
-from cdp.refused import KEPT, bury_rejected, known_now
+from cdp.refused import bury_rejected, known_now
 from cdp.rights.events import EVENTS as RIGHTS
 from cdp.seen import Verdict, remember, seen_before
 from cdp.stores import Connection
@@ -119,8 +120,7 @@ async def take_in(writer: Writer, incoming: Incoming, source: str) -> list[Outco
         await _store(batch, sorted(records, key=TURN), lane)
         spare(writer, name, records)
     outcomes = [one if isinstance(one, Outcome) else one.outcome or OPEN for one in incoming.parsed]
-    refused = [(body, one) for body, one in zip(incoming.bodies, outcomes, strict=True) if one.status in KEPT]
-    await bury_rejected(writer, source, refused, incoming.now)
+    await bury_rejected(writer, source, zip(incoming.bodies, outcomes, strict=True), incoming.now)
     incoming.lanes.clear()  # a lane knows what it is in: both would stay until somebody looks for cycles
     return outcomes
 
@@ -166,13 +166,10 @@ async def _store(batch: Batch, records: Sequence[Record], lane: Lane) -> None:
 
 async def _write_or_retry(batch: Batch, records: list[Record], lane: Lane) -> None:
     for _ in range(RETRIES):
-        try:
-            outcomes = await _write(batch, records, lane)
-        except LOST_A_RACE:
-            continue
-        for record, outcome in zip(records, outcomes, strict=True):
-            record.outcome = outcome
-        return
+        with suppress(*LOST_A_RACE), lane.building():
+            for record, outcome in zip(records, await _write(batch, records, lane), strict=True):
+                record.outcome = outcome
+            return
     raise StoreUnavailable(batch.store.name, "too many writers at the same customers")
 
 

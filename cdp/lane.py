@@ -7,6 +7,7 @@ refuses something) leaves the lane for good and goes on as a Record.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from operator import itemgetter
 from struct import Struct
@@ -29,7 +30,7 @@ from cdp.usage.columns import NAME, NUMBER, Kind, Used, month_of
 from cdp.usage.events import ADD_UP, NOTHING, ROW, UsageRecorded
 from cdp.usage.tables import usage_month, usage_record
 from cdp.values import row_bytes
-from privacy.keys import DataKey
+from privacy.keys import DataKey, KeyRing
 from privacy.seal import Place, seal_column
 
 Use: TypeAlias = tuple[datetime, int, str, bytes, Kind, int, str | None, int, str, bytes, bytes]
@@ -166,31 +167,17 @@ class Lane:
         ring, retention = self.batch.ring, COUNTERPARTY.retention
         names = {(holder.customer_id, retention) for use, holder in self._found if use[6] is not None}
         keys = await data_keys(connection, ring, names) if names else {}
-        self._building = asyncio.Task(self._build({customer_id: key for (customer_id, _), key in keys.items()}))
+        self._building = asyncio.Task(_build(self._found, ring, {whose: key for (whose, _), key in keys.items()}))
 
-    async def _build(self, keys: Mapping[UUID, DataKey]) -> list[bytes]:
-        """The rows of those that were found, in short steps between which the database is given its next work."""
-        ring, rows = self.batch.ring, list[bytes]()
-        place = Place(ring.tenant, ring.store, COUNTERPARTY, ring.suite)
-        for start in range(0, len(self._found), STEP):
-            await asyncio.sleep(0)
-            found = self._found[start : start + STEP]
-            some = [(use, holder, row_bytes(holder.raw, ROW, use[2])) for use, holder in found]
-            others = [(use[6], keys[holder.customer_id], row) for use, holder, row in some if use[6] is not None]
-            cells = iter(seal_column(others, place))
-            for (at, _, event_id, _, kind, count, other, *_), holder, row in some:
-                parts = (
-                    _START(len(COLUMNS), 16, holder.raw, 8, micros(at)),
-                    field(event_id.encode()),
-                    _ID(16, row),
-                    kind.type_field,
-                    whole_number(count),
-                    kind.last_fields,
-                    holder.holding,
-                    NULL if other is None else field(next(cells)),
-                )
-                rows.append(b"".join(parts))
-        return rows
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """What is built for a transaction is built no longer than that lasts, whatever becomes of it."""
+        try:
+            yield
+        finally:
+            if self._building is not None:
+                self._building.cancel()
+                self._building = None
 
     async def write(self, connection: Connection) -> None:
         """Writes the rows of the fresh ones."""
@@ -212,3 +199,27 @@ class Lane:
                 months[name] = row = [holder.customer_id, month_of(month), kind.region, *NOTHING.values()]
             row[kind.total] += count
         return [row for _, row in sorted(months.items())]
+
+
+async def _build(found: Sequence[Found], ring: KeyRing, keys: Mapping[UUID, DataKey]) -> list[bytes]:
+    """The rows of what was found, in short steps between which the database is given its next work."""
+    rows = list[bytes]()
+    place = Place(ring.tenant, ring.store, COUNTERPARTY, ring.suite)
+    for start in range(0, len(found), STEP):
+        await asyncio.sleep(0)
+        some = [(use, holder, row_bytes(holder.raw, ROW, use[2])) for use, holder in found[start : start + STEP]]
+        others = [(use[6], keys[holder.customer_id], row) for use, holder, row in some if use[6] is not None]
+        cells = iter(seal_column(others, place))
+        for (at, _, event_id, _, kind, count, other, *_), holder, row in some:
+            parts = (
+                _START(len(COLUMNS), 16, holder.raw, 8, micros(at)),
+                field(event_id.encode()),
+                _ID(16, row),
+                kind.type_field,
+                whole_number(count),
+                kind.last_fields,
+                holder.holding,
+                NULL if other is None else field(next(cells)),
+            )
+            rows.append(b"".join(parts))
+    return rows

@@ -137,25 +137,13 @@ class PhoneNumber:
 
         Raises InvalidNumber with a reason out of EXPECTED, never with the value.
         """
-        country = region[:2] if region else None
-        digits, extension = digits_of(text, country)
-        if digits.startswith("+"):
-            known = _by_code(digits[1:])
-        elif country is None:
-            raise refused("REGION_MISSING" if len(digits) >= SHORTEST_NATIONAL else _short(digits))
-        else:
-            known = _bare(digits, country)
-        e164, found, kind = known or _by_library(digits, country)
-        return cls(e164, found, kind, extension)
+        known, extension = _read(text, region)
+        return cls(*known, extension)
 
 
 def e164_of(text: str, region: str | None) -> str:
     """The E.164 spelling of the number in a text: `PhoneNumber.parse` without what else it finds; raises as it does."""
-    if text[:1] == "+" and len(text) <= LONGEST_TEXT and text.isascii() and text[1:].isdigit():
-        digits = text[1:]
-        if not BLOCKED_DIGITS.fullmatch(digits) and (known := _by_code(digits)) is not None:
-            return known[0]
-    return PhoneNumber.parse(text, region).e164
+    return _read(text, region)[0][0]
 
 
 def refused(reason: str) -> InvalidNumber:
@@ -206,6 +194,23 @@ def _extension_apart(text: str, country: str | None) -> tuple[str, str | None]:
 
 
 _Known = tuple[str, str, NumberKind]
+
+
+def _read(text: str, region: str | None) -> tuple[_Known, str | None]:
+    """What is known of the number in a text, and its extension; most come as + and digits, and go by the pattern."""
+    if text[:1] == "+" and len(text) <= LONGEST_TEXT and text.isascii() and text[1:].isdigit():
+        digits = text[1:]
+        if not BLOCKED_DIGITS.fullmatch(digits) and (known := _by_code(digits)) is not None:
+            return known, None
+    country = region[:2] if region else None
+    digits, extension = digits_of(text, country)
+    if digits.startswith("+"):
+        known = _by_code(digits[1:])
+    elif country is None:
+        raise refused("REGION_MISSING" if len(digits) >= SHORTEST_NATIONAL else _short(digits))
+    else:
+        known = _bare(digits, country)
+    return known or _by_library(digits, country), extension
 
 
 def _by_code(digits: str) -> _Known | None:

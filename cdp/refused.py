@@ -1,6 +1,6 @@
 """Refused records on their way to the dead letters: whom each says it is about, and in which store it rests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -28,14 +28,17 @@ def subject_tag(tags: Tags, body: Any) -> bytes | None:
         return None
 
 
-async def bury_rejected(writer: Writer, source: str, refused: Sequence[tuple[Any, Outcome]], now: datetime) -> None:
-    """Refused records rest in the store of their region; where that is not known, in the first one."""
+async def bury_rejected(writer: Writer, source: str, told: Iterable[tuple[Any, Outcome]], now: datetime) -> None:
+    """Of these records, those that are refused rest in the store of their region; where that is not known, in the first
+    one.
+    """
+    refused = [(body, outcome) for body, outcome in told if outcome.status in KEPT]
     for n, (name, store) in enumerate(writer.stores.items()):
         tags = Tags(writer.rings[name])
         mine = [
             Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
             for body, outcome in refused
-            if outcome.status in KEPT and (outcome.store == name or (outcome.store is None and n == 0))
+            if outcome.store == name or (outcome.store is None and n == 0)
         ]
         if mine:
             async with store.transaction() as connection:

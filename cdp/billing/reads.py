@@ -34,10 +34,15 @@ def top_up_state(top_up: FromClause) -> ColumnElement[Any]:
     posted_state = case({1: "POSTED", 0: "REVERSED"}, value=func.sign(net), else_="MISPOSTED")
     return case(
         (top_up.c.posted_at.is_not(None), posted_state),
-        (func.coalesce(top_up.c.failed_at >= top_up.c.confirmed_at, top_up.c.failed_at.is_not(None)), "FAILED"),
+        (top_up_failed(top_up), "FAILED"),
         (top_up.c.confirmed_at.is_not(None), "CONFIRMED"),
         else_="REQUESTED",
     )
+
+
+def top_up_failed(top_up: FromClause) -> ColumnElement[bool]:
+    """Whether a top-up failed, for good: a failure that the confirmation came after was overcome."""
+    return func.coalesce(top_up.c.failed_at >= top_up.c.confirmed_at, top_up.c.failed_at.is_not(None))
 
 
 def gained_minor(transaction: FromClause) -> ColumnElement[Any]:

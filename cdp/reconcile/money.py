@@ -13,7 +13,8 @@ from uuid import UUID
 
 from cdp.accountability import Accountability, answering
 from cdp.billing.anomalies import ANOMALY, ANOMALY_STATE, Account, AnomalyState, Asked, Finding, Held, judge
-from cdp.billing.tables import money_anomaly
+from cdp.billing.reads import top_up_failed
+from cdp.billing.tables import money_anomaly, top_up
 from cdp.care.opening import Cause, Gone, open_cases, settle
 from cdp.changes import Put, Row, write
 from cdp.outbox import Entry, put
@@ -33,8 +34,7 @@ AGAINST = "CASE credit WHEN 'BALANCE' THEN l.debit ELSE l.credit END"
 TERM = """(SELECT make_interval(secs => m.seconds) FROM top_up_term AS m
     WHERE m.channel IN ({channel}, '*') AND m.region IN ({region}, left({region}, 2), '*')
     ORDER BY m.channel = '*', length(m.region) DESC LIMIT 1)"""
-# A failure that the confirmation came after was overcome.
-UNFAILED = "coalesce(t.failed_at < t.confirmed_at, t.failed_at IS NULL)"
+UNFAILED = f"NOT {top_up_failed(top_up.alias('t'))}"
 NOT_POSTED = f"(t.confirmed_at + {TERM.format(channel='t.channel', region='t.region')} <= $1 AND {UNFAILED})"
 NOT_REQUESTED = "({0}.at + " + TERM.format(channel="'*'", region="a.region") + " <= $1)"
 # Whatever does not fit by itself, or took several postings: these are looked at more closely.

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cdp.incoming
+import cdp.ingest
+import cdp.lane
 from cdp.dead_letters import spelled
 from cdp.event import EARLIEST, parse_event
 from cdp.identity.batch import read
@@ -317,3 +319,25 @@ async def test_whoever_is_being_erased_is_waited_for_and_gets_nothing(writer: Wr
         assert not waiting.done()
     assert codes(await waiting) == ["UNKNOWN_CUSTOMER", None]
     assert [row["event_id"] for row in await rows(cn, "usage_record")] == ["u-2"]
+
+
+async def test_nothing_is_built_for_a_transaction_that_failed(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    await accept(writer, *WORLD)
+    building: list[asyncio.Task[Any] | None] = []
+
+    async def build(*_: object) -> list[bytes]:
+        building.append(asyncio.current_task())
+        return await asyncio.Future()
+
+    async def refuse(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cdp.lane, "_build", build)
+    monkeypatch.setattr(cdp.ingest, "remember", refuse)
+    with pytest.raises(ZeroDivisionError):
+        await ingest(writer, [USUAL], "test")
+    [task] = building
+    assert task is not None
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
