@@ -417,9 +417,14 @@ async def test_no_two_categories_have_one_short_name() -> None:
 
 
 async def test_a_span_has_its_bounds(world: World) -> None:
-    for start, end in (("2025-01-01", "2025-06-01"), ("2025-01-02", "2025-01-01"), ("2025-01-01", "2025-01-01")):
+    spans = (("2025-01-01", "2025-06-01"), ("2025-01-02", "2025-01-01"), ("2025-01-01", "2025-01-01"))
+    for start, end in (*spans, ("9999-12-31", "9999-12-30")):
         with pytest.raises(RequestInvalid, match="a span of 93 days"):
             await told(world, LOG, **who("many"), **{"from": f"{start}T00:00:00Z"}, to=f"{end}T00:00:00Z")
+    for nobodys in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2025-01-01T00:00:00"):
+        for name, source in (("from", LOG), ("asOf", DECISION), ("knownAt", TIMELINE)):
+            with pytest.raises(RequestInvalid, match="expected an instant with its offset"):
+                await told(world, source, **who("many"), **QUESTIONS[source] | {name: nobodys})
     with pytest.raises(RequestInvalid, match="expected a number from 0 to 200"):
         await told(world, LOG, **who("many"), **QUESTIONS[LOG], first=201)
     with pytest.raises(RequestInvalid, match="the `next`"):
