@@ -1,11 +1,16 @@
 """How the conversation with a customer goes on: contacts are logged."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints
 
 from cdp.changes import NEW, Put
 from cdp.context import Context
-from cdp.event import Event, Lines, Ref, Upper
+from cdp.event import LINES, Event, Ref, Upper
 from cdp.interaction.tables import interaction
+
+Said = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=32 * 1024, pattern=LINES)]
+"""What a message of an SDK may hold in all: its properties come in here."""
 
 
 class InteractionLogged(Event):
@@ -15,7 +20,7 @@ class InteractionLogged(Event):
     channel: Upper
     direction: Literal["INBOUND", "OUTBOUND"]
     reason: Ref
-    note: Lines | None = None
+    note: Said | None = None
 
     def apply(self, context: Context) -> list[Put]:
         row_id = context.row_id("interaction", self.interaction_ref)

@@ -199,10 +199,11 @@ class _Telling:
         async with self.store.transaction() as connection:
             times, since = (1, now) if ours else await fail(connection, self.hold, now)
             await give_back(connection, self.hold, now, now + pause(times))
-            if isinstance(failed, _Gone) or now - since >= GIVEN_UP_AFTER:
+            if over := isinstance(failed, _Gone) or now - since >= GIVEN_UP_AFTER:
                 await disable(connection, endpoint_id, now, reason)
         client = self.hold.endpoint.client
-        log.warning("webhook not sent", store=self.store.name, client=client, attempt=times, code=reason)
+        said = "webhook disabled" if over else "webhook not sent"
+        log.warning(said, store=self.store.name, client=client, attempt=times, code=reason)
 
 
 def pause(failed: int) -> timedelta:

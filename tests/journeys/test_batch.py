@@ -360,7 +360,8 @@ async def test_a_type_is_not_asked_and_members_of_gzip_are_joined(world: World, 
 async def test_one_message_may_be_so_large(world: World, key: str) -> None:
     await batch(world, key, IDENTIFIED)
     large = message("track", "m-1", event="Large", properties={"text": "x" * EVENT_BYTES})
-    verdicts = await batch(world, key, large, message("track", "m-2", event="Small"))
+    fits = message("track", "m-2", event="Fits", properties={"text": "x" * (EVENT_BYTES - 300)})
+    verdicts = await batch(world, key, large, fits)
     assert states(verdicts) == [("rejected", None), ("accepted", None)]
     assert "32768 bytes" in verdicts[0]["expected"]
 
