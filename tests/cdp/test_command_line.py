@@ -311,6 +311,8 @@ def test_a_write_key_is_told_once_and_ends_when_it_is_told_to(
     [[store, key_id, *row]] = [[cell.strip() for cell in line] for line in cells]
     assert [store, *row[:5], row[6]] == ["hk", "shop", "HK", "WEB", "1,000", "9", ""]
     assert told.out.split(".")[2].strip() not in output_of(capsys, "write-key", "list")
+    lines = error_lines(capsys, "write-key", "--client", "shop", "--channel", "call centre", code=2)
+    assert any("expected a word such as APP or CALL_CENTRE" in line for line in lines)
     assert error_lines(capsys, "write-key", "revoke", "none", code=1)[0].startswith("WRITE_KEY_UNKNOWN")
     assert output_of(capsys, "write-key", "revoke", key_id) == f"{key_id}: revoked, of client shop\n"
     assert error_lines(capsys, "write-key", "revoke", key_id, code=1)[0].startswith("WRITE_KEY_UNKNOWN")
