@@ -55,8 +55,8 @@ from cdp.worker import (
     evidence_jobs,
     jobs,
     privacy_jobs,
+    replay_ledgers,
     stop_on_signals,
-    sweepers,
     work,
     work_once,
 )
@@ -144,6 +144,7 @@ def worker_command(
 
     async def keep_in_order() -> int:
         async with open_house(settings, settings.start_seconds) as house:
+            await replay_ledgers(house)
             links = link_job(writer_for(settings, house.stores))
             courier = courier_of(house)
             webhooks = Job("webhooks", 0.5, courier.tell)
@@ -267,9 +268,7 @@ def bench_command(context: typer.Context) -> None:
 
 
 async def _serve(house: House, listening: socket) -> None:
-    # A store that came back from a backup must not serve whom it has forgotten to have erased.
-    for sweeper in sweepers(house).values():
-        await sweeper.replay()
+    await replay_ledgers(house)
     output().print(f"serving {url_of(listening)}/graphql")
     await serve(serve_house(house), listening)
 

@@ -113,7 +113,11 @@ async def export(house: House, request: str, file: Path) -> str:
     digest = sha256(content).hexdigest()
     await _write_down(house, found, place, digest, now)
     await asyncio.to_thread(_write, file, content)
-    await _complete(house, place, asked, digest, now)
+    try:
+        await _complete(house, place, asked, digest, now)
+    except RequestInvalid:  # refused meanwhile, or whoever it was for is gone: it is nobody's
+        await asyncio.to_thread(file.unlink)
+        raise
     return digest
 
 

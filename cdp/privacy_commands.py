@@ -15,7 +15,7 @@ from cdp.global_ids import read_id
 from cdp.house import open_house
 from cdp.serving import run
 from cdp.terminal import StoreNames, chosen_stores, output, progress, settings_of_command, table
-from cdp.worker import sweepers
+from cdp.worker import replay_ledgers
 from privacy.vocabulary import SELF
 
 privacy_group = typer.Typer(help="What people ask about their own data, and how long it is kept.", no_args_is_help=True)
@@ -58,12 +58,14 @@ def privacy_certificate_command(request: RequestId) -> None:
 
 @privacy_group.command("replay-ledger")
 def privacy_replay_ledger_command() -> None:
-    """Erase again whoever a restored store has forgotten to have erased; `cdp serve` does so before it serves."""
+    """Erase again whoever a restored store, or a restored store of keys, has forgotten to have erased. `cdp serve` and
+    `cdp worker` do so first: restore while they are stopped.
+    """
     settings = settings_of_command()
 
     async def replay() -> dict[str, int]:
         async with open_house(settings) as house:
-            return {name: await sweeper.replay() for name, sweeper in sweepers(house).items()}
+            return await replay_ledgers(house)
 
     output().print(table("Erased again", ("store", "customers"), run(replay()).items()))
 

@@ -168,6 +168,7 @@ class Query:
         argument("region", Region, "The region it was asked in, or the whole country."),
         argument("state", RequestState | None, "In this state only; by default all that are open.", None),
         argument("first", int, "How many at most, from 0 to 100.", 20),
+        argument("skip", int, "How many of those due soonest to leave out.", 0),
     )
     dead_letters: DeadLetterPage = root(
         "What was refused at the write door, newest first, without the records themselves. For officers.",

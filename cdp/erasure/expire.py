@@ -43,7 +43,7 @@ class Due:
 
 
 def due_rows(terms: Terms, now: datetime) -> Iterator[Due]:
-    """What has to be looked for, rows before those they refer to."""
+    """What has to be looked for, rows before those they refer to. Raises as `term_of`."""
     for name in reversed(KEPT):
         kept = KEPT[name]
         of = kept.under or name
@@ -72,7 +72,7 @@ async def expired(store: Store, now: datetime) -> dict[str, int]:
         for due in due_rows(terms, now):
             statement = f'SELECT count(*) FROM "{due.table}" AS t WHERE {due.condition}'  # noqa: S608 -- a declared table
             found[due.table] = await connection.fetchval(statement, due.cutoff)
-        found[WHOLE] = len(await connection.fetch(CUSTOMERS, terms[RetentionClass.IDENTITY].cutoff(now), now))
+        found[WHOLE] = len(await connection.fetch(CUSTOMERS, term_of(terms, WHOLE, KEPT[WHOLE]).cutoff(now), now))
     return found
 
 
@@ -80,8 +80,8 @@ async def expire(store: Store, ring: KeyRing, now: datetime, told: Told = lambda
     """Deletes what `expired` counts, some thousand rows at a time; customers are erased, and swept later."""
     async with store.read() as connection:
         terms = await read_terms(connection, store.jurisdiction)
-        customers = await connection.fetch(CUSTOMERS, terms[RetentionClass.IDENTITY].cutoff(now), now)
-    for due in due_rows(terms, now):
+        customers = await connection.fetch(CUSTOMERS, term_of(terms, WHOLE, KEPT[WHOLE]).cutoff(now), now)
+    for due in list(due_rows(terms, now)):  # nothing goes where a term is missing
         await _delete(store, due, told)
     for (customer_id,) in customers:
         await _erase(store, ring, Erasure(customer_id, now), terms)

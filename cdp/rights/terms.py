@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from cdp.errors import RequestInvalid
 from cdp.rights.kept import Kept
 from cdp.stores import Connection
 
@@ -38,5 +39,9 @@ async def read_terms(connection: Connection, jurisdiction: str) -> Terms:
 
 
 def term_of(terms: Terms, table: str, kept: Kept) -> Term:
-    """A table's own term, or that of its class; raises KeyError where the rows name neither."""
-    return terms.get(table) or terms[kept.retention]
+    """A table's own term, or that of its class; raises RequestInvalid where the rows name neither, or no time."""
+    term = terms.get(table) or terms.get(kept.retention)
+    if term is None or term.days < 1:
+        expected = f"expected a row for {table} or {kept.retention}, in the jurisdiction or *, of at least 1 day"
+        raise RequestInvalid("TERM_INVALID", f"retention_term: {expected}")
+    return term

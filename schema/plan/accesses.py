@@ -100,6 +100,14 @@ def bounded(given: Arguments, most: int) -> int:
     return first
 
 
+def left_out(given: Arguments) -> int:
+    """How many at the beginning are not asked for. Raises RequestInvalid for what is no such number."""
+    skip: int = given["skip"]
+    if not 0 <= skip <= 1_000_000:
+        raise RequestInvalid("PAGE_SIZE", "skip: expected a number from 0 to 1000000")
+    return skip
+
+
 def _entry_id(text: str | None) -> UUID | None:
     try:
         return None if text is None else UUID(text)

@@ -19,7 +19,7 @@ from privacy.policy import Explanation, declares
 from privacy.rulebook import SEVERITY, Policy
 from privacy.vocabulary import PURPOSES, SELF, RecipientClass
 from schema.fields import Declaration, Governance
-from schema.plan.accesses import UNDECLARED, accesses, bounded, decided, token_of
+from schema.plan.accesses import UNDECLARED, accesses, bounded, decided, left_out, token_of
 from schema.plan.declared import declaration_of
 from schema.plan.operation import OperationRoot
 from schema.plan.targets import Arguments, Reach
@@ -109,9 +109,7 @@ class Question(NamedTuple):
         moment = Moment(
             self.given.get("asOf") or datetime.max.replace(tzinfo=self.reach.at.tzinfo), self.given.get("knownAt")
         )
-        most, skip = bounded(self.given, MOST_WORDS), self.given["skip"]
-        if not 0 <= skip <= 1_000_000:
-            raise RequestInvalid("PAGE_SIZE", "skip: expected a number from 0 to 1000000")
+        most, skip = bounded(self.given, MOST_WORDS), left_out(self.given)
         found = []
         for at, customers in self._stores():
             for said in await timeline_of(at, customers, moment, most + skip):

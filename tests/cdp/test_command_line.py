@@ -8,7 +8,7 @@ import os
 import re
 import signal
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -37,6 +37,7 @@ from cdp.ingest import Status, ingest
 from cdp.jwks import IssuerKeys
 from cdp.serving import App, run
 from cdp.settings import Settings
+from cdp.stores import Store
 from cdp.values import row_id
 from privacy.notes import NoteKey, read_proof, signed_by
 from privacy.verify_log import main as verify_log
@@ -1014,6 +1015,27 @@ def test_the_worker_finishes_an_erasure_and_the_certificate_is_printed(
         "hk: 0 entries in 0 chains, 0 not in the tree yet",
         "hk: a tree of 0 entries with 0 checkpoints, the newest signed by 0 of 0 witnesses",
     ]
+
+
+def test_a_worker_erases_again_before_it_tells_anybody_anything(
+    migrated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(asked_for(migrated, "ERASURE", "VERIFIED", "IN_PROGRESS"))
+    assert exit_of("worker", "--once") == 0
+
+    async def forget() -> None:
+        async with open_house(migrated) as house, house.stores["cn"].transaction() as connection:
+            await connection.execute("UPDATE customer SET state = 'ACTIVE'")
+            await connection.execute("DELETE FROM erasure")
+
+    async def looked(stores: Iterable[Store], _: object) -> int:
+        async with next(iter(stores)).read() as connection:
+            assert await connection.fetchval("SELECT state FROM customer") == "ERASING"
+        return 0
+
+    run(forget())
+    monkeypatch.setattr("cdp.__main__.work_once", looked)
+    assert exit_of("worker", "--once") == 0
 
 
 def test_retention_counts_first_and_then_deletes(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:

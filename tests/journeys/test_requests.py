@@ -15,6 +15,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from cdp import archive
 from cdp.app import writer_for, writer_of
 from cdp.archive import CLIENT, export
 from cdp.auth import Caller, Role
@@ -85,6 +86,8 @@ async def test_the_queue_is_the_officers_and_tells_nothing_of_the_person(world: 
     found = response["data"]["privacyRequests"]
     assert found[0]["kind"] == "ERASURE"
     assert [one["due"] for one in found] == sorted(one["due"] for one in found)
+    paged = QUEUE.replace("state: $state)", "state: $state, first: 1, skip: 2)")
+    assert (await world.ask(paged, OFFICER, region="CN"))["data"]["privacyRequests"] == found[2:]
     assert "陈" not in json.dumps(response, ensure_ascii=False)
     assert (await world.ask(QUEUE, OFFICER, region="HK"))["data"]["privacyRequests"] == []
     assert (await world.ask(QUEUE, OFFICER, region="CN", state="COMPLETED"))["data"]["privacyRequests"] == []
@@ -224,9 +227,9 @@ async def test_everything_held_is_in_one_archive(world: World, tmp_path: Path) -
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sha256(file.read_bytes()).hexdigest() == digest
 
-    with zipfile.ZipFile(file) as archive:
-        names = set(archive.namelist())
-        read = {name: archive.read(name).decode() for name in names}
+    with zipfile.ZipFile(file) as made:
+        names = set(made.namelist())
+        read = {name: made.read(name).decode() for name in names}
     assert {name.partition("/")[0] for name in names} == {"index.html", "cn", "hk"}
     assert not [name for name in names if "data_key" in name]
     [row] = json.loads(read["cn/customer.json"])
@@ -278,13 +281,30 @@ async def test_an_archive_is_opened_by_keys_in_a_database_of_their_own(database_
             await connection.execute("UPDATE customer SET email = set_byte(email, 30, 255 - get_byte(email, 30))")
         with capture_logs() as said:
             await export(world.house, request, file)
-    with zipfile.ZipFile(file) as archive:
-        [row] = json.loads(archive.read("cn/customer.json"))
-        index = archive.read("index.html").decode()
+    with zipfile.ZipFile(file) as made:
+        [row] = json.loads(made.read("cn/customer.json"))
+        index = made.read("index.html").decode()
     assert (row["formatted_name"], row["email"]) == ("陈家明", None)
     assert index.count("</td><td>1</td><td>1</td><td>") == 1
     [alarm] = [one for one in said if one["event"] == "cell_unopened"]
     assert (alarm["store"], alarm["log_level"]) == ("cn", "warning")
+
+
+async def test_an_archive_of_somebody_who_is_erased_meanwhile_is_not_left(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, file, erasure = await opened(world, "ACCESS"), tmp_path / "mine.zip", await opened(world, "ERASURE")
+    await advanced(world, request, "VERIFIED")
+    whole = archive._write_down
+
+    async def erase_first(*given: Any) -> None:
+        await advanced(world, erasure, "VERIFIED", "IN_PROGRESS")
+        await whole(*given)
+
+    monkeypatch.setattr(archive, "_write_down", erase_first)
+    with pytest.raises(RequestInvalid, match="went on while the archive was made"):
+        await export(world.house, request, file)
+    assert not file.exists()
 
 
 async def test_an_archive_overwrites_nothing_and_portability_is_what_was_given(world: World, tmp_path: Path) -> None:
@@ -299,8 +319,8 @@ async def test_an_archive_overwrites_nothing_and_portability_is_what_was_given(w
     assert (file.read_text(), len(await world.entries())) == ("something", entries)
     file.unlink()
     await export(world.house, request, file)
-    with zipfile.ZipFile(file) as archive:
-        names = set(archive.namelist())
+    with zipfile.ZipFile(file) as made:
+        names = set(made.namelist())
     assert {"cn/customer.csv", "hk/usage_month.json"} <= names
     assert not {"cn/bill.json", "cn/number_fact.json", "cn/identifier_index.csv"} & names
     for wrong in ("nothing", request[:-4] + "AAAA"):

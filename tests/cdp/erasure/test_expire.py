@@ -5,7 +5,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from cdp.erasure.expire import expire, expired
+from cdp.errors import RequestInvalid
 from cdp.ingest import Writer, ingest
 from tests.cdp.doors import NOW, accept, everything, one, rows
 from tests.cdp.erasure.test_erase import waiting
@@ -60,6 +63,22 @@ async def test_a_row_of_the_law_changes_what_goes(writer: Writer) -> None:
             " VALUES ('CN', 'interaction', 1, false, 'a law')"
         )
     assert await after(writer, NOW) == Counter({"interaction": 1})
+
+
+@pytest.mark.parametrize(
+    "wrong", ["DELETE FROM retention_term WHERE subject = '{}'", "UPDATE retention_term SET days = 0"]
+)
+@pytest.mark.parametrize("subject", ["USAGE", "IDENTITY"])
+async def test_without_a_term_nothing_goes(writer: Writer, wrong: str, subject: str) -> None:
+    await told(writer)
+    store, ring = writer.stores["cn"], writer.rings["cn"]
+    async with store.transaction() as connection:
+        await connection.execute(wrong.format(subject))
+    before = await everything(store)
+    for keep_terms in (expired(store, NOW + 9 * YEARS), expire(store, ring, NOW + 9 * YEARS)):
+        with pytest.raises(RequestInvalid, match="retention_term: expected a row for"):
+            await keep_terms
+    assert await everything(store) == before
 
 
 async def test_those_who_left_go_with_the_day_they_did(writer: Writer) -> None:
