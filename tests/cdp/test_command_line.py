@@ -834,6 +834,20 @@ def test_without_a_mapping_nothing_is_loaded(files: tuple[str, str], capsys: pyt
     assert any("expected a mapping; --check suggests one" in line for line in lines)
 
 
+def test_a_file_that_cannot_be_loaded_holds_up_no_other(
+    migrated: Settings, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people, plan = files
+    for name, content in (("one.csv", ""), ("two.csv", "a,b\n1,2\n")):
+        (tmp_path / name).write_text(content)
+    bad = [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]
+    for more in ((), ("--check",)):
+        assert exit_of("load", bad[0], people, bad[1], "--mapping", plan, *more) == 1
+        told = capsys.readouterr()
+        assert [line.partition(":")[0] for line in told.err.splitlines()][-2:] == ["FILE_INVALID", "MAPPING_INVALID"]
+        assert Path(people).name in told.out
+
+
 def test_a_suggested_mapping_is_filled_in_and_loads(
     migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
