@@ -312,6 +312,8 @@ def test_a_write_key_is_told_once_and_ends_when_it_is_told_to(
     [[store, key_id, *row]] = [[cell.strip() for cell in line] for line in cells]
     assert [store, *row[:5], row[6]] == ["hk", "shop", "HK", "WEB", "1,000", "9", ""]
     assert told.out.split(".")[2].strip() not in output_of(capsys, "write-key", "list")
+    lines = error_lines(capsys, "write-key", "--client", "shop", "--channel", "call centre", code=2)
+    assert any("expected a word such as APP or CALL_CENTRE" in line for line in lines)
     assert error_lines(capsys, "write-key", "revoke", "none", code=1)[0].startswith("WRITE_KEY_UNKNOWN")
     assert output_of(capsys, "write-key", "revoke", key_id) == f"{key_id}: revoked, of client shop\n"
     assert error_lines(capsys, "write-key", "revoke", key_id, code=1)[0].startswith("WRITE_KEY_UNKNOWN")
@@ -831,6 +833,20 @@ def test_a_check_refuses_what_loading_would(
 def test_without_a_mapping_nothing_is_loaded(files: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     lines = error_lines(capsys, "load", files[0], code=2)
     assert any("expected a mapping; --check suggests one" in line for line in lines)
+
+
+def test_a_file_that_cannot_be_loaded_holds_up_no_other(
+    migrated: Settings, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people, plan = files
+    for name, content in (("one.csv", ""), ("two.csv", "a,b\n1,2\n")):
+        (tmp_path / name).write_text(content)
+    bad = [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]
+    for more in ((), ("--check",)):
+        assert exit_of("load", bad[0], people, bad[1], "--mapping", plan, *more) == 1
+        told = capsys.readouterr()
+        assert [line.partition(":")[0] for line in told.err.splitlines()][-2:] == ["FILE_INVALID", "MAPPING_INVALID"]
+        assert Path(people).name in told.out
 
 
 def test_a_suggested_mapping_is_filled_in_and_loads(
