@@ -600,8 +600,9 @@ def test_a_bad_number_is_refused_in_one_line_that_helps(
 
 def test_an_instant_without_its_offset_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01", code=2)
-    assert any("expected an instant with its offset" in line for line in lines)
+    for wrong in ("2026-01-01", "9999-12-31T23:59:59-12:00"):
+        lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", wrong, code=2)
+        assert any("expected an instant with its offset" in line for line in lines)
 
 
 def test_products_are_reconciled_as_of_an_instant(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
