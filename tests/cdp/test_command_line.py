@@ -930,6 +930,9 @@ def test_dead_letters_are_listed_shown_sent_again_and_dropped(
     [number] = [row[0] for row in letters if row[2] == "NUMBER_INVALID"]
     [row] = cells_of(output_of(capsys, "dead-letters", "list", "--reason", "ROW_INVALID", "--source", "people.csv"))
     assert output_of(capsys, "dead-letters", "list", "--store", "hk").count("│") == 0
+    told = output_of(capsys, "dead-letters", "list", "--first", "1")
+    assert ("(the newest 1: there are more)" in told, len(cells_of(told))) == (True, 1)
+    assert "there are more" not in output_of(capsys, "dead-letters", "list", "--first", "2")
 
     shown = json.loads(output_of(capsys, "dead-letters", "show", number, "--actor", "officer 7"))
     assert (shown["type"], shown["number"]) == ("NumberActivated", "12345")
