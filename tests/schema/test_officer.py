@@ -479,7 +479,7 @@ async def test_every_logged_decision_replays_to_the_same_answer(
             customers = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer")]
         now = datetime.now(UTC) + timedelta(seconds=1)
         lines = await lines_of(at, customers, (now - timedelta(days=1), now), None, 100_000)
-        written = [entry for entry in await entries(fresh_world, name) if "places" in entry]
+        written = [entry for entry in await entries(fresh_world, name) if "customers" in entry]
         assert len(lines) == sum(len(entry["customers"]) for entry in written)
         dossiers = {customer: await dossier_of(at, customer) for customer in customers}
         policies: dict[int, Policy | None] = {}
