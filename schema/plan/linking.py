@@ -40,7 +40,8 @@ async def propose_link(arguments: Arguments, reach: Reach, linking: Linking) -> 
     other = _side(arguments["otherNumber"], arguments.get("otherRegion"), "other", reach)
     if mine.store == other.store:
         raise RequestInvalid("LINK_ONE_STORE", "otherNumber: expected a number that another store keeps")
-    await reach.announce(mine.store)
+    for store in (mine.store, other.store):
+        await reach.announce(store)
     proposed = await linking.propose(mine, other)
     reach.asked.stores |= {mine.store, other.store}
     token = None
@@ -67,7 +68,8 @@ async def change_link(name: str, arguments: Arguments, reach: Reach, linking: Li
     stores = payload[16:].decode().split(":")
     for store in stores:
         _open(store, "token", reach)
-    await reach.announce(stores[0])
+    for store in stores:
+        await reach.announce(store)
     reach.asked.stores |= set(stores)
     return await linking.confirm(stores[0], payload[:16], arguments["code"])
 

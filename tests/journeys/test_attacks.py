@@ -30,6 +30,7 @@ from schema.declaration import declare, graphql_schema
 from tests.databases import Server
 from tests.journeys.world import (
     APP,
+    FULL,
     HONG_KONG_NUMBER,
     MAINLAND_NUMBER,
     NOBODYS,
@@ -493,12 +494,6 @@ async def test_keys_and_cells_of_somebody_else_do_not_open(world: World) -> None
 
 
 # --- when things are missing ------------------------------------------------------------------------------------------
-
-FULL: Final = """
-CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
-CREATE TRIGGER full_disk BEFORE INSERT ON audit_entry FOR EACH STATEMENT EXECUTE FUNCTION full_disk();
-"""
 
 
 async def test_without_room_for_its_entry_no_answer_leaves(world: World) -> None:

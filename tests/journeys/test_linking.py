@@ -31,6 +31,7 @@ from cdp.worker import work_once
 from tests.databases import Server
 from tests.journeys.world import (
     APP,
+    FULL,
     HONG_KONG_NUMBER,
     MAINLAND_NUMBER,
     NOBODYS,
@@ -282,9 +283,24 @@ async def test_both_stores_write_down_who_made_a_link(world: World) -> None:
     made = (await world.entries())[audited:]
 
     assert sorted(entry["from"] for entry in made if "begun" not in entry) == ["CN", "CN", "HK", "HK"]
-    assert len([entry for entry in made if "begun" in entry]) == 2
+    assert sorted(entry["from"] for entry in made if "begun" in entry) == ["CN", "CN", "HK", "HK"]
     assert {(entry["operation"], entry["purpose"]) for entry in made} == {("mutation", "service.care")}
     assert {entry["client"] for entry in made} == {APP.client}
+
+
+async def test_no_link_is_made_where_the_trail_of_the_other_store_is_full(world: World) -> None:
+    token, code = await proposed(world)
+    async with world.house.stores["cn"].transaction() as connection:
+        await connection.execute(FULL)
+    before, sent = await world.counts(), await messages(world)
+    number = {"number": HONG_KONG_NUMBER, "other": SECOND_MAINLAND}
+    for document, variables in ((PROPOSE, number), (CONFIRM, {"token": token, "code": code})):
+        response = await world.post({"query": document, "variables": variables})
+        assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (503, "AUDIT_UNAVAILABLE")
+    assert (await world.counts(), await messages(world)) == (before, sent)
+    async with world.house.stores["cn"].transaction() as connection:
+        await connection.execute("DROP TRIGGER full_disk ON audit_entry")
+    assert (await confirm(world, token, code))["outcome"] == ACCEPTED
 
 
 # --- what a proposal tells --------------------------------------------------------------------------------------------
@@ -724,7 +740,7 @@ async def test_nothing_of_a_number_a_code_or_a_token_is_told(
         answers += [
             await world.post({"query": PROPOSE, "variables": {"number": MAINLAND_NUMBER, "other": HONG_KONG_NUMBER}})
         ]
-    assert answers[-1].json()["errors"][0]["extensions"]["code"] == "STORE_UNAVAILABLE"
+    assert answers[-1].json()["errors"][0]["extensions"]["code"] == "AUDIT_UNAVAILABLE"
 
     told = lines.getvalue() + "".join(one.text for one in answers) + json.dumps(await world.entries())
     assert "link not carried" in told

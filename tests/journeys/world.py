@@ -29,6 +29,12 @@ from cdp.tables import metadata
 from privacy.vocabulary import PURPOSES
 from tests.databases import Server
 
+FULL: Final = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON audit_entry FOR EACH STATEMENT EXECUTE FUNCTION full_disk();
+"""
+"""Statements after which the trail of a store has no room."""
 PROFILE: Final = """
 query Profile($number: String!, $region: Region) @purpose(id: "service.care") {
   customer(number: $number, region: $region) {
