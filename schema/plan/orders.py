@@ -124,10 +124,10 @@ async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[di
     if not reach.all_open:
         raise AuthError("FORBIDDEN", "events: no store is open to this caller", 403)
     sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
-    for store in sorted({*sender.stores} & {reach.store_of(str(event.get("region"))) for event in events}):
-        await reach.announce(store)
     records = [Record(event, event) for event in events]
     with intake.admitted(sender):
+        for store in sorted({*sender.stores} & {reach.store_of(str(event.get("region"))) for event in events}):
+            await reach.announce(store)
         outcomes = await intake.take(sender, records, f"graphql:{caller.client}")
     return [shown(event.get("eventId"), outcome) for event, outcome in zip(events, outcomes, strict=True)]
 

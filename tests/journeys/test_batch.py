@@ -435,8 +435,10 @@ async def test_events_by_graphql_have_the_same_rate(world: World) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(serve_house(slow)), base_url="http://cdp.test") as http:
         apart = replace(world, http=http)
         assert (await apart.post(many)).status_code == 200
+        before = len(await world.entries())
         refused = await apart.post(many)
     assert (refused.status_code, int(refused.headers["retry-after"]) > 1) == (429, True)
+    assert [entry for entry in (await world.entries())[before:] if "begun" in entry] == []
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------
