@@ -1,6 +1,7 @@
 """The command that loads files, checks them, and suggests mappings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -47,22 +48,20 @@ def load_command(  # noqa: PLR0913 -- a command has as many options as it has
         assert plan is not None
         run(_load(settings, files, Task(plan, region, rejects, processes)))
         return
-    refused: list[RequestInvalid] = []
-    for file in files:
-        try:
-            if plan is None:
-                typer.echo(suggestion(file), nl=False)
-            else:
-                _check(file, plan, region, settings.regions)
-        except RequestInvalid as wrong:
-            refused.append(wrong)
-    _tell(refused)
+    with _telling() as refused:
+        for file in files:
+            try:
+                if plan is None:
+                    typer.echo(suggestion(file), nl=False)
+                else:
+                    _check(file, plan, region, settings.regions)
+            except RequestInvalid as wrong:
+                refused.append(wrong)
 
 
 async def _load(settings: Settings, files: Sequence[Path], task: Task) -> None:
-    refused: list[RequestInvalid] = []
     async with open_house(settings) as house:
-        with progress(output()) as bars:
+        with _telling() as refused, progress(output()) as bars:
             for file in files:
                 try:
                     loaded = await load_file(house, file, task, bars)
@@ -73,15 +72,19 @@ async def _load(settings: Settings, files: Sequence[Path], task: Task) -> None:
                 bars.console.print(table(title, ("outcome", "number"), loaded.told()))
                 if loaded.rejects is not None:
                     bars.console.print(f"to be corrected and loaded again: {loaded.rejects}")
-    _tell(refused)
 
 
-def _tell(refused: Sequence[RequestInvalid]) -> None:
-    """Tells why files were not taken; the last one is told by whoever ends the process."""
-    for wrong in refused[:-1]:
-        typer.echo("\n".join(troubles(wrong)), err=True)
-    if refused:
-        raise refused[-1]
+@contextmanager
+def _telling() -> Iterator[list[RequestInvalid]]:
+    """Why files are not taken, told at the end, whatever ends it; the last one by whoever ends the process."""
+    refused: list[RequestInvalid] = []
+    try:
+        yield refused
+        if refused:
+            raise refused.pop()
+    finally:
+        for wrong in refused:
+            typer.echo("\n".join(troubles(wrong)), err=True)
 
 
 def _check(file: Path, plan: FileMapping, region: str | None, regions: Mapping[str, str]) -> None:

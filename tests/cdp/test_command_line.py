@@ -20,6 +20,7 @@ import pytest
 import structlog
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from typer.main import get_command
 
 from cdp import __main__ as command_line
@@ -29,12 +30,14 @@ from cdp.app import front_door, writer_of
 from cdp.audit import AuditTrail
 from cdp.audited import tail
 from cdp.auth import SELF, Caller, Verifier
+from cdp.errors import StoreUnavailable
 from cdp.exchange import GraphqlRequest
 from cdp.global_ids import GlobalId
 from cdp.global_ids import row_id as opaque_id
 from cdp.house import House, open_house
 from cdp.ingest import Status, ingest
 from cdp.jwks import IssuerKeys
+from cdp.load import Loaded, Task, load_file
 from cdp.serving import App, run
 from cdp.settings import Settings
 from cdp.stores import Store
@@ -847,6 +850,25 @@ def test_a_file_that_cannot_be_loaded_holds_up_no_other(
         told = capsys.readouterr()
         assert [line.partition(":")[0] for line in told.err.splitlines()][-2:] == ["FILE_INVALID", "MAPPING_INVALID"]
         assert Path(people).name in told.out
+
+
+def test_a_file_that_cannot_be_loaded_is_told_when_another_ends_the_load(
+    migrated: Settings,
+    files: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def load(house: House, path: Path, task: Task, bars: Progress) -> Loaded:
+        if path.name == "empty.csv":
+            return await load_file(house, path, task, bars)
+        raise StoreUnavailable("cn", "gone")
+
+    (tmp_path / "empty.csv").write_text("")
+    monkeypatch.setattr("cdp.load_command.load_file", load)
+    assert exit_of("load", str(tmp_path / "empty.csv"), files[0], "--mapping", files[1]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines][-2:] == ["FILE_INVALID", "STORE_UNAVAILABLE"]
 
 
 def test_a_suggested_mapping_is_filled_in_and_loads(
