@@ -1,7 +1,7 @@
 """Several processes at the write door, for more than one can take in: each gets the events of customers of its own.
 
 Events that name the same number, key or account, and those that name what these name beside it, go to one process in
-their order; one call is over before the next begins. So the result is that of one process.
+their order; one call is over before the next is written. So the result is that of one process.
 """
 
 import asyncio
