@@ -88,6 +88,11 @@ async def write_down(asked: Asked, at: Book, code: str | None, entry_id: UUID) -
     await at.trail.fill_in(_form(asked, at, code, values), values, entry_id)
 
 
+async def announce(asked: Asked, at: Book) -> None:
+    """Makes it durable that an order is about to be carried out in a store. Raises AuditUnavailable: then it is not."""
+    await at.trail.record(_shared(asked, at, None) | {"begun": True})
+
+
 def _form(asked: Asked, at: Book, code: str | None, values: Iterable[str]) -> Form:
     """The entry without what differs from one run of the operation to the next."""
     blanks = frozenset(values)

@@ -36,12 +36,12 @@ SOON: Final = timedelta(seconds=30)
 WOKEN: Final = 10
 
 BURY = """
-INSERT INTO dead_letter AS old (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_tag,
-    record_tag, due_at, first_at, last_at, seen)
-SELECT b, tag, id, source, reason, field, expected, body, subject, record, $12::timestamptz + soon, $12, $12, 1 FROM
-    unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
-     $9::bytea[], $10::bytea[], $11::interval[])
-    AS t (b, tag, id, source, reason, field, expected, body, subject, record, soon)
+INSERT INTO dead_letter AS old (bucket, body_tag, dead_letter_id, source, reason, field, expected, body, subject_kind,
+    subject_tag, record_tag, due_at, first_at, last_at, seen)
+SELECT b, tag, id, source, reason, field, expected, body, kind, subject, record, $13::timestamptz + soon, $13, $13, 1
+FROM unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+    $9::text[], $10::bytea[], $11::bytea[], $12::interval[])
+    AS t (b, tag, id, source, reason, field, expected, body, kind, subject, record, soon)
 ON CONFLICT (bucket, body_tag, dead_letter_id) DO UPDATE SET
     reason = excluded.reason, field = excluded.field, expected = excluded.expected,
     due_at = greatest(excluded.due_at, excluded.due_at + (excluded.last_at - old.first_at)),
@@ -74,15 +74,15 @@ WHERE (l.bucket, l.body_tag, l.dead_letter_id) = (h.bucket, h.body_tag, h.dead_l
 
 
 class Refusal(NamedTuple):
-    """A refused record. `code`, `field` and `expected` say why and hold no value; `subject` is the tag of whom it is
-    about, `record` what it is called (an event: its id), where that could be read.
+    """A refused record. `code`, `field` and `expected` say why and hold no value; `subject` is kind and tag of whom it
+    is about, `record` what it is called (an event: its id), where that could be read.
     """
 
     body: Any
     code: str
     field: str
     expected: str
-    subject: bytes | None = None
+    subject: tuple[str, bytes] | None = None
     record: str | None = None
 
 
@@ -107,9 +107,9 @@ async def bury(connection: Connection, ring: KeyRing, source: str, refused: Sequ
         letter_id = UUID(bytes=tag, version=4)
         cell = seal({"record": text[:LONGEST_BODY]}, key, place, letter_id, STORE_ITSELF)
         reason = (refusal.code, refusal.field[:200], refusal.expected[:400])
-        record = _record_tag(ring, refusal)
+        record, about = _record_tag(ring, refusal), refusal.subject or (None, None)
         soon = SOON if _too_soon(refusal, source) and len(text) <= LONGEST_BODY else None
-        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, refusal.subject, record, soon)
+        rows[tag] = (tag[0] % BUCKETS, tag, letter_id, source[:200], *reason, cell, *about, record, soon)
     columns = [list(column) for column in zip(*(rows[tag] for tag in sorted(rows)), strict=True)]
     await connection.execute(BURY, *columns, at)
 

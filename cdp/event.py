@@ -236,6 +236,8 @@ def _invalid(error: ErrorDetails) -> EventInvalid:
     place = error["loc"][:-1] if kind == "extra_forbidden" else error["loc"]
     if kind == "value_error":
         expected = str(error["ctx"]["error"])
+    elif error.get("ctx", {}).get("pattern") in (PLAIN, LINES):
+        expected = "text without control characters"
     else:
         expected = _EXPECTED.get(kind, "a value of another kind").format(**error.get("ctx", {}))
     return EventInvalid(".".join(map(str, place)), expected)

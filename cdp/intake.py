@@ -122,14 +122,31 @@ class Intake:
     def admitted(self, sender: Sender) -> Iterator[None]:
         """A place for one request; raises RequestInvalid (429) where there is none, or the client has sent too much."""
         self._check_pace(sender)
-        lane = sender.lane
-        if self._inside[lane] >= self.queue:
+        with self._places([sender.lane]):
+            yield
+
+    @contextmanager
+    def _places(self, lanes: Sequence[str]) -> Iterator[None]:
+        if any(self._inside[lane] >= self.queue for lane in lanes):
             raise _later("QUEUE_FULL", "Too much is being written: send the same again later.", QUEUE_SECONDS)
-        self._inside[lane] += 1
+        self._inside.update(lanes)
         try:
             yield
         finally:
-            self._inside[lane] -= 1
+            self._inside.subtract(lanes)
+
+    @contextmanager
+    def _moved(self, sender: Sender, names: Sequence[str]) -> Iterator[None]:
+        """Where it was not known to which stores a request goes, it waits in their queues now, and in no other."""
+        if sender.lane != SEVERAL:
+            yield
+            return
+        with self._places(names):
+            self._inside[SEVERAL] -= 1
+            try:
+                yield
+            finally:
+                self._inside[SEVERAL] += 1
 
     def _check_pace(self, sender: Sender) -> None:
         now = self.writer.clock()
@@ -149,15 +166,18 @@ class Intake:
     async def take(self, sender: Sender, records: Sequence[Record], source: str) -> list[Outcome]:
         """What became of each record, in order; what is refused goes to the dead letters of its store.
 
-        Raises StoreUnavailable: then some may have been taken in, and the same may be sent again.
+        Raises StoreUnavailable: then some may have been taken in, and the same may be sent again; and RequestInvalid
+        (429) before any is, where a store has no place.
         """
-        self._pace(sender).left -= len(records)
         outcomes: list[Outcome | None] = [self._refused(sender, record) for record in records]
         groups: dict[str, list[int]] = {}
         for n, (record, outcome) in enumerate(zip(records, outcomes, strict=True)):
             groups.setdefault(self._store_of(sender, record, outcome), []).append(n)
-        written = (self._write(name, [(records[n], outcomes[n]) for n in of], source) for name, of in groups.items())
-        for of, found in zip(groups.values(), await asyncio.gather(*written, return_exceptions=True), strict=True):
+        with self._moved(sender, [*groups]):
+            self._pace(sender).left -= len(records)
+            each = (self._write(name, [(records[n], outcomes[n]) for n in of], source) for name, of in groups.items())
+            written = await asyncio.gather(*each, return_exceptions=True)
+        for of, found in zip(groups.values(), written, strict=True):
             if isinstance(found, BaseException):
                 raise found
             for n, outcome in zip(of, found, strict=True):

@@ -41,15 +41,17 @@ def list_command(
     """Show what was refused, when and why; not what is in it."""
     settings = settings_of_command()
 
-    async def found() -> list[tuple[object, ...]]:
+    async def found() -> list[tuple[str, list[Letter]]]:
         async with open_house(settings) as house:
             return [
-                _row(name, letter)
+                (name, await letters_of(house.stores[name], Which(reason, source, field), None, first + 1))
                 for name in chosen_stores(settings, store)
-                for letter in await letters_of(house.stores[name], Which(reason, source, field), None, first)
             ]
 
-    output().print(table("Dead letters", COLUMNS, run(found())))
+    stores = run(found())
+    more = f" (the newest {first:,}: there are more)" if any(len(letters) > first for _, letters in stores) else ""
+    rows = [_row(name, letter) for name, letters in stores for letter in letters[:first]]
+    output().print(table(f"Dead letters{more}", COLUMNS, rows))
 
 
 def _row(store: str, letter: Letter) -> tuple[object, ...]:

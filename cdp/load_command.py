@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cdp.errors import RequestInvalid
 from cdp.house import open_house
 from cdp.ingest import EVENTS
 from cdp.load import Task, load_file
@@ -15,7 +16,7 @@ from cdp.mapping import FileMapping, read_mapping
 from cdp.mapping_suggestion import suggestion
 from cdp.serving import run
 from cdp.settings import Settings
-from cdp.terminal import FILE, output, progress, settings_of_command, table
+from cdp.terminal import FILE, output, progress, settings_of_command, table, troubles
 
 
 def load_command(  # noqa: PLR0913 -- a command has as many options as it has
@@ -35,7 +36,8 @@ def load_command(  # noqa: PLR0913 -- a command has as many options as it has
 ) -> None:
     """Load files through the write journey; bad records go to the dead letters and into a file, the rest goes through.
 
-    A load that was stopped goes on where it was when the same command is given again.
+    A load that was stopped goes on where it was when the same command is given again. A file that cannot be loaded does
+    not hold up those after it.
     """
     settings = settings_of_command()
     plan = None if mapping is None else read_mapping(mapping, EVENTS)
@@ -45,22 +47,41 @@ def load_command(  # noqa: PLR0913 -- a command has as many options as it has
         assert plan is not None
         run(_load(settings, files, Task(plan, region, rejects, processes)))
         return
+    refused: list[RequestInvalid] = []
     for file in files:
-        if plan is None:
-            typer.echo(suggestion(file), nl=False)
-        else:
-            _check(file, plan, region, settings.regions)
+        try:
+            if plan is None:
+                typer.echo(suggestion(file), nl=False)
+            else:
+                _check(file, plan, region, settings.regions)
+        except RequestInvalid as wrong:
+            refused.append(wrong)
+    _tell(refused)
 
 
 async def _load(settings: Settings, files: Sequence[Path], task: Task) -> None:
+    refused: list[RequestInvalid] = []
     async with open_house(settings) as house:
         with progress(output()) as bars:
             for file in files:
-                loaded = await load_file(house, file, task, bars)
+                try:
+                    loaded = await load_file(house, file, task, bars)
+                except RequestInvalid as wrong:
+                    refused.append(wrong)
+                    continue
                 title = f"Records and events of {file.name}"
                 bars.console.print(table(title, ("outcome", "number"), loaded.told()))
                 if loaded.rejects is not None:
                     bars.console.print(f"to be corrected and loaded again: {loaded.rejects}")
+    _tell(refused)
+
+
+def _tell(refused: Sequence[RequestInvalid]) -> None:
+    """Tells why files were not taken; the last one is told by whoever ends the process."""
+    for wrong in refused[:-1]:
+        typer.echo("\n".join(troubles(wrong)), err=True)
+    if refused:
+        raise refused[-1]
 
 
 def _check(file: Path, plan: FileMapping, region: str | None, regions: Mapping[str, str]) -> None:

@@ -13,17 +13,18 @@ from cdp.event import Subject
 from cdp.identity.batch import Record
 from cdp.identity.resolve import Tags
 from cdp.incoming import Writer
+from cdp.key_store import hold_keys
 from cdp.outcome import Outcome, Status
 from cdp.stores import Connection
 
 KEPT: Final = (Status.REJECTED, Status.REVIEW)
 
 
-def subject_tag(tags: Tags, body: Any) -> bytes | None:
-    """The tag of whom a refused record says it is about; None where that cannot be read."""
+def subject_tag(tags: Tags, body: Any) -> tuple[str, bytes] | None:
+    """Kind and tag of whom a refused record says it is about; None where that cannot be read."""
     try:
         kind, value = Subject.model_validate(body["subject"]).only()
-        return value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
+        return kind, value.bytes if isinstance(value, UUID) else tags.of(kind, value, body.get("region"))
     except (TypeError, KeyError, AttributeError, ValidationError, RequestInvalid):
         return None
 
@@ -34,15 +35,16 @@ async def bury_rejected(writer: Writer, source: str, told: Iterable[tuple[Any, O
     """
     refused = [(body, outcome) for body, outcome in told if outcome.status in KEPT]
     for n, (name, store) in enumerate(writer.stores.items()):
-        tags = Tags(writer.rings[name])
-        mine = [
-            Refusal(body, outcome.code or "", outcome.field or "", outcome.expected or "", subject_tag(tags, body))
-            for body, outcome in refused
-            if outcome.store == name or (outcome.store is None and n == 0)
-        ]
+        mine = [(body, one) for body, one in refused if one.store == name or (one.store is None and n == 0)]
         if mine:
             async with store.transaction() as connection:
-                await bury(connection, writer.rings[name], source, mine, now)
+                await hold_keys(connection, ring := writer.rings[name])
+                tags = Tags(ring)  # by the newest keys: an erasure finds them
+                letters = [
+                    Refusal(body, one.code or "", one.field or "", one.expected or "", subject_tag(tags, body))
+                    for body, one in mine
+                ]
+                await bury(connection, ring, source, letters, now)
 
 
 async def known_now(connection: Connection, fresh: Sequence[Record], now: datetime) -> None:

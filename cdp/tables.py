@@ -174,6 +174,7 @@ dead_letter = queue(
     Column("record_tag", LargeBinary),
     # When it is looked at by itself; none: it waits for an officer.
     instant("due_at"),
+    text("subject_kind", nullable=True),  # of its tag
     Index(None, "subject_tag", "last_at", info={"serves": "the records of one who is erased, or known at last"}),
     Index(None, "due_at", postgresql_where=sql("due_at IS NOT NULL"), info={"serves": "those that came too soon"}),
     Index(None, "record_tag", info={"serves": "the letters of a record that goes in at last"}),

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cdp.errors import CdpError, RequestInvalid, SettingsInvalid
+from cdp.event import instant_of as instant_in
 from cdp.logs import configure_logs
 from cdp.settings import Settings, read_settings
 from privacy.errors import PrivacyError
@@ -63,13 +64,10 @@ def check_known(option: str, given: Iterable[str], known: Collection[str]) -> No
 def instant_of(option: str, given: str | None) -> datetime:
     """The instant of an option, by default now. Raises typer.BadParameter for one without its offset."""
     try:
-        at = datetime.now(UTC) if given is None else datetime.fromisoformat(given)
+        return datetime.now(UTC) if given is None else instant_in(given)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
         expected = "expected an instant with its offset, such as 2026-01-31T08:00:00Z"
-        raise typer.BadParameter(expected, param_hint=f"--{option}")
-    return at
+        raise typer.BadParameter(expected, param_hint=f"--{option}") from None
 
 
 def output() -> Console:

@@ -39,7 +39,7 @@ FROM (
         SELECT FROM (
             SELECT customer_id FROM identifier_index WHERE identifier_tag = subject_tag
             UNION ALL SELECT customer_id FROM number_index WHERE number_tag = subject_tag
-            UNION ALL SELECT CASE WHEN octet_length(subject_tag) = 16 THEN encode(subject_tag, 'hex')::uuid END
+            UNION ALL SELECT CASE subject_kind WHEN 'customerId' THEN encode(subject_tag, 'hex')::uuid END
         ) AS o JOIN customer AS c USING (customer_id) WHERE c.state <> ALL($9::text[])
     ) AS known
     FROM unnest($1::smallint[], $2::bytea[], $3::uuid[]) AS t (bucket, body_tag, dead_letter_id)

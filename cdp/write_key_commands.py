@@ -1,7 +1,8 @@
 """Commands about write keys: by which a client of ours sends events."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +17,8 @@ write_key_group = typer.Typer(
     help="Write keys: `cdp write-key --client NAME` makes one.", invoke_without_command=True, no_args_is_help=True
 )
 
+CHANNEL: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
+"""What events take for one."""
 Channel = Annotated[str, typer.Option(help="The channel its interactions are on, such as APP or WEB.")]
 PerSecond = Annotated[int, typer.Option(min=1, help="How many events it may send a second.")]
 PerDay = Annotated[int | None, typer.Option(min=1, help="How many events it may send a day (UTC); unset: any number.")]
@@ -36,11 +39,13 @@ def write_key_command(  # noqa: PLR0913 -- a command has as many options as it h
         return
     if not client:
         raise typer.BadParameter("expected the name of a client", param_hint="--client")
+    if not CHANNEL.fullmatch(channel := channel.upper()):
+        raise typer.BadParameter("expected a word such as APP or CALL_CENTRE", param_hint="--channel")
     settings = settings_of_command()
     region = region or settings.jurisdiction_of(settings.store_names[0])
     if not (valid_region(region) or region == "CN"):
         raise RequestInvalid("REGION_UNKNOWN", "no store keeps this region")
-    name, key = settings.store_of(region), WriteKey(client, region, channel.upper(), per_second, per_day)
+    name, key = settings.store_of(region), WriteKey(client, region, channel, per_second, per_day)
 
     async def make() -> str:
         async with open_databases(settings) as stores:

@@ -184,15 +184,15 @@ class Hearing:
         if self._heard is None:
             request = self._request
             # A processor acts for the operator: what was said to the operator is said to it.
-            itself = {SELF} if request.recipient_class == RecipientClass.PROCESSOR else set()
-            recipients, channel = {request.recipient, ANY} | itself, request.channel.lower()
+            itself = {SELF.lower()} if request.recipient_class == RecipientClass.PROCESSOR else set()
+            recipients, channel = {request.recipient.lower(), ANY} | itself, request.channel.lower()
             heard = [
                 self._voice(fact)
                 for fact in self._facts.consents
                 if covers(fact.purpose, request.purpose)
                 and fact.type != ConsentType.REQUESTED
                 and covers(fact.channel.lower(), channel)
-                and fact.recipient in recipients
+                and fact.recipient.lower() in recipients
                 and request.knows(fact)
             ]
             self._heard = sorted(heard, key=lambda voice: voice[:3], reverse=True)

@@ -116,7 +116,7 @@ class FrontDoor:
         # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
         asked = Asked(caller, bound.plan, at)
-        reach = Reach(self.settings, self.query.stores, self.tokens, caller, now)
+        reach = Reach(self.settings, self.query.stores, self.tokens, asked, now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
         return Run(*bound, reach, reading, asked, self.query, self.intake, self.outgoing)
 

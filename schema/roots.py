@@ -66,7 +66,9 @@ class Me:
     stores: list[str] = word("The stores the caller may read.")
 
 
-REGION = argument("region", Region | None, "The region whose records they are; by default the number's own.", None)
+REGION = argument(
+    "region", Region | None, "The region whose records they are; a number with its country has those of its own.", None
+)
 MOMENT = (
     argument("asOf", Instant | None, "What was true by then, of whoever held the number then; by default now.", None),
     argument("knownAt", Instant | None, "What was known by then; by default everything.", None),
@@ -131,6 +133,7 @@ class Query:
         argument("customer", SubjectInput, "Who would."),
         argument("purpose", str, "For what, such as `marketing`; those below it, too."),
         REGION,
+        *MOMENT,
     )
     access_log: AccessLog | None = root(
         "Who read which data of a customer, for what, and under what they said. For officers.",

@@ -9,6 +9,7 @@ import strawberry
 from sqlalchemy import Column
 
 from cdp.errors import RequestInvalid
+from cdp.event import instant_of
 from cdp.values import money_text, valid_region
 from privacy.vocabulary import ConsentKind, ConsentType
 from schema.fields import ColumnField, Governance, Source, declared, embedded, part, plain, word
@@ -30,12 +31,10 @@ def _region(text: object) -> str:
 
 def _instant(text: object) -> datetime:
     try:
-        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return instant_of(text if isinstance(text, str) else None)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise RequestInvalid("INSTANT_INVALID", "expected an instant with its offset, such as 2026-01-31T08:00:00Z")
-    return at
+        expected = "expected an instant with its offset, such as 2026-01-31T08:00:00Z, not before 1970"
+        raise RequestInvalid("INSTANT_INVALID", expected) from None
 
 
 def _day(text: object) -> date:

@@ -64,7 +64,7 @@ FLOORS = (
 )
 HEIGHT = {room: -i for i, floor in enumerate(FLOORS) for room in floor}
 
-LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 37_870, 300, 150, 40
+LINES_OF_ALL, LINES_PER_MODULE, LINES_PER_CLASS, LINES_PER_FUNCTION = 37_993, 300, 150, 40
 LINES_PER_CONFTEST = 100
 PARAMETERS, NESTING, SUPPRESSIONS_PER_1000, ERRORS_PER_TREE = 5, 3, 2, 12
 
@@ -301,6 +301,7 @@ def test_who_writes_is_known_by_name() -> None:
         "cdp.identity.batch",
         "cdp.identity.retagging",
         "cdp.dead_letters",
+        "cdp.refused",  # whom a letter is about is tagged by the newest keys
         "cdp.erasure.erase",
     }
     assert callers("write_line") == {"cdp.audit"}  # one statement for a group of entries

@@ -102,7 +102,7 @@ class _Consent(Event):
             "purpose": self.purpose,
             "category": self.category,
             "channel": self.channel,
-            "recipient": SELF if self.recipient == context.operator else self.recipient,
+            "recipient": SELF if self.recipient.lower() == context.operator.lower() else self.recipient,
             "destination": self.destination,
             "notice": self.notice,
             "collection_point": self.collection_point,

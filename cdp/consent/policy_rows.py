@@ -102,6 +102,17 @@ async def read_past_policy(connection: Connection, version: int) -> Policy | Non
     return None
 
 
+async def read_past_notice(connection: Connection, notice_id: str) -> Notice | None:
+    """A notice as it was in the last version before this one that had it."""
+    found = [
+        notice
+        for version, content in await connection.fetch(REPLACED)
+        for notice in _rows_of(version, content).notices
+        if notice.id == notice_id
+    ]
+    return found[-1] if found else None
+
+
 def _content(rows: PolicyRows) -> str:
     """Every row of a version as JSON text, a row being the list of its fields."""
     kept = {

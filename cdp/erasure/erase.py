@@ -10,6 +10,7 @@ from uuid import UUID
 from cdp.identity.clusters import write_clusters
 from cdp.identity.lives import forget_holder
 from cdp.identity.proposals import end_links
+from cdp.identity.retagging import index_of
 from cdp.key_store import hold_keys, key_rows
 from cdp.rights.kept import KEPT, Goes
 from cdp.rights.terms import Terms
@@ -20,7 +21,7 @@ from privacy.vocabulary import CustomerState, RetentionClass
 FOR_ITSELF: Final = ("data_key", "dead_letter", "number_fact", "number_index")
 AT_ONCE: Final = [name for name, kept in KEPT.items() if kept.goes is Goes.AT_ONCE and name not in FOR_ITSELF]
 
-TAGS = "SELECT identifier_tag FROM identifier_index WHERE customer_id = $1"
+TAGS = "SELECT identifier_tag, kind FROM identifier_index WHERE customer_id = $1"
 # Whoever writes about the customer holds their row: the erasure waits for the writer, or the writer for the erasure.
 TAKE = "SELECT region, status, status_at FROM customer WHERE customer_id = $1 FOR UPDATE"
 BEFORE = "SELECT erased_at FROM erasure WHERE customer_id = $1"
@@ -76,8 +77,10 @@ async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: 
     """
     await hold_keys(connection, ring)
     customer_id = erasure.customer_id
-    tags = [row[0] for row in await connection.fetch(TAGS, customer_id)]
-    tags += await forget_holder(connection, customer_id, erasure.at)
+    named = [(tag, kind) for tag, kind in await connection.fetch(TAGS, customer_id)]
+    named += [(tag, "number") for tag in await forget_holder(connection, customer_id, erasure.at)]
+    # While tags are moved, a letter may have its new one already.
+    tags = {one for tag, kind in named for one in (tag, *ring.later_tags(index_of(kind), tag))}
     found = await connection.fetchrow(TAKE, customer_id)
     before = await connection.fetchval(BEFORE, customer_id)
     # Nobody can change the row any more; somebody may have, before. Of their keys nothing is gone yet.

@@ -22,13 +22,16 @@ from cdp.identity.tables import (
 )
 from cdp.key_store import hold_keys, keep_up
 from cdp.stores import Connection
+from cdp.tables import dead_letter
 from privacy.blind import Index
 from privacy.keys import KeyRing
 
 Found = TypeVar("Found")
 
-TAGGED: Final = (known_number, number_fact, number_index, identifier_index, blocked_identifier)
-"""The tables whose rows are found by their tag, which is the first column."""
+TAGGED: Final = (known_number, number_fact, number_index, identifier_index, blocked_identifier, dead_letter)
+"""The tables whose rows are found by their tag; it is the first column, but of letters, which may have none."""
+KIND: Final = {identifier_index: "kind", blocked_identifier: "kind", dead_letter: "subject_kind"}
+"""The column that tells the kind of a tag; that of all others is a number's."""
 EPOCH: Final = "CASE WHEN octet_length({0}) > 16 THEN get_byte({0}, 0) ELSE 1 END < $1"
 OLD_DOCUMENTS: Final = f"""
 SELECT customer_id, identification_id, document_tag FROM identification
@@ -123,6 +126,11 @@ async def move_documents(
 
 def _move(table: Table) -> str:
     """Rows are deleted and inserted: a row spread over machines by its tag does not change it in place."""
+    if table is dead_letter:
+        return """
+            UPDATE dead_letter AS t SET subject_tag = m.new FROM unnest($1::bytea[], $2::bytea[]) AS m (old, new)
+            WHERE t.subject_tag = m.old
+        """
     tag, *others = (column.name for column in table.columns)
     kept = ", ".join(f"t.{name}" for name in others)
     return f"""
@@ -135,20 +143,25 @@ def _move(table: Table) -> str:
 
 
 def _old(table: Table) -> str:
-    tag, kind = _tag(table), "kind" if table in (identifier_index, blocked_identifier) else "'number'"
+    tag, kind = _tag(table), KIND.get(table, "'number'")
     return (
-        f"SELECT DISTINCT {kind}, {tag} FROM {table.name} WHERE {EPOCH.format(tag)} AND {tag} > $2"  # noqa: S608 -- declared names
+        f"SELECT DISTINCT {kind}, {tag} FROM {table.name} WHERE {EPOCH.format(tag)} AND {_has(table)} AND {tag} > $2"  # noqa: S608 -- declared names
         f" ORDER BY {tag} LIMIT $3"
     )
 
 
 def _count(table: Table) -> str:
     tag = _tag(table)
-    return f"SELECT count(DISTINCT {tag}) FROM {table.name} WHERE {EPOCH.format(tag)}"  # noqa: S608 -- declared names
+    return f"SELECT count(DISTINCT {tag}) FROM {table.name} WHERE {EPOCH.format(tag)} AND {_has(table)}"  # noqa: S608 -- declared names
 
 
 def _tag(table: Table) -> str:
-    return "document_tag" if table is identification else next(iter(table.columns)).name
+    return {identification: "document_tag", dead_letter: "subject_tag"}.get(table) or next(iter(table.columns)).name
+
+
+def _has(table: Table) -> str:
+    """Whether a row has a tag at all: a letter may be about a customer by their id, or about nobody."""
+    return "subject_kind <> 'customerId'" if table is dead_letter else "true"
 
 
 MOVES: Final = tuple(_move(table) for table in TAGGED)

@@ -52,7 +52,7 @@ def stops(dossier: Dossier, customer_id: UUID, purpose: str, channel: str, momen
         ConsentKind.GENERAL,
         purpose,
         moment.as_of,
-        moment.as_of,
+        moment.end,
         recipient=ANY,
         destination=ANY,
     )

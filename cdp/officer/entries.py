@@ -76,8 +76,8 @@ async def lines_of(
     Raises RequestInvalid for a span that is empty or too long.
     """
     start, end = between
-    if not start < end <= start + timedelta(days=MOST_DAYS):
-        raise RequestInvalid("PERIOD_INVALID", f"from, to: expected a span of {MOST_DAYS} days at most")
+    if not start < end or end - start > timedelta(days=MOST_DAYS):
+        raise RequestInvalid("PERIOD_INVALID", f"from, to: expected from before to, a span of {MOST_DAYS} days at most")
     names = {
         at.book.trail.names.pseudonym(customer, year): customer
         for customer in customers

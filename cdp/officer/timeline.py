@@ -5,10 +5,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from cdp.admission import OpenStore
+from cdp.consent.policy_rows import read_past_notice
 from cdp.officer.dossier import Moment, policy_now
 from cdp.proofs import evidence_of
 from cdp.rendering import instant_text
 from privacy.receipts import SCHEMA, signed
+from privacy.rows import Notice
 from privacy.rulebook import Policy
 from privacy.vocabulary import NOWHERE, SELF, Sensitivity, covers
 
@@ -52,21 +54,24 @@ async def receipt_of(at: OpenStore, customer_id: UUID, event_id: UUID, operator:
 
     `operator` is the legal entity that asked. Raises KeyUnavailable where the process does not hold the log key.
     """
+    policy = await policy_now(at)
     async with at.store.read() as connection:
         said = await connection.fetchrow(ONE, [customer_id], event_id)
+        if said is None:
+            return None
         evidence = await evidence_of(connection, event_id)
-    if said is None:
-        return None
+        notice = policy.notices.get(said["notice"])
+        if notice is None and said["notice"] is not None:
+            notice = await read_past_notice(connection, said["notice"])
     principal = at.book.trail.names.pseudonym(customer_id, said["happened_at"].year)
-    receipt = _receipt(said, await policy_now(at), at.store.jurisdiction, (principal, operator))
+    receipt = _receipt(said, notice, policy, at.store.jurisdiction, (principal, operator))
     return signed(receipt, at.ring.signer, evidence)
 
 
-def _receipt(said: Said, policy: Policy, here: str, parties: tuple[str, str]) -> dict[str, Any]:
+def _receipt(said: Said, notice: Notice | None, policy: Policy, here: str, parties: tuple[str, str]) -> dict[str, Any]:
     principal, operator = parties
     record_id = str(said["row_id"])
     recipient = operator if said["recipient"] == SELF else said["recipient"]
-    notice = policy.notices.get(said["notice"])
     processing = {
         "privacy_notice": _given(id=said["notice"], version=notice and notice.version, sha256=notice and notice.sha256),
         "language": notice and notice.language,

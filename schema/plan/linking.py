@@ -33,15 +33,16 @@ CODE: Final = re.compile(r"[0-9]{6}")
 Arguments = Mapping[str, Any]
 
 
-async def propose_link(arguments: Arguments, reach: Reach, asked: Asked, linking: Linking) -> dict[str, Any]:
+async def propose_link(arguments: Arguments, reach: Reach, linking: Linking) -> dict[str, Any]:
     """What became of a proposal, as the schema has it. Raises RequestInvalid, AuthError, StoreUnavailable."""
     no_partners(reach.caller)
     mine = _side(arguments["number"], arguments.get("region"), "", reach)
     other = _side(arguments["otherNumber"], arguments.get("otherRegion"), "other", reach)
     if mine.store == other.store:
         raise RequestInvalid("LINK_ONE_STORE", "otherNumber: expected a number that another store keeps")
+    await reach.announce(mine.store)
     proposed = await linking.propose(mine, other)
-    asked.stores |= {mine.store, other.store}
+    reach.asked.stores |= {mine.store, other.store}
     token = None
     if proposed.token is not None:
         payload = proposed.token + f"{mine.store}:{other.store}".encode()
@@ -49,12 +50,13 @@ async def propose_link(arguments: Arguments, reach: Reach, asked: Asked, linking
     return {"outcome": shown(None, proposed.outcome), "token": token, "expiresAt": proposed.expires_at}
 
 
-async def change_link(name: str, arguments: Arguments, reach: Reach, asked: Asked, linking: Linking) -> Outcome:
+async def change_link(name: str, arguments: Arguments, reach: Reach, linking: Linking) -> Outcome:
     """Confirm a link, or end one. Raises like `propose_link`."""
     no_partners(reach.caller)
     if name == "unlink":
         region = arguments.get("otherRegion")
         mine = _side(arguments["number"], arguments.get("region"), "", reach)
+        await reach.announce(mine.store)
         return await linking.end(mine, None if region is None else reach.settings.store_of(region))
     try:
         payload = reach.tokens.open(KIND, reach.caller.legal_entity, arguments["token"])
@@ -65,7 +67,8 @@ async def change_link(name: str, arguments: Arguments, reach: Reach, asked: Aske
     stores = payload[16:].decode().split(":")
     for store in stores:
         _open(store, "token", reach)
-    asked.stores |= set(stores)
+    await reach.announce(stores[0])
+    reach.asked.stores |= set(stores)
     return await linking.confirm(stores[0], payload[:16], arguments["code"])
 
 

@@ -59,6 +59,14 @@ class Question(NamedTuple):
         holding = found.holding if "number" in self.given["customer"] else None
         return await dossier_of(at, customer_id, holding, self.given.get("asOf"))
 
+    async def _moment(self, dossier: Dossier, customer_id: UUID) -> Moment:
+        """What is asked about, with the transfer bases that had no room for a customer by then."""
+        moment = Moment(self.given.get("asOf") or now_of(dossier, self.reach.at), self.given.get("knownAt"))
+        policy, crossings = dossier.at.policy, dossier.at.crossings
+        assert policy is not None, "a dossier is read with its policy"
+        full = await crossings.without_room(policy.transfer_bases, customer_id, moment.end)
+        return moment._replace(exhausted=full)
+
     def _stores(self) -> Iterator[tuple[OpenStore, list[UUID]]]:
         """The stores of the records, the leading one first, with the customers there."""
         for name in dict.fromkeys(part.store for part in self.parts):
@@ -70,8 +78,8 @@ class Question(NamedTuple):
         assert governance.category is not None
         at, customers = next(self._stores())
         dossier, here = await self._dossier(at, customers[0]), at.store.jurisdiction
-        moment = Moment(given.get("asOf") or now_of(dossier, self.reach.at), given.get("knownAt"))
-        moments = [await _at_borders(at, one, moment) for one in customers]
+        moments = [await self._moment(dossier, one) for one in customers]
+        moment = moments[0]
         use = Use(_purpose(given), given["channel"], *self._recipient(), _jurisdiction(given.get("destination"), here))
         policy = at.policy
         assert policy is not None, "a dossier is read with its policy"
@@ -125,7 +133,7 @@ class Question(NamedTuple):
             dossier = await self._dossier(at, customers[0])
             policy = at.policy
             assert policy is not None, "a dossier is read with its policy"
-            moment = await _at_borders(at, customers[0], Moment(now_of(dossier, self.reach.at)))
+            moment = await self._moment(dossier, customers[0])
             found = stops(dossier, customers[0], purpose, self.reach.caller.channel, moment)
             stopped += [
                 one._asdict() | {"fields": _fields(schema, one.categories, one.purpose, policy)} for one in found
@@ -147,13 +155,6 @@ class Question(NamedTuple):
         if any(name is None or not self.reach.open_to(name) for name in names):
             raise RequestInvalid("REGION_UNKNOWN", "region: no store open to this caller keeps it")
         return [await processing_of(self.reach.stores[str(name)], self.reach.at) for name in names]
-
-
-async def _at_borders(at: OpenStore, customer_id: UUID, moment: Moment) -> Moment:
-    """A moment with the transfer bases that had no room for a customer."""
-    assert at.policy is not None, "a dossier is read with its policy"
-    full = await at.crossings.without_room(at.policy.transfer_bases, customer_id, moment.end)
-    return moment._replace(exhausted=full)
 
 
 def _jurisdiction(text: str | None, here: str) -> str:

@@ -84,6 +84,8 @@ async def give(name: str, arguments: Arguments, reach: Reach, writer: Writer) ->
     store = reach.store_of(region)
     if store is not None and not reach.open_to(store):
         raise AuthError("FORBIDDEN", "input.region: not open to this caller", 403)
+    if store is not None:
+        await reach.announce(store)
     if name == "openCase" and "owner" not in event and store is not None and "number" in subject:
         event["owner"] = await _answering(PhoneNumber.parse(subject["number"], region).e164, store, reach)
     [outcome] = await ingest(writer, [event], f"{ORDERED}{reach.caller.client}")
@@ -107,6 +109,7 @@ async def correct(arguments: Arguments, reach: Reach, writer: Writer) -> tuple[s
         raise RequestInvalid("ID_UNKNOWN", "anomaly: expected the id of a money anomaly")
     if not reach.open_to(found.store):
         raise AuthError("FORBIDDEN", "anomaly: not open to this caller", 403)
+    await reach.announce(found.store)
     approval = Approval(found.store, found.customer_id, found.row_id, reach.caller.actor, reach.at)
     return await approve(writer, approval)
 
@@ -121,6 +124,8 @@ async def take_in(arguments: Arguments, reach: Reach, intake: Intake) -> list[di
     if not reach.all_open:
         raise AuthError("FORBIDDEN", "events: no store is open to this caller", 403)
     sender = Sender(caller.client, tuple(reach.all_open), reach.settings.events_per_second, role=caller.role)
+    for store in sorted({*sender.stores} & {reach.store_of(str(event.get("region"))) for event in events}):
+        await reach.announce(store)
     records = [Record(event, event) for event in events]
     with intake.admitted(sender):
         outcomes = await intake.take(sender, records, f"graphql:{caller.client}")

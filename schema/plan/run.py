@@ -146,14 +146,14 @@ class Run:
         if root.name == "ingest":
             return to_json(root.picks.of(await take_in(arguments, self.reach, self.intake)))
         if root.name == "proposeLink":
-            return to_json(root.picks.of(await propose_link(arguments, self.reach, self.asked, self._linking())))
+            return to_json(root.picks.of(await propose_link(arguments, self.reach, self._linking())))
         if root.name in LETTERS:
             store, became = await order_letter(root.name, arguments, self.reach, self.intake.writer)
             self.asked.stores.add(store)
             return to_json(root.picks.of(became))
         event_id: str | None = None
         if root.name in ("confirmLink", "unlink"):
-            outcome = await change_link(root.name, arguments, self.reach, self.asked, self._linking())
+            outcome = await change_link(root.name, arguments, self.reach, self._linking())
         elif root.name == "approveCorrection":
             event_id, outcome = await correct(arguments, self.reach, self.intake.writer)
         else:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.admission import OpenStore
+from cdp.asked import Asked, announce
 from cdp.auth import Caller, Role
 from cdp.errors import AuthError, RequestInvalid
 from cdp.global_ids import GlobalId, read_id
@@ -32,8 +33,17 @@ class Reach(NamedTuple):
     settings: Settings
     stores: Mapping[str, OpenStore]
     tokens: TokenSeal
-    caller: Caller
+    asked: Asked
     at: datetime
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return self.asked.caller
+
+    async def announce(self, store: str) -> None:
+        """Nothing is changed in a store whose trail cannot say so. Raises AuditUnavailable."""
+        await announce(self.asked, self.stores[store].book)
 
     def open_to(self, store: str) -> bool:
         return store in self.stores and store in self.caller.stores

@@ -312,6 +312,8 @@ def test_a_write_key_is_told_once_and_ends_when_it_is_told_to(
     [[store, key_id, *row]] = [[cell.strip() for cell in line] for line in cells]
     assert [store, *row[:5], row[6]] == ["hk", "shop", "HK", "WEB", "1,000", "9", ""]
     assert told.out.split(".")[2].strip() not in output_of(capsys, "write-key", "list")
+    lines = error_lines(capsys, "write-key", "--client", "shop", "--channel", "call centre", code=2)
+    assert any("expected a word such as APP or CALL_CENTRE" in line for line in lines)
     assert error_lines(capsys, "write-key", "revoke", "none", code=1)[0].startswith("WRITE_KEY_UNKNOWN")
     assert output_of(capsys, "write-key", "revoke", key_id) == f"{key_id}: revoked, of client shop\n"
     assert error_lines(capsys, "write-key", "revoke", key_id, code=1)[0].startswith("WRITE_KEY_UNKNOWN")
@@ -598,8 +600,9 @@ def test_a_bad_number_is_refused_in_one_line_that_helps(
 
 def test_an_instant_without_its_offset_is_refused(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", "2026-01-01", code=2)
-    assert any("expected an instant with its offset" in line for line in lines)
+    for wrong in ("2026-01-01", "9999-12-31T23:59:59-12:00"):
+        lines = error_lines(capsys, "numbers", "explain", "+8613800138000", "--at", wrong, code=2)
+        assert any("expected an instant with its offset" in line for line in lines)
 
 
 def test_products_are_reconciled_as_of_an_instant(migrated: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -832,6 +835,20 @@ def test_without_a_mapping_nothing_is_loaded(files: tuple[str, str], capsys: pyt
     assert any("expected a mapping; --check suggests one" in line for line in lines)
 
 
+def test_a_file_that_cannot_be_loaded_holds_up_no_other(
+    migrated: Settings, files: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people, plan = files
+    for name, content in (("one.csv", ""), ("two.csv", "a,b\n1,2\n")):
+        (tmp_path / name).write_text(content)
+    bad = [str(tmp_path / "one.csv"), str(tmp_path / "two.csv")]
+    for more in ((), ("--check",)):
+        assert exit_of("load", bad[0], people, bad[1], "--mapping", plan, *more) == 1
+        told = capsys.readouterr()
+        assert [line.partition(":")[0] for line in told.err.splitlines()][-2:] == ["FILE_INVALID", "MAPPING_INVALID"]
+        assert Path(people).name in told.out
+
+
 def test_a_suggested_mapping_is_filled_in_and_loads(
     migrated: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -913,6 +930,9 @@ def test_dead_letters_are_listed_shown_sent_again_and_dropped(
     [number] = [row[0] for row in letters if row[2] == "NUMBER_INVALID"]
     [row] = cells_of(output_of(capsys, "dead-letters", "list", "--reason", "ROW_INVALID", "--source", "people.csv"))
     assert output_of(capsys, "dead-letters", "list", "--store", "hk").count("│") == 0
+    told = output_of(capsys, "dead-letters", "list", "--first", "1")
+    assert ("(the newest 1: there are more)" in told, len(cells_of(told))) == (True, 1)
+    assert "there are more" not in output_of(capsys, "dead-letters", "list", "--first", "2")
 
     shown = json.loads(output_of(capsys, "dead-letters", "show", number, "--actor", "officer 7"))
     assert (shown["type"], shown["number"]) == ("NumberActivated", "12345")

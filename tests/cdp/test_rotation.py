@@ -20,15 +20,18 @@ from cdp.identity.blocked import block, blocklist, lift, read_blocked
 from cdp.incoming import read_all
 from cdp.ingest import EVENTS, Writer, ingest, take_in
 from cdp.key_store import HOLD_ALONE, data_keys, hold_keys, unlock
+from cdp.letters import Drawer
 from cdp.root_keys import root_kms
 from cdp.rotation import alone
 from cdp.settings import Settings
 from cdp.stores import Store
+from cdp.waiting import send_due
 from privacy.errors import KeyUnavailable
 from privacy.keys import StoreKeyKind
 from privacy.seal import Suite
 from privacy.vocabulary import RetentionClass
 from tests.cdp.doors import accept, rows
+from tests.cdp.erasure.test_erase import asked_for, begin
 from tests.cdp.house import prepared_house
 from tests.cdp.samples import SAMPLES
 from tests.rotating import KINDS, begin_index, drill, finish, people, points, populate, state_of
@@ -145,6 +148,34 @@ async def test_what_is_blocked_stays_blocked_and_can_be_lifted(settings: Setting
         await lift(house, sought)
         assert await rows(store, "blocked_identifier") == []
         await accept(writer_of(house), shop)
+
+
+@HALF
+async def test_letters_move_with_those_they_are_about(settings: Settings, half: bool) -> None:
+    """An erasure finds them, and so do they who become known."""
+    registered, activated, *_ = people(1)
+    async with prepared_house(settings) as house:
+        writer, cn = writer_of(house), house.stores["cn"]
+        customer_id = await asked_for(writer)
+        about = ({"number": "13800138000"}, SAMPLES["UsageRecorded"]["subject"], {"customerId": str(customer_id)})
+        wrong = [
+            SAMPLES["UsageRecorded"] | {"eventId": f"u-{n}", "subject": subject, "quantity": "-1"}
+            for n, subject in enumerate(about * 2)
+        ]
+        await ingest(writer, [*wrong[:3], activated, {"type": "Nothing"}], "test")
+        await (begin_index(settings) if half else finish(settings, "index"))
+        await ingest(writer, wrong[3:], "test")
+        assert len(await rows(cn, "dead_letter")) == 8
+        await accept(writer, registered)
+        drawer = Drawer(cn, house.rings["cn"], house.trails["cn"])
+        assert await send_due(drawer, writer, writer.clock()) == 1
+        await begin(writer, customer_id)
+        [left] = await rows(cn, "dead_letter")
+        assert (left["field"], left["subject_kind"]) == ("type", None)
+        await ingest(writer, [wrong[0] | {"subject": {"customerKey": "P-9"}}], "test")
+        await finish(settings, "index")
+        newest = await rows(cn, "dead_letter", "subject_kind IS NOT NULL")
+        assert [row["subject_tag"][0] for row in newest] == [2 if half else 3]
 
 
 @HALF

@@ -57,6 +57,7 @@ INGEST: Final = f"mutation Ingest($events: [Event!]!) {CARE} {{ ingest(events: $
 CONSENT: Final = """mutation Consent($number: String!, $to: String!) @purpose(id: "service.care") {
   ORDER(input: { subject: { number: $number }, purpose: "service", destination: $to, kind: SEPARATE }) {
     outcome { status } } }"""
+ENDED: Final = event("ConsentWithdrawn", "CN-GD", {"number": "+8613800138000"}, "2026-10-01", purpose="service")
 STILL_OFF: Final = "+8613912345678"
 ALL: Final = APP._replace(purposes=frozenset(PURPOSES))
 STORY: Final = {"customerKey": "D-STORY-B-CN"}
@@ -509,6 +510,11 @@ async def test_without_room_for_its_entry_no_answer_leaves(world: World) -> None
         response = await world.post({"query": document, "variables": variables})
         assert refusal(response) == (503, "AUDIT_UNAVAILABLE")
         assert "No space" not in response.text
+    before, asked = await world.counts(), {"number": MAINLAND_NUMBER, "to": "HK", "events": [ENDED]}
+    for document in (CONSENT.replace("ORDER", "withdrawConsent"), INGEST):
+        response = await world.post({"query": document, "variables": asked})
+        assert refusal(response) == (503, "AUDIT_UNAVAILABLE")
+        assert await world.counts() == before
     async with world.house.stores["cn"].transaction() as connection:
         await connection.execute("DROP TRIGGER full_disk ON audit_entry")
     assert {entry["from"] for entry in (await world.entries())[audited:]} <= {"HK"}

@@ -511,6 +511,31 @@ async def test_a_full_queue_refuses_before_it_reads_and_the_other_store_goes_on(
         assert states(await batch(apart, key, message("identify", "m-0", userId="U-0"))) == [("duplicate", None)]
 
 
+async def test_whoever_may_write_to_both_stores_is_held_up_by_those_they_write_to(
+    world: World, key: str, locked: asyncpg.Connection
+) -> None:
+    app = receiver(world, intake_queue=2, intake_writers=1)
+    here, there = SAMPLES["CustomerRegistered"], SAMPLES["CustomerRegistered"] | {"region": "HK"}
+    bearer, hk = {"authorization": "Bearer both"}, world.house.stores["hk"]
+    before = len(await rows(hk, "event_seen"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cdp.test") as http:
+        apart = replace(world, http=http)
+        held = [
+            asyncio.create_task(send(apart, "/v1/events", [here | {"eventId": f"e-{n}"}], bearer)) for n in range(2)
+        ]
+        while app._reception.intake._inside["cn"] < 2:  # noqa: ASYNC110 - nobody tells when they are in
+            await asyncio.sleep(0.01)
+        assert (await ask_unread(app, key))[0] == 429
+        mixed = await send(apart, "/v1/events", [there | {"eventId": "mixed"}, here], bearer)
+        assert (mixed.status_code, mixed.json()["code"], mixed.headers["retry-after"]) == (429, "QUEUE_FULL", "1")
+        answer = await send(apart, "/v1/events", [there], bearer)
+        assert states(answer.json()["verdicts"]) == [("accepted", None)]
+        assert len(await rows(hk, "event_seen")) == before + 1
+        await locked.execute("ROLLBACK")
+        assert [(await task).status_code for task in held] == [200, 200]
+    assert not +app._reception.intake._inside
+
+
 async def test_each_client_has_its_own_rate(world: World, hong_kong: str) -> None:
     cn = world.house.stores["cn"]
     slow = await new_write_key(cn, KEY._replace(client="slow", per_second=1), NOW)

@@ -297,6 +297,7 @@ MARKETING = given(ConsentKind.GENERAL, "marketing")
         ((MARKETING, withdrawn("marketing.call")), None),
         ((MARKETING, withdrawn("marketing", channel="shop")), None),
         ((MARKETING, withdrawn("marketing", channel="APP")), "CONSENT_WITHDRAWN"),
+        ((MARKETING, withdrawn("marketing", recipient="self")), "CONSENT_WITHDRAWN"),
         ((given(ConsentKind.GENERAL, "marketing", channel="App"),), None),
         ((MARKETING, withdrawn("marketing", category="contact.email")), None),
         ((MARKETING, withdrawn("marketing", destination="HK")), None),
@@ -313,6 +314,15 @@ def test_step_6_the_latest_event_in_a_covering_scope_wins(consents: tuple[Consen
     for ordered in (consents, consents[::-1]):
         result = answer(request("marketing.sms"), customer(*ordered), "contact.number")
         assert result == ("DENY" if code else "ALLOW", "cn.marketing", code)
+
+
+def test_step_6_a_no_is_heard_however_the_recipient_is_spelled_and_a_yes_names_it_as_it_is() -> None:
+    asked = request("partner.share", recipient="ACME", recipient_class=RecipientClass.THIRD_PARTY)
+    yes = given(ConsentKind.SEPARATE, "partner", recipient="ACME")
+    assert answer(asked, customer(yes), "usage.summary")[0] == Effect.ALLOW
+    no = withdrawn("partner", recipient="Acme")
+    assert answer(asked, customer(yes, no), "usage.summary")[2] == "CONSENT_WITHDRAWN"
+    assert answer(asked, customer(yes._replace(recipient="Acme")), "usage.summary")[2] == "CONSENT_REQUIRED"
 
 
 def test_step_6_a_replaced_notice_no_longer_carries_a_consent() -> None:

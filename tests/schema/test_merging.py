@@ -22,6 +22,7 @@ PAIRS = [("denied", "many"), ("objector", "minor"), ("left-cn", "youth"), ("twic
 PROPOSE = """query($input: MergeInput!) @purpose(id: "service.care") { proposeMerge(input: $input) {
   alreadyMerged evidence conflicts tooMany consentEffect { purpose recipient destination categories }
   customer { id formattedName } other { formattedName } } }"""
+DOCUMENTS = {"cn.document", "hk.document"}
 ORDER = """mutation($input: MergeInput!) @purpose(id: "service.care") { %s(input: $input) {
   outcome { status code field expected } customer { id formattedName holdings { number } } } }"""
 LISTED = """query($region: Region!, $after: String, $first: Int! = 100) @purpose(id: "service.care") {
@@ -213,9 +214,16 @@ async def test_only_stewards_merge(fresh_world: World, caller: Caller) -> None:
         (PROPOSE, pair("many", "denied")),
         (ORDER % "merge", pair("many", "denied")),
         (ORDER % "unmerge", pair("many", "denied")),
-        (take_in, {"e": [event]}),
     ):
         with pytest.raises(AuthError, match=r"steward|partners"):
             await asked(fresh_world, source, variables, caller)
     after = await fingerprint(fresh_world.house)
-    assert {name for name in after if after[name] != before[name]} <= {"cn.document", "hk.document"}
+    assert {name for name in after if after[name] != before[name]} <= DOCUMENTS
+    if caller.partner:
+        with pytest.raises(AuthError, match="partners"):
+            await asked(fresh_world, take_in, {"e": [event]}, caller)
+    else:
+        told = await asked(fresh_world, take_in, {"e": [event]}, caller)
+        assert told["data"]["ingest"] == [{"status": "REJECTED"}]
+    after = await fingerprint(fresh_world.house)
+    assert {name for name in after if after[name] != before[name]} <= DOCUMENTS | {"cn.dead_letter", "cn.data_key"}

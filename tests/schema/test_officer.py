@@ -46,8 +46,8 @@ TIMELINE = """query($who: SubjectInput!, $asOf: DateTime, $knownAt: DateTime, $f
   @purpose(id: "legal.audit") { consentTimeline(customer: $who, asOf: $asOf, knownAt: $knownAt, first: $first,
     skip: $skip) { id source type kind actor purpose category channel recipient destination notice collectionPoint
     evidenceHash expiresAt numberOnly happenedAt recordedAt } }"""
-PREVIEW = """query($who: SubjectInput!, $purpose: String!) @purpose(id: "legal.audit") {
-  withdrawalPreview(customer: $who, purpose: $purpose) {
+PREVIEW = """query($who: SubjectInput!, $purpose: String!, $asOf: DateTime, $knownAt: DateTime)
+  @purpose(id: "legal.audit") { withdrawalPreview(customer: $who, purpose: $purpose, asOf: $asOf, knownAt: $knownAt) {
     partners stops { purpose recipient destination categories fields } } }"""
 LOG = """query($who: SubjectInput!, $from: DateTime!, $to: DateTime, $first: Int! = 200, $after: ID)
   @purpose(id: "legal.audit") { accessLog(customer: $who, from: $from, to: $to, first: $first, after: $after) {
@@ -310,6 +310,15 @@ async def test_a_preview_is_what_a_withdrawal_does_and_writes_nothing(
     assert at.store.name == "cn"
 
 
+async def test_a_preview_looks_at_what_was_true_and_known(world: World) -> None:
+    asked = {"who": {"customerKey": "denied"}, "purpose": "marketing"}
+    then = await told(world, PREVIEW, **asked, asOf="2025-01-05T12:00:00Z")
+    assert "marketing.sms" in {stop["purpose"] for stop in then["stops"]}
+    assert (await told(world, PREVIEW, **asked))["stops"] == [], "there is an objection by now"
+    unknown = await told(world, PREVIEW, **asked, asOf="2025-01-05T12:00:00Z", knownAt="2025-06-01T00:00:00Z")
+    assert unknown["stops"] == [], "it was not known yet"
+
+
 async def test_a_preview_names_the_fields_that_stop(world: World) -> None:
     preview = await told(world, PREVIEW, **who("many"), purpose="partner")
     [stop] = [one for one in preview["stops"] if one["recipient"] == "ACME" and one["destination"] == "CN"]
@@ -408,9 +417,14 @@ async def test_no_two_categories_have_one_short_name() -> None:
 
 
 async def test_a_span_has_its_bounds(world: World) -> None:
-    for start, end in (("2025-01-01", "2025-06-01"), ("2025-01-02", "2025-01-01"), ("2025-01-01", "2025-01-01")):
+    spans = (("2025-01-01", "2025-06-01"), ("2025-01-02", "2025-01-01"), ("2025-01-01", "2025-01-01"))
+    for start, end in (*spans, ("9999-12-31", "9999-12-30")):
         with pytest.raises(RequestInvalid, match="a span of 93 days"):
             await told(world, LOG, **who("many"), **{"from": f"{start}T00:00:00Z"}, to=f"{end}T00:00:00Z")
+    for nobodys in ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "2025-01-01T00:00:00"):
+        for name, source in (("from", LOG), ("asOf", DECISION), ("knownAt", TIMELINE)):
+            with pytest.raises(RequestInvalid, match="expected an instant with its offset"):
+                await told(world, source, **who("many"), **QUESTIONS[source] | {name: nobodys})
     with pytest.raises(RequestInvalid, match="expected a number from 0 to 200"):
         await told(world, LOG, **who("many"), **QUESTIONS[LOG], first=201)
     with pytest.raises(RequestInvalid, match="the `next`"):
@@ -465,7 +479,7 @@ async def test_every_logged_decision_replays_to_the_same_answer(
             customers = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer")]
         now = datetime.now(UTC) + timedelta(seconds=1)
         lines = await lines_of(at, customers, (now - timedelta(days=1), now), None, 100_000)
-        written = [entry for entry in await entries(fresh_world, name) if "places" in entry]
+        written = [entry for entry in await entries(fresh_world, name) if "customers" in entry]
         assert len(lines) == sum(len(entry["customers"]) for entry in written)
         dossiers = {customer: await dossier_of(at, customer) for customer in customers}
         policies: dict[int, Policy | None] = {}
@@ -702,3 +716,16 @@ async def test_a_receipt_is_signed_and_says_what_was_said(world: World) -> None:
         await answer(world, RECEIPT, PARTNER, id=given[0]["id"])
     other = CARE._replace(legal_entity="ACME", recipient_class=RecipientClass.PROCESSOR)
     assert (await answer(world, RECEIPT, other, id=given[0]["id"]))["data"]["consentReceipt"] is None
+
+
+async def test_a_receipt_names_the_text_that_was_shown_when_it_is_shown_no_more(fresh_world: World) -> None:
+    rows = starter_rows()
+    [shown] = [notice for notice in rows.notices if notice.jurisdiction == "CN"]
+    agreed = {"subject": {"number": NUMBERS["many"]}, "purpose": "marketing.sms", "notice": shown.id}
+    await answer(fresh_world, GIVE, CARE, input=agreed)
+    await load_policy(fresh_world.house.stores.values(), replace(rows, version=2, notices=()), NOW)
+    [said, *_] = await told(fresh_world, TIMELINE, **who("many"))
+    text = (await answer(fresh_world, RECEIPT, CARE, id=said["id"]))["data"]["consentReceipt"]
+    processing = json.loads(text)["receipt"]["record"]["pii_processing"]
+    assert processing["privacy_notice"] == {"id": shown.id, "version": shown.version, "sha256": shown.sha256}
+    assert processing["language"] == shown.language
