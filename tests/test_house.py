@@ -458,5 +458,6 @@ def test_every_error_of_the_house_stands_in_one_of_the_trees() -> None:
     }
     assert outside(public, "cdp.errors", "privacy.errors") == {
         "schema.plan.document.DocumentInvalid",
+        "cdp.erasure.erase.StillHere",  # whoever keeps the terms hears of it, and what was begun is rolled back
         "cdp.endpoint.ClientGone",  # whoever reads a body hears of it, and nobody is told
     }

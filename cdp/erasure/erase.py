@@ -50,6 +50,10 @@ ON CONFLICT (customer_id, table_name) DO UPDATE SET row_count = old.row_count + 
 """
 
 
+class StillHere(Exception):
+    """Whose term was over is a customer again: they stay."""
+
+
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """Whom to erase, when, and by which request (None where a term is over); `gone` goes whatever the law says now."""
@@ -59,10 +63,17 @@ class Erasure:
     request_id: UUID | None = None
     gone: Collection[str] = ()
 
+    @property
+    def unasked(self) -> bool:
+        """Because a term is over."""
+        return self.request_id is None and not self.gone
+
 
 async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: Terms) -> None:
     """Erases a customer who is there, but for the classes a law keeps; what was kept before and is not any more goes
     too. The sweep does the rest. Inside a transaction; where keys have a database of their own, they go first.
+
+    Raises StillHere.
     """
     await hold_keys(connection, ring)
     customer_id = erasure.customer_id
@@ -71,7 +82,11 @@ async def erase(connection: Connection, ring: KeyRing, erasure: Erasure, terms: 
     # While tags are moved, a letter may have its new one already.
     tags = {one for tag, kind in named for one in (tag, *ring.later_tags(index_of(kind), tag))}
     found = await connection.fetchrow(TAKE, customer_id)
-    began = await connection.fetchval(BEFORE, customer_id) or erasure.at
+    before = await connection.fetchval(BEFORE, customer_id)
+    # Nobody can change the row any more; somebody may have, before. Of their keys nothing is gone yet.
+    if erasure.unasked and before is None and found["status"] != "TERMINATED":
+        raise StillHere
+    began = before or erasure.at
     ended = found["status_at"] if found["status"] == "TERMINATED" else began
     kept = _kept(terms, min(ended, began), erasure)
     gone = [name.value for name in RetentionClass if name not in kept]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from cdp.erasure.erase import Erasure, erase
+from cdp.erasure.erase import Erasure, StillHere, erase
 from cdp.rights.kept import KEPT, Goes, Kept
 from cdp.rights.terms import Terms, read_terms, term_of
 from cdp.stores import Store
@@ -24,10 +24,6 @@ LEFT = """EXISTS (SELECT FROM customer AS c WHERE c.customer_id = t.customer_id
 CUSTOMERS = """
 SELECT customer_id FROM customer WHERE status = 'TERMINATED' AND status_at < $1 AND state IN ('ACTIVE', 'RESTRICTED')
 UNION ALL SELECT customer_id FROM erasure WHERE kept_until <= $2 AND finished_at IS NOT NULL
-"""
-STILL_GONE = """
-SELECT c.status = 'TERMINATED' OR e.erased_at < $2 FROM customer AS c JOIN erasure AS e USING (customer_id)
-WHERE c.customer_id = $1
 """
 Told = Callable[[int], None]
 """Is told of each step how many rows were done."""
@@ -100,14 +96,7 @@ async def _delete(store: Store, due: Due, told: Told) -> None:
         told(count)
 
 
-class _Back(Exception):
-    """A customer who left is a customer again: they stay."""
-
-
 async def _erase(store: Store, ring: KeyRing, erasure: Erasure, terms: Terms) -> None:
-    with suppress(_Back):
+    with suppress(StillHere):
         async with store.transaction() as connection:
             await erase(connection, ring, erasure, terms)
-            # Nobody can change the row any more; somebody may have, before.
-            if not await connection.fetchval(STILL_GONE, erasure.customer_id, erasure.at):
-                raise _Back

@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -365,7 +365,7 @@ async def test_a_write_that_found_the_customer_before_the_erasure_loses_to_it(wr
     async with asyncio.timeout(60):
         while len(await waiting(store)) < len(late):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
             await asyncio.sleep(0.01)
-    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW), await read_terms(connection, "CN"))
+    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW, uuid4()), await read_terms(connection, "CN"))
     await held_up.__aexit__(None, None, None)
     outcomes = [outcome for task in writing for outcome in await task]
     assert codes(outcomes) == ["UNKNOWN_CUSTOMER"] * len(late)
@@ -386,7 +386,7 @@ async def test_nobody_is_joined_with_somebody_who_is_being_erased(writer: Writer
     async with asyncio.timeout(60):
         while not await waiting(store):  # noqa: ASYNC110 -- nobody tells when a lock is waited for
             await asyncio.sleep(0.01)
-    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW), await read_terms(connection, "CN"))
+    await erase(connection, writer.rings["cn"], Erasure(customer_id, NOW, uuid4()), await read_terms(connection, "CN"))
     await held_up.__aexit__(None, None, None)
     [outcome] = await joining
     assert (outcome.status, outcome.field) == (Status.REJECTED, "other")

@@ -98,10 +98,14 @@ async def test_those_who_left_go_with_the_day_they_did(writer: Writer) -> None:
     assert (await expired(store, NOW + timedelta(days=731)))["customer"] == 0
 
 
-async def test_who_comes_back_meanwhile_stays(writer: Writer) -> None:
+@pytest.mark.parametrize("apart", [False, True], ids=["keys with the data", "keys of their own"])
+async def test_who_comes_back_meanwhile_stays(writer: Writer, *, apart: bool) -> None:
     await told(writer)
+    # What is done to keys of their own is not taken back with what is done to the data.
+    writer.rings["cn"].kept_in = writer.stores["cn"] if apart else None
     await accept(writer, event("CustomerStatusChanged", 30, KEY, status="TERMINATED", eventId="left"))
     store = writer.stores["cn"]
+    keys = await rows(store, "data_key")
     coming = store.transaction()
     connection = await coming.__aenter__()
     await connection.execute("UPDATE customer SET status = 'ACTIVE' WHERE status = 'TERMINATED'")
@@ -114,6 +118,7 @@ async def test_who_comes_back_meanwhile_stays(writer: Writer) -> None:
     assert {row["state"] for row in await rows(store, "customer")} == {"ACTIVE"}
     assert await rows(store, "erasure") == []
     assert await rows(store, "number_index") != []
+    assert await rows(store, "data_key") == keys
 
 
 async def test_what_a_law_kept_goes_on_its_day(writer: Writer) -> None:
