@@ -106,7 +106,7 @@ class Question(NamedTuple):
 
     def _recipient(self) -> tuple[str, RecipientClass]:
         recipient, kind = self.given["recipient"], self.given.get("recipientClass")
-        ours = recipient in (SELF, self.reach.settings.legal_entity)
+        ours = recipient.lower() in (SELF.lower(), self.reach.settings.legal_entity.lower())
         if not recipient or (kind is not None and ours != (RecipientClass(kind) is RecipientClass.SELF)):
             raise RequestInvalid("RECIPIENT_INVALID", "recipientClass: expected SELF for the operator, and it alone")
         if ours:
@@ -158,7 +158,7 @@ class Question(NamedTuple):
 
 
 def _jurisdiction(text: str | None, here: str) -> str:
-    if text is not None and not (len(text) == 2 and text.isascii() and text.isupper()):
+    if text is not None and not (len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()):
         raise RequestInvalid("DESTINATION_INVALID", "destination: expected a jurisdiction such as HK")
     return text or here
 
