@@ -22,7 +22,7 @@ ON CONFLICT DO NOTHING
 """
 CROSSED = """
 SELECT basis, count(*), bool_or(customer_id = $1) FROM transfer_crossing
-WHERE year = $2 AND first_at <= $3 GROUP BY basis
+WHERE basis = ANY($4::text[]) AND year = $2 AND first_at <= $3 GROUP BY basis
 """
 COUNTED = "SELECT EXISTS (SELECT FROM transfer_crossing WHERE customer_id = $1 AND basis = $2 AND year = $3)"
 
@@ -46,8 +46,9 @@ class Crossings:
         capped = [(basis, basis.cap) for basis in bases if basis.cap is not None]
         if not capped:
             return frozenset()
+        names = [basis.id for basis, _ in capped]
         async with self._store.read() as connection:
-            crossed = {row[0]: row[1:] for row in await connection.fetch(CROSSED, customer_id, at.year, at)}
+            crossed = {row[0]: row[1:] for row in await connection.fetch(CROSSED, customer_id, at.year, at, names)}
         found = ((basis, cap, *crossed.get(basis.id, (0, False))) for basis, cap in capped)
         return frozenset([basis.id for basis, cap, count, mine in found if not mine and basis.used + count >= cap])
 

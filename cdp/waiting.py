@@ -4,18 +4,22 @@ A letter is looked at when something was told of whom it is about, and else ever
 found by its tag, unopened; it is sent again as an officer would do it, and the trail says so.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
+
+import structlog
 
 from cdp.dead_letters import SOON, wake
 from cdp.house import House
 from cdp.identity.resolve import GONE
 from cdp.ingest import BY_INDEX, Writer
-from cdp.letters import Drawer, Hand, replay
+from cdp.letters import Drawer, Hand, Resent, replay
 from cdp.outcome import UNKNOWN_CUSTOMER
 from cdp.stores import Store
 from cdp.worker import Job
+from privacy.errors import SealBroken
 
 HAND: Final = Hand("cdp-worker", "cdp-worker", "worker")
 AT_ONCE: Final = 500
@@ -24,6 +28,8 @@ TURNS: Final = 40
 LEASE: Final = timedelta(minutes=5)
 """For so long a letter that is being sent is nobody else's."""
 LONGEST: Final = timedelta(days=1)
+
+log = structlog.get_logger()
 
 # Whoever tells of somebody meanwhile waits for these, or is waited for: no letter misses it.
 DUE: Final = """
@@ -66,12 +72,26 @@ async def send_due(drawer: Drawer, writer: Writer, now: datetime) -> int:
         looked, known = await _look(drawer.store, now)
         if not looked:
             break
-        gone = [one.letter_id for one in await replay(drawer, writer, list(known), HAND) if one.gone] if known else []
+        gone = [one.letter_id for one in await _sent(drawer, writer, [*known]) if one.gone]
         async with drawer.store.transaction() as connection:
             await connection.execute(BY_INDEX)
             await wake(connection, {tag for one in gone if (tag := known[one])}, now, AT_ONCE)
         went += len(gone)
     return went
+
+
+async def _sent(drawer: Drawer, writer: Writer, letters: Sequence[UUID]) -> list[Resent]:
+    """What became of letters that were sent; one that does not open keeps no other from going in."""
+    if not letters:
+        return []
+    try:
+        return await replay(drawer, writer, letters, HAND)
+    except SealBroken:
+        if len(letters) == 1:
+            log.exception("letter_unopened", store=drawer.store.name, letter=str(letters[0]))
+            return []
+        half = len(letters) // 2
+        return [*await _sent(drawer, writer, letters[:half]), *await _sent(drawer, writer, letters[half:])]
 
 
 async def _look(store: Store, now: datetime) -> tuple[int, dict[UUID, bytes | None]]:

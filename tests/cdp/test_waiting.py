@@ -184,6 +184,19 @@ async def test_one_that_a_dead_worker_held_is_taken_up_again(house: House, write
     assert await rows(house.stores["cn"], "number_holding") == []
 
 
+async def test_one_that_does_not_open_keeps_no_other_from_going_in(house: House, writer: Writer) -> None:
+    cn, many = house.stores["cn"], [USED | {"eventId": f"u-{n}"} for n in range(5)]
+    await refuse(writer, *many)
+    broken = (await letters_of(cn, Which()))[2].letter_id
+    await ingest(writer, [REGISTERED, NUMBER], "crm")
+    async with cn.transaction() as connection:
+        damage = "UPDATE dead_letter SET body = set_byte(body, 30, get_byte(body, 30) # 1) WHERE dead_letter_id = $1"
+        await connection.execute(damage, broken)
+    assert await send(house, writer, SOON) == 4
+    assert [letter.letter_id for letter in await letters_of(cn, Which())] == [broken]
+    assert len(await rows(cn, "usage_record")) == 4
+
+
 async def test_what_was_dropped_stays_dropped(house: House, writer: Writer) -> None:
     await refuse(writer, NUMBER)
     [letter] = await letters_of(house.stores["cn"], Which())
