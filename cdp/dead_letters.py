@@ -126,9 +126,15 @@ def _too_soon(refusal: Refusal, source: str) -> bool:
     return refusal.code in TOO_SOON and not source.startswith(ORDERED)
 
 
+async def any_wait(connection: Connection) -> bool:
+    """Whether any letter came too soon."""
+    found: bool = await connection.fetchval(ANY_DUE)
+    return found
+
+
 async def wake(connection: Connection, subjects: Collection[bytes], at: datetime, most: int = WOKEN) -> None:
     """It is the turn of letters that came too soon, of those who are known by now; `most` of each. In a transaction."""
-    if subjects and await connection.fetchval(ANY_DUE):
+    if subjects:
         await connection.execute(WAKE, sorted(subjects), at, most)
 
 

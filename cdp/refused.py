@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from cdp.dead_letters import Refusal, bury, wake
+from cdp.dead_letters import Refusal, any_wait, bury, wake
 from cdp.errors import RequestInvalid
 from cdp.event import Subject
 from cdp.identity.batch import Record
@@ -50,5 +50,7 @@ async def bury_rejected(writer: Writer, source: str, told: Iterable[tuple[Any, O
 async def known_now(connection: Connection, fresh: Sequence[Record], now: datetime) -> None:
     """Letters about those who are known by these events are looked at next. Inside their transaction."""
     told = [record for record in fresh if record.event.rank < 2]
+    if not told or not await any_wait(connection):
+        return
     tags = {tag for record in told for _, tag in record.mentions}
     await wake(connection, tags | {record.customer_id.bytes for record in told}, now)
