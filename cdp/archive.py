@@ -27,6 +27,7 @@ from cdp.app import writer_of
 from cdp.auth import Caller
 from cdp.consent.policy_rows import read_policy
 from cdp.consent.reads import facts_of
+from cdp.dead_letters import ORDERED
 from cdp.errors import RequestInvalid
 from cdp.gate import Places
 from cdp.global_ids import GlobalId, read_id
@@ -264,6 +265,6 @@ async def _complete(house: House, place: GlobalId, asked: Any, digest: str, now:
     begun = head | {"eventId": f"export-begun-{digest}", "state": "IN_PROGRESS"}
     done = head | {"eventId": f"export-done-{digest}", "state": "COMPLETED", "evidence": digest}
     for event in [begun, done] if asked["state"] == "VERIFIED" else [done]:
-        [outcome] = await ingest(writer_of(house), [event], "order:export")
+        [outcome] = await ingest(writer_of(house), [event], f"{ORDERED}export")
         if outcome.status is Status.REJECTED:
             raise RequestInvalid("REQUEST_NOT_READY", "the request went on while the archive was made")

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from cdp.billing.anomalies import AnomalyState, Move
+from cdp.dead_letters import ORDERED
 from cdp.ingest import Outcome, Status, Writer, ingest
 from cdp.reconcile.money import TICK, Judged, anomaly, judged
 from cdp.values import money_text
@@ -37,7 +38,7 @@ async def approve(writer: Writer, approval: Approval) -> tuple[str | None, Outco
     if not _is_same(row, now):
         return None, _refused(approval, "CORRECTION_STALE", "a correction that fits what the ledger says by now")
     events = _events(approval, row, now)
-    outcomes = await ingest(writer, events, "order:correction")
+    outcomes = await ingest(writer, events, f"{ORDERED}correction")
     refused = [one for one in outcomes if one.status is Status.REJECTED]
     return str(events[0]["eventId"]), refused[0] if refused else outcomes[0]
 

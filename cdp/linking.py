@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from cdp.dead_letters import ORDERED
 from cdp.errors import StoreUnavailable
 from cdp.gateway import Outgoing
 from cdp.identity.proposals import (
@@ -264,7 +265,7 @@ async def _told(writer_for: WriterFor, name: str, other: str, intent: Intent, *,
     }
     if intent.state == ACTIVE:
         event |= {"otherStore": other, "leads": leads}
-    [outcome] = await ingest(writer, [event], "order:link")
+    [outcome] = await ingest(writer, [event], f"{ORDERED}link")
     return outcome.status in (Status.ACCEPTED, Status.DUPLICATE) or intent.state == REVOKED
 
 
