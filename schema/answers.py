@@ -115,10 +115,9 @@ class FrontDoor:
         now = datetime.now(UTC)
         # The id of the audit entry holds it to the millisecond; what was recorded since is decided as of its own time.
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        asked = Asked(caller, bound.plan, at)
-        reach = Reach(self.settings, self.query.stores, self.tokens, asked, now)
+        reach = Reach(self.settings, self.query.stores, self.tokens, Asked(caller, bound.plan, at), now)
         reading = Reading({}, self.tokens, caller.client, caller.legal_entity, Findings(), caller.partner)
-        return Run(*bound, reach, reading, asked, self.query, self.intake, self.outgoing)
+        return Run(*bound, reach, reading, self.query, self.intake, self.outgoing)
 
     async def _answer(self, run: Run, data: str) -> Answer:
         """What was found, to be let go: its entry is durable."""

@@ -11,7 +11,6 @@ from graphql import GraphQLSchema, parse
 from graphql.execution.values import VariableValues
 
 from cdp.admission import Admission
-from cdp.asked import Asked
 from cdp.errors import RequestInvalid
 from cdp.linking import Crossing, Linking, Side
 from cdp.numbers import PhoneNumber
@@ -74,8 +73,9 @@ async def change_link(name: str, arguments: Arguments, reach: Reach, linking: Li
     return await linking.confirm(stores[0], payload[:16], arguments["code"])
 
 
-def crossing(schema: GraphQLSchema, asked: Asked, reach: Reach) -> Crossing:
+def crossing(schema: GraphQLSchema, reach: Reach) -> Crossing:
     """The decision of a read in the other store's jurisdiction, for the purpose of the operation under way."""
+    asked = reach.asked
     assert asked.plan is not None, "an order has a plan"
     plan, variables = _question(schema, asked.plan.purpose)
     asking = replace(asked, plan=plan)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from cdp.accountability import Accountability, KnownNumber, accountability, find_number
-from cdp.asked import Asked
 from cdp.errors import AuthError
 from cdp.gate import Findings
 from cdp.identity.reads import segment_of
@@ -53,8 +52,9 @@ def bind_number(root: OperationRoot, arguments: Arguments, reach: Reach) -> Aske
     return AskedNumber(root, number, known, arguments.get("at") or reach.at, places)
 
 
-async def tell_number(asked: AskedNumber, reach: Reach, findings: Findings, operation: Asked) -> Any:
+async def tell_number(asked: AskedNumber, reach: Reach, findings: Findings) -> Any:
     """The value of a root about a number. Raises StoreUnavailable."""
+    operation = reach.asked
     assert operation.plan is not None, "what is read has a plan"
     known = None
     if asked.places and asked.number is not None:
@@ -63,7 +63,7 @@ async def tell_number(asked: AskedNumber, reach: Reach, findings: Findings, oper
         if refused is None and not stores:
             refused = Withheld.REGION_UNAVAILABLE
         if refused is None:
-            known = await _known(asked, stores, reach, operation)
+            known = await _known(asked, stores, reach)
         else:
             for place in asked.places:
                 findings.withhold(place, refused)
@@ -92,10 +92,10 @@ def _stores_of(number: PhoneNumber, reach: Reach) -> list[str]:
     return reach.all_open if own is None else [own] if reach.open_to(own) else []
 
 
-async def _known(asked: AskedNumber, stores: list[str], reach: Reach, operation: Asked) -> _Known | None:
+async def _known(asked: AskedNumber, stores: list[str], reach: Reach) -> _Known | None:
     assert asked.number is not None
     for name in stores:
-        operation.stores.add(name)
+        reach.asked.stores.add(name)
         at = reach.stores[name]
         async with at.store.read() as connection:
             if found := await find_number(connection, at.ring, asked.number.e164, asked.at):

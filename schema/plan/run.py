@@ -50,10 +50,14 @@ class Run:
     variables: VariableValues
     reach: Reach
     reading: Reading
-    asked: Asked
     query: Query
     intake: Intake
     outgoing: Outgoing
+
+    @property
+    def asked(self) -> Asked:
+        """The operation under way."""
+        return self.reach.asked
 
     async def data(self) -> str:
         """The `data` of the answer as JSON text. All is bound, and refused where it must be, before anything runs."""
@@ -104,7 +108,7 @@ class Run:
                 data[root.key] = found[want.root.number]
             elif root.key in numbers:
                 assert root.picks is not None
-                told = await tell_number(numbers[root.key], self.reach, self.reading.findings, self.asked)
+                told = await tell_number(numbers[root.key], self.reach, self.reading.findings)
                 data[root.key] = to_json(root.picks.of(told))
             else:
                 value = about_schema[root.key] if root.name in INTROSPECTION else self._at_hand(root)
@@ -162,7 +166,7 @@ class Run:
         return payload(root.picks, {"outcome": shown(event_id, outcome)}, customers)
 
     def _linking(self) -> Linking:
-        return Linking(self.intake.writer, self.outgoing, crossing(self.document.schema, self.asked, self.reach))
+        return Linking(self.intake.writer, self.outgoing, crossing(self.document.schema, self.reach))
 
     async def _customers(self, root: OperationRoot, outcome: Outcome) -> dict[str, str]:
         """The customer an order was about, read anew for each place that asks for them."""
