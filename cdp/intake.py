@@ -19,7 +19,6 @@ from cdp.errors import EventInvalid, RequestInvalid
 from cdp.ingest import Outcome, Writer, ingest
 from cdp.outcome import FORBIDDEN, Status, rejected
 from cdp.refused import bury_rejected
-from cdp.stores import Store
 from cdp.values import store_of
 from cdp.write_keys import count_events
 from privacy.blind import Index
@@ -215,18 +214,16 @@ class Intake:
         if sender.per_day is None or not events:
             return
         day = self.writer.clock().date()
-        if await count_events(self._store(sender), sender.client, day, events) >= sender.per_day:
+        if await count_events(self.writer.stores[sender.stores[0]], sender.client, day, events) >= sender.per_day:
             self._used_up[sender.client] = day
 
-    def _store(self, sender: Sender) -> Store:
-        return self.writer.stores[sender.stores[0]]
 
-    async def first_sent(self, sender: Sender, sent: Mapping[str, datetime]) -> dict[str, datetime]:
-        """Message id -> when it happened, as it was understood when it first came. Raises StoreUnavailable."""
-        ring = self.writer.rings[sender.stores[0]]
-        tags = {name: ring.digest(MESSAGE_INDEX, f"{sender.client}\0{name}") for name in sent}
-        rows = sorted((tag, sent[name]) for name, tag in tags.items())
-        async with self._store(sender).transaction() as connection:
-            await connection.execute(FIRST_SENT, *map(list, zip(*rows, strict=True)))
-            found = dict(await connection.fetch(SENT, list(tags.values())))
-        return {name: found[tag] for name, tag in tags.items()}
+async def first_sent(writer: Writer, sender: Sender, sent: Mapping[str, datetime]) -> dict[str, datetime]:
+    """Message id -> when it happened, as it was understood when it first came. Raises StoreUnavailable."""
+    name = sender.stores[0]
+    tags = {one: writer.rings[name].digest(MESSAGE_INDEX, f"{sender.client}\0{one}") for one in sent}
+    rows = sorted((tag, sent[one]) for one, tag in tags.items())
+    async with writer.stores[name].transaction() as connection:
+        await connection.execute(FIRST_SENT, *map(list, zip(*rows, strict=True)))
+        found = dict(await connection.fetch(SENT, list(tags.values())))
+    return {one: found[tag] for one, tag in tags.items()}

@@ -23,7 +23,7 @@ from cdp.dead_letters import BODY, LONGEST_BODY, ROW_INVALID, TRAIL, Refusal, bo
 from cdp.errors import EventInvalid, RequestInvalid
 from cdp.exchange import check_values
 from cdp.ingest import EVENTS, Writer, ingest
-from cdp.intake import Intake, Sender
+from cdp.intake import Sender, first_sent
 from cdp.key_store import keep_up, keys_of_customers
 from cdp.mapping import NAME, SHIPPED, FileMapping, read_mapping
 from cdp.outcome import FORBIDDEN, Outcome, Status
@@ -266,7 +266,7 @@ async def _message_event(drawer: Drawer, writer: Writer, client: str, record: Ma
     check_values(message)
     key = WriteKey(client, record["region"], record["channel"], 1)
     sender, name = Sender(client, (drawer.store.name,), 1, by_key=True), message_id(message)
-    first = await Intake(writer, 1, 1).first_sent(sender, {name: happened_at(message, Sending(key, None, now))})
+    first = await first_sent(writer, sender, {name: happened_at(message, Sending(key, None, now))})
     event = event_of(EVENTS, message, key, first[name])
     if sender.refusal(event, writer.regions) is not None:
         raise RequestInvalid(*LETTER_FORBIDDEN)

@@ -23,7 +23,7 @@ from cdp.errors import AuthError, CdpError, EventInvalid, RequestInvalid
 from cdp.event_schemas import schema_list, schema_of
 from cdp.exchange import JSON_TYPE, RECORDS, check_values, decoded, refusal_of
 from cdp.ingest import EVENTS
-from cdp.intake import Intake, Record, Sender
+from cdp.intake import Intake, Record, Sender, first_sent
 from cdp.metrics import Metrics
 from cdp.outcome import Outcome, rejected
 from cdp.segment import CALLS, SOURCE, Sending, event_of, happened_at, message_id, region_of, sent_at, subject_of
@@ -156,7 +156,7 @@ class Receiver:
                 read.append(name)
             except EventInvalid as invalid:
                 read.append(_no_event(message, sending.key, invalid))
-        first = await self._reception.intake.first_sent(sender, sent) if sent else {}
+        first = await first_sent(self._reception.intake.writer, sender, sent) if sent else {}
         return [
             one if isinstance(one, Record) else _event(message, sending.key, first[one])
             for message, one in zip(messages, read, strict=True)
