@@ -21,6 +21,7 @@ from privacy.vocabulary import (
     Sensitivity,
     TransferBasisKind,
     covers,
+    is_jurisdiction,
 )
 
 _GREATER_BAY_AREA: Final = frozenset({"CN", "HK", "MO"})
@@ -211,8 +212,8 @@ def _unknown_category(category: str) -> str:
 
 def _place_fault(jurisdiction: str) -> str | None:
     """A misspelt one would be nobody's law: what it asks would be asked of nobody."""
-    known = len(jurisdiction) == 2 and jurisdiction.isascii() and jurisdiction.isalpha() and jurisdiction.isupper()
-    return None if known else f"jurisdiction {jurisdiction!r}; expected two capital letters such as CN"
+    wrong = f"jurisdiction {jurisdiction!r}; expected two capital letters such as CN"
+    return None if is_jurisdiction(jurisdiction) else wrong
 
 
 def _scope_fault(scope: str, words: Words) -> str | None:

@@ -14,6 +14,11 @@ NOWHERE: Final = "NONE"  # the destination of data that stays in its own jurisdi
 LEGAL: Final = "legal"  # the purpose above all that the law itself asks for
 
 
+def is_jurisdiction(text: str) -> bool:
+    """Whether a text is spelled like a jurisdiction: two capital letters (ISO 3166-1)."""
+    return len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()
+
+
 class RetentionClass(StrEnum):
     """How long a sealed value lives; one data key per customer and class."""
 

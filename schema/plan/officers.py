@@ -17,7 +17,7 @@ from cdp.officer.timeline import receipt_of, timeline_of
 from cdp.rendering import to_json
 from privacy.policy import Explanation, declares
 from privacy.rulebook import SEVERITY, Policy
-from privacy.vocabulary import PURPOSES, SELF, RecipientClass
+from privacy.vocabulary import PURPOSES, SELF, RecipientClass, is_jurisdiction
 from schema.fields import Declaration, Governance
 from schema.plan.accesses import UNDECLARED, accesses, bounded, decided, left_out, token_of
 from schema.plan.declared import declaration_of
@@ -158,7 +158,7 @@ class Question(NamedTuple):
 
 
 def _jurisdiction(text: str | None, here: str) -> str:
-    if text is not None and not (len(text) == 2 and text.isascii() and text.isalpha() and text.isupper()):
+    if text is not None and not is_jurisdiction(text):
         raise RequestInvalid("DESTINATION_INVALID", "destination: expected a jurisdiction such as HK")
     return text or here
 
