@@ -30,6 +30,7 @@ from cdp.values import CURRENCIES, money_to_minor, valid_region
 # NUL cannot be stored as text, and the other control characters only hide what a text says.
 PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+WORD = r"^[A-Z][A-Z0-9_]{0,39}$"
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Kind = Literal["number", "customerKey", "accountNo", "email", "document", "customerId"]
@@ -90,7 +91,7 @@ Lines = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=8
 # Words of a list that is open: any case is taken, capitals are kept.
 to_lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 to_upper = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
-Upper = Annotated[str, to_upper, StringConstraints(strict=True, pattern=r"^[A-Z][A-Z0-9_]{0,39}$")]
+Upper = Annotated[str, to_upper, StringConstraints(strict=True, pattern=WORD)]
 Hex256 = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-f]{64}$")]
 Region = Annotated[str, AfterValidator(_region)]
 

@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from cdp.errors import RequestInvalid
+from cdp.event import WORD
 from cdp.house import open_databases
 from cdp.serving import run
 from cdp.terminal import StoreNames, chosen_stores, output, settings_of_command, table
@@ -17,8 +18,6 @@ write_key_group = typer.Typer(
     help="Write keys: `cdp write-key --client NAME` makes one.", invoke_without_command=True, no_args_is_help=True
 )
 
-CHANNEL: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
-"""What events take for one."""
 Channel = Annotated[str, typer.Option(help="The channel its interactions are on, such as APP or WEB.")]
 PerSecond = Annotated[int, typer.Option(min=1, help="How many events it may send a second.")]
 PerDay = Annotated[int | None, typer.Option(min=1, help="How many events it may send a day (UTC); unset: any number.")]
@@ -39,7 +38,7 @@ def write_key_command(  # noqa: PLR0913 -- a command has as many options as it h
         return
     if not client:
         raise typer.BadParameter("expected the name of a client", param_hint="--client")
-    if not CHANNEL.fullmatch(channel := channel.upper()):
+    if not re.fullmatch(WORD, channel := channel.upper()):
         raise typer.BadParameter("expected a word such as APP or CALL_CENTRE", param_hint="--channel")
     settings = settings_of_command()
     region = region or settings.jurisdiction_of(settings.store_names[0])
