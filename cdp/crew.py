@@ -70,12 +70,6 @@ class Crew:
     def __init__(self, members: Sequence[Member]) -> None:
         self.members, self._calls = members, count(1)
 
-    async def ingest(self, events: Sequence[Body], source: str) -> list[Outcome]:
-        """What became of each event, in order. Raises StoreUnavailable when a store or a process is gone: sending the
-        same events again is then safe.
-        """
-        return await self.finish(self.begin(events), source)
-
     def begin(self, events: Sequence[Body]) -> Dealt:
         """Deals events out, to be read while those before them are being written."""
         dealt = zip(self.members, deal(events, len(self.members)), strict=True)
@@ -85,7 +79,10 @@ class Crew:
         return Dealt(number, len(events), shares, sending)
 
     async def finish(self, dealt: Dealt, source: str) -> list[Outcome]:
-        """Takes in what was dealt out, as `ingest` does; that is over before the next call's turn comes."""
+        """What became of each event that was dealt out, in order; that is over before the next call's turn comes.
+
+        Raises StoreUnavailable when a store or a process is gone: sending the same events again is then safe.
+        """
         for failed in await dealt.sending:
             if failed is not None:
                 raise failed

@@ -67,7 +67,7 @@ async def test_several_processes_do_what_one_does(house: House) -> None:
     wanted = await told(store)
     await empty(store)
     async with open_crew(house, 3) as crew:
-        together = [await crew.ingest(events, "test"), await crew.ingest(again, "test")]
+        together = [await crew.finish(crew.begin(some), "test") for some in (events, again)]
     assert [[one.status for one in some] for some in together] == [[one.status for one in some] for some in alone]
     assert [codes(some) for some in together] == [codes(some) for some in alone]
     assert await told(store) == wanted
@@ -91,9 +91,9 @@ async def test_a_process_that_died_is_told_and_the_same_events_go_in_afterwards(
         first.kill()
         first.join()
         with pytest.raises(StoreUnavailable):
-            await crew.ingest(events, "test")
+            await crew.finish(crew.begin(events), "test")
     async with open_crew(house, 2) as crew:
-        assert set(codes(await crew.ingest(events, "test"))) == {None}
+        assert set(codes(await crew.finish(crew.begin(events), "test"))) == {None}
     assert len(await rows(house.stores["cn"], "outbox")) == len(events)
 
 
