@@ -1,6 +1,5 @@
 """Several processes at the door do what one does: nothing that belongs together is parted, nothing is done twice."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,17 +12,9 @@ from cdp.crew import deal, open_crew, open_door, packed, unpacked
 from cdp.errors import StoreUnavailable
 from cdp.house import House
 from cdp.ingest import Outcome, Status, ingest
-from cdp.settings import Settings
 from cdp.stores import Store
 from tests.cdp.doors import codes, empty, everything, rows
-from tests.cdp.house import prepared_house
 from tests.cdp.samples import OTHER, SAMPLES, event
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 def life(n: int) -> list[dict[str, Any]]:

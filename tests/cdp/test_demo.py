@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,8 @@ from cdp.house import House
 from cdp.ingest import EVENTS
 from cdp.jwks import IssuerKeys
 from cdp.numbers import PhoneNumber
-from cdp.settings import Settings
 from tests.cdp.doors import rows
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 
 STORES = {"CN": "cn", "HK": "hk"}
 ROOT = Path(__file__).parent.parent.parent
@@ -36,12 +34,6 @@ PRINT_WORLD = (
     "lives = [life_of(n, 12, records=True) for n in range(40)];"
     "print(json.dumps([lives, cast({'CN': 'cn', 'HK': 'hk'})]))"
 )
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 def console() -> Console:

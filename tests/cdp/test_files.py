@@ -24,9 +24,8 @@ from cdp.house import House
 from cdp.ingest import EVENTS
 from cdp.load import Loaded, Task, load_file
 from cdp.mapping import parse_mapping
-from cdp.settings import Settings
 from tests.cdp.doors import one, rows
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 
 MAPPING = """
 name = "crm"
@@ -56,12 +55,6 @@ NDJSON = (
     "\n"
     '{"who": {"gender": "M", "name": null}, "id": "K-2"}\n'
 )
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 async def load(house: House, file: Path, mapping: str = MAPPING, rejects: Path | None = None) -> Loaded:

@@ -1,7 +1,6 @@
 """Dead letters: listed, opened and written down, mended by a replay, dropped for a reason."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from cdp.ingest import EVENTS, Outcome, Status, ingest
 from cdp.letters import Drawer, Hand, Which, drop, letters_of, open_letters, record_of, replay
 from cdp.mapping import parse_mapping
 from cdp.refused import bury_rejected
-from cdp.settings import Settings
 from privacy.errors import PermitMissing
 from tests.cdp.doors import NOW, one, rows
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 from tests.cdp.samples import SAMPLES
 from tests.cdp.test_files import HEADER, MAPPING, load, written
 
@@ -31,12 +29,6 @@ REGISTERED = SAMPLES["CustomerRegistered"]
 # Refused, for nobody knows the customer yet; and for what it says.
 EARLY = SAMPLES["NumberActivated"]
 WRONG = EARLY | {"eventId": "sample-wrong", "number": "12345"}
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 def drawer_of(house: House, store: str = "cn") -> Drawer:

@@ -1,6 +1,5 @@
 """Files: rows become events by a mapping, nothing is guessed, and what does not fit is kept with its reason."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from cdp.identity.tables import customer
 from cdp.ingest import EVENTS
 from cdp.load import Task, load_file
 from cdp.mapping import FileMapping, parse_mapping, read_mapping
-from cdp.settings import Settings
 from tests.cdp.doors import opened, rows
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 
 CSV = (
     "编号,姓名,性别,生日,号码,套餐,费用,日期\n"
@@ -75,12 +73,6 @@ amountDue = { column = "费用", as = "money", blank = "skip" }
 lines = [{ kind = "FEE", description = "月费", amount = { column = "费用", as = "money" } }]
 """
 MAPPING = HEAD + REGISTERED + NUMBER + PRODUCT + BILL
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Events that come before what they are about: they go in by themselves, once, and nothing else does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -19,12 +19,11 @@ from cdp.ingest import Writer, ingest
 from cdp.letters import Which, drop, letters_of
 from cdp.outcome import UNKNOWN_CUSTOMER, Outcome, Status
 from cdp.refused import bury_rejected
-from cdp.settings import Settings
 from cdp.waiting import AT_ONCE, HAND, LEASE, letter_job, send_due
 from cdp.worker import work_once
 from tests.cdp.doors import NOW, codes, empty, everything, rows
 from tests.cdp.erasure.test_erase import asked_for, begin
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 from tests.cdp.samples import SAMPLES
 from tests.cdp.test_ingest import FIRST, HISTORY
 from tests.cdp.test_letters import drawer_of, trail
@@ -44,12 +43,6 @@ LATER = [
 ]
 ALL = [*FIRST, *LATER]
 LONG: timedelta = timedelta(days=2)
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 @pytest.fixture

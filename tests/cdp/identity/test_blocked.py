@@ -1,6 +1,5 @@
 """Identifiers that identify nobody: refused at the write door with their field, whatever came before them stays."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +10,8 @@ from cdp.errors import RequestInvalid
 from cdp.house import House
 from cdp.identity.blocked import block, lift, read_blocked
 from cdp.ingest import Outcome, Status, ingest
-from cdp.settings import Settings
 from tests.cdp.doors import rows
-from tests.cdp.house import fingerprint, prepared_house
+from tests.cdp.house import fingerprint
 from tests.cdp.samples import event
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -23,12 +21,6 @@ BLOCKED = (
     "number,138 0000 0000,CN-GD\ncustomerKey,C-9,CN\nemail,hk@example.hk,HK\n"
 )
 NAMED = {"name": "陈美玲", "kind": "INDIVIDUAL"}
-
-
-@pytest.fixture
-async def house(settings: Settings) -> AsyncIterator[House]:
-    async with prepared_house(settings) as house:
-        yield house
 
 
 async def change_blocked(house: House, text: str = BLOCKED, *, lifted: bool = False) -> None:
